@@ -1,0 +1,48 @@
+"""The layers of `remit` and who may import whom: the one table that docs/design.md describes."""
+
+from __future__ import annotations
+
+__all__ = ["KERNEL_FORBIDDEN", "LAYERS", "LAZY", "PUBLIC_ONLY", "REACH", "layer_of", "public_names"]
+
+# Lowest first. Layers in one tuple are siblings: they do not import each other.
+# `face` is remit/__init__.py and the modules directly in the package, such as remit/durable.py.
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("errors",),
+    ("kernel",),
+    ("store", "dispatch"),
+    ("engine",),
+    ("authoring",),
+    ("workflows",),
+    ("control",),
+    ("face",),
+    ("server", "cli"),
+)
+
+# These stand beside the tower and build on what anyone can import …
+PUBLIC_ONLY = frozenset({"integrations", "testing"})
+# … except that fault hooks reach where faults happen.
+REACH = {"testing": frozenset({"engine", "store"})}
+
+# The kernel decides and never acts: nothing of these may enter it.
+KERNEL_FORBIDDEN = frozenset({
+    "asyncio", "concurrent", "contextvars", "ctypes", "getpass", "http", "importlib", "io", "locale", "logging",
+    "multiprocessing", "os", "pathlib", "platform", "queue", "random", "secrets", "select", "selectors",
+    "shutil", "signal", "socket", "socketserver", "sqlite3", "ssl", "subprocess", "tempfile",
+    "threading", "time", "urllib", "uuid",
+})  # fmt: skip
+
+# Imports inside functions, each with the start-up it saves, measured. (importer, target) → reason.
+LAZY: dict[tuple[str, str], str] = {}
+
+
+def layer_of(name: str) -> str:
+    """The layer of a module: `remit.kernel.lease` → kernel, `remit` and `remit.durable` → face."""
+    parts = name.split(".")
+    known = {layer for rank in LAYERS for layer in rank} | PUBLIC_ONLY
+    return parts[1] if len(parts) > 1 and parts[1] in known else "face"
+
+
+def public_names(modules: frozenset[str]) -> frozenset[str]:
+    """The modules that anyone may import: the face, the errors, and the two packages made for users."""
+    face = {name for name in modules if layer_of(name) in {"face", "errors"}}
+    return frozenset(face | {"remit", "remit.errors", "remit.workflows", "remit.testing"})
