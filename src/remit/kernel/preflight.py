@@ -1,0 +1,155 @@
+"""The ordered checks before a call is admitted (L7): the first that fails rejects it, and nothing has been taken yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from remit.errors import ErrorInfo, class_of
+from remit.kernel.budget import Account
+from remit.kernel.usage import Amount, decimal_string
+
+__all__ = ["CHECKS", "CallFacts", "Limits", "Rejection", "preflight"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The operator's limits; policies only narrow them (L3, L4, L15)."""
+
+    max_depth: int = 5
+    max_recursion: int = 0
+    max_descendants: int = 10_000
+    max_attempts: int = 20_000
+    max_active: int = 1_000
+
+    def __post_init__(self) -> None:
+        for name in ("max_depth", "max_recursion", "max_descendants", "max_attempts", "max_active"):
+            value = getattr(self, name)
+            least = 1 if name in ("max_attempts", "max_active") else 0
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"Limits({name}={value!r}): give a whole number, at least {least}")
+
+
+@dataclass(slots=True)
+class CallFacts:
+    """All that the checks look at, gathered by the engine."""
+
+    target: str
+    caller: str
+    caller_id: str
+    caller_tenant: str
+    caller_region: str | None
+    path: tuple[str, ...]
+    """Names of the caller's ancestors and the caller, root first."""
+    recursion: int
+    depth: int
+    descendants: int
+    account: Account
+    estimate: Amount
+    limits: Limits
+    fault: ErrorInfo | None = None
+    """What resolving the target or encoding the input has found wrong (`undeclared_call`, `invalid_input`, …)."""
+    digest: bytes = b""
+    known_digest: bytes | None = None
+    """The input digest recorded under the same explicit key, if any."""
+    tenant: str | None = None
+    region: str | None = None
+
+
+class Rejection(NamedTuple):
+    """Which check refused the call, its limit and the value it found."""
+
+    code: str
+    check: str
+    message: str
+    limit: Any
+    current: Any
+    details: dict[str, Any]
+
+    def error(self, caller_id: str, ancestors: tuple[str, ...]) -> ErrorInfo:
+        """The rejection as the parent's Outcome carries it."""
+        details = {"check": self.check, "limit": self.limit, "current": self.current, "ancestry": list(ancestors), **self.details}
+        return ErrorInfo(class_of(self.code), self.code, self.message, details, caller_id)
+
+
+def _idempotency(facts: CallFacts) -> Rejection | None:
+    if facts.known_digest is None or facts.known_digest == facts.digest:
+        return None
+    message = f"This key was used before to call {facts.target!r} with another input"
+    return Rejection("idempotency_conflict", "idempotency", message, facts.known_digest.hex(), facts.digest.hex(), {})
+
+
+def _tenant(facts: CallFacts) -> Rejection | None:
+    if facts.tenant is not None and facts.tenant != facts.caller_tenant:
+        message = f"The call names tenant {facts.tenant!r}; its root belongs to another, and tenants are inherited"
+        return Rejection("cross_tenant", "tenant", message, facts.caller_tenant, facts.tenant, {})
+    if facts.region is not None and facts.region != facts.caller_region:
+        message = f"The call names region {facts.region!r}; its root runs in {facts.caller_region!r}, and regions are inherited"
+        return Rejection("region_violation", "region", message, facts.caller_region, facts.region, {})
+    return None
+
+
+def _fault_of(check: str, codes: frozenset[str]) -> Callable[[CallFacts], Rejection | None]:
+    def found(facts: CallFacts) -> Rejection | None:
+        fault = facts.fault
+        if fault is None or fault.code not in codes:
+            return None
+        return Rejection(fault.code, check, fault.message, None, None, fault.details)
+
+    return found
+
+
+_declared = _fault_of("declared", frozenset({"undeclared_call", "unknown_process", "no_matching_version"}))
+_input = _fault_of("input", frozenset({"invalid_input", "limit_exceeded"}))
+_policy = _fault_of("policy", frozenset({"policy_denied"}))
+
+
+def _depth(facts: CallFacts) -> Rejection | None:
+    limit = facts.limits.max_depth
+    if facts.depth < limit:
+        return None
+    message = f"Cannot nest sub-workflows deeper than {limit} levels. Current depth: {facts.depth}"
+    return Rejection("depth_exceeded", "depth", message, limit, facts.depth, {})
+
+
+def _cycle(facts: CallFacts) -> Rejection | None:
+    if facts.target not in facts.path:
+        return None
+    allowed = min(facts.recursion, facts.limits.max_recursion)
+    standing = facts.path.count(facts.target)
+    if standing <= allowed:
+        return None
+    path = [*facts.path[facts.path.index(facts.target) :], facts.target]
+    message = f"Cycle detected: {' → '.join(path)}"
+    return Rejection("cycle_detected", "cycle", message, allowed, standing, {"path": path})
+
+
+def _fanout(facts: CallFacts) -> Rejection | None:
+    limit = facts.limits.max_descendants
+    if facts.descendants < limit:
+        return None
+    message = f"The trace has {facts.descendants} executions below its root; the limit is {limit}"
+    return Rejection("fanout_exceeded", "fanout", message, limit, facts.descendants, {})
+
+
+def _budget(facts: CallFacts) -> Rejection | None:
+    refusal = facts.account.refusal(facts.estimate)
+    if refusal is None:
+        return None
+    spell = decimal_string if refusal.unit == "cost" else str
+    message = f"The call is estimated at {spell(refusal.wanted)} {refusal.unit}; the budget has {spell(refusal.headroom)} left"
+    return Rejection("budget_exceeded", "budget", message, refusal.headroom, refusal.wanted, {"unit": refusal.unit})
+
+
+CHECKS: tuple[Callable[[CallFacts], Rejection | None], ...] = (_idempotency, _tenant, _declared, _input, _policy, _depth, _cycle, _fanout, _budget)
+"""In the order of L7; an idempotency key that is known with the same input is answered before any of them."""
+
+
+def preflight(facts: CallFacts) -> Rejection | None:
+    """The first check that refuses the call; None admits it (L7)."""
+    for check in CHECKS:
+        rejection = check(facts)
+        if rejection is not None:
+            return rejection
+    return None

@@ -1,0 +1,186 @@
+"""The rows of a store. An execution's row is also its parent's journal entry of the call, so that a call is one row (L8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from remit.kernel.states import Compensation, Status
+from remit.kernel.usage import Usage, decimal_string
+
+__all__ = [
+    "AlertRecord",
+    "Command",
+    "EffectKind",
+    "EventRecord",
+    "ExecutionFilter",
+    "ExecutionRecord",
+    "JournalRecord",
+    "UsageTotals",
+]
+
+
+class EffectKind(StrEnum):
+    """What a journal entry records."""
+
+    STEP = "step"
+    TOOL = "tool"
+    MODEL = "model"
+    ASK = "ask"
+    SLEEP = "sleep"
+    EVENT = "event"
+    VALUE = "value"
+    CHARGE = "charge"
+    CHANGED = "changed"
+    REJECTED = "rejected"
+    CHILD = "child"
+
+
+@dataclass(slots=True)
+class ExecutionRecord:
+    """One execution. Times are milliseconds since 1970, costs micro-dollars, payloads canonical JSON."""
+
+    n: int
+    id: str
+    parent_n: int
+    process: str
+    version: str
+    status: Status
+    created_at: int
+    ttl_ms: int
+    digest: bytes
+    input: bytes
+    key: bytes | None = None
+    label: str | None = None
+    occurrence: int = 0
+    department: str | None = None
+    tenant: str | None = None
+    owner: str | None = None
+    region: str | None = None
+    awaited: bool = True
+    detached: bool = False
+    compensation: Compensation = Compensation.NONE
+    attempt: int = 1
+    generation: int = 0
+    epoch: int = 1
+    result: bytes | None = None
+    error: bytes | None = None
+    progress: bytes | None = None
+    ttl_used_ms: int = 0
+    ttl_since: int | None = None
+    started_at: int | None = None
+    updated_at: int = 0
+    ended_at: int | None = None
+    wake_at: int | None = None
+    answered: int | None = None
+    humans: int = 0
+    tokens: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: int = 0
+    estimated: bool = False
+    estimate_tokens: int = 0
+    estimate_cost: int = 0
+    reserved_tokens: int = 0
+    reserved_cost: int = 0
+    limit_tokens: int | None = None
+    limit_cost: int | None = None
+    terms: bytes | None = None
+
+    def own(self) -> Usage:
+        """What this execution itself used."""
+        return Usage.of(self.tokens, self.input_tokens, self.output_tokens, self.cost)
+
+
+@dataclass(slots=True)
+class JournalRecord:
+    """One recorded effect of one execution; `completed` is its place in the order of completion, None while open."""
+
+    execution_n: int
+    generation: int
+    position: int
+    kind: EffectKind
+    name: str
+    key: bytes
+    params: bytes | None = None
+    result: bytes | None = None
+    error: bytes | None = None
+    started_at: int = 0
+    ended_at: int | None = None
+    completed: int | None = None
+    due_at: int | None = None
+    attempt: int = 1
+    tokens: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: int = 0
+    reserved_tokens: int = 0
+    reserved_cost: int = 0
+    terms: bytes | None = None
+
+
+@dataclass(slots=True)
+class EventRecord:
+    """A sent event: buffered until an execution takes it, and then kept as taken, once (L50)."""
+
+    execution_id: str
+    name: str
+    payload: bytes
+    sent_at: int
+    dedupe: str | None = None
+    n: int = 0
+    taken_by: int | None = None
+
+
+@dataclass(slots=True)
+class AlertRecord:
+    """Something an operator should see."""
+
+    code: str
+    execution_id: str | None
+    tenant: str | None
+    message: str
+    details: bytes
+    raised_at: int
+    n: int = 0
+
+
+@dataclass(slots=True)
+class Command:
+    """What another process asks the owner of the store to do."""
+
+    id: str
+    verb: str
+    arguments: dict[str, Any]
+    sent_at: int
+    reply: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UsageTotals:
+    """Sums over several executions, in integers."""
+
+    tokens: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: int = 0
+
+    def usage(self) -> Usage:
+        """As people see it."""
+        return Usage(self.tokens, self.input_tokens, self.output_tokens, decimal_string(self.cost))
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionFilter:
+    """What a listing is narrowed to; None and empty mean any."""
+
+    status: frozenset[str] = field(default_factory=frozenset)
+    process: str | None = None
+    parent: str | None = None
+    root: str | None = None
+    tenant: str | None = None
+    owner: str | None = None
+    since_ms: int | None = None
+    limit: int = 100
+    before_n: int | None = None

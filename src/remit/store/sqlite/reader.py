@@ -1,0 +1,126 @@
+"""Queries over what is durable; every one runs on an index or on the subtree it is about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import apsw
+import orjson
+
+from remit.kernel.trace import descendant_range
+from remit.store.records import AlertRecord, EventRecord, ExecutionFilter, ExecutionRecord, JournalRecord, UsageTotals
+from remit.store.sqlite.rows import EXECUTION_COLUMNS, JOURNAL_COLUMNS, execution_of, journal_of
+
+__all__ = ["SqliteReader"]
+
+_OPEN = "ended_at IS NULL"
+_JOURNAL_OF_TREE = f"""
+    SELECT e.id, {", ".join("j." + name for name in JOURNAL_COLUMNS.split(", "))} FROM executions e JOIN journal j ON j.execution_n = e.n
+    WHERE (e.id = ? OR (e.id > ? AND e.id < ?))"""
+
+
+class SqliteReader:
+    """Reads on one connection."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._reads = connection
+
+    def _executions(self, where: str, values: tuple[Any, ...]) -> list[ExecutionRecord]:
+        return [execution_of(row) for row in self._reads.execute(f"SELECT {EXECUTION_COLUMNS} FROM executions WHERE {where}", values)]
+
+    def _one(self, where: str, values: tuple[Any, ...]) -> ExecutionRecord | None:
+        found = self._executions(where, values)
+        return found[0] if found else None
+
+    def execution(self, execution_id: str) -> ExecutionRecord | None:
+        """The execution of that id."""
+        return self._one("id = ?", (execution_id,))
+
+    def by_n(self, n: int) -> ExecutionRecord | None:
+        """The execution of that row number."""
+        return self._one("n = ?", (n,))
+
+    def by_root_key(self, key: bytes) -> ExecutionRecord | None:
+        """The root that was started under that idempotency key."""
+        return self._one("parent_n = 0 AND key = ?", (key,))
+
+    def children(self, parent_n: int) -> list[ExecutionRecord]:
+        """Direct children, in the order of admission."""
+        return self._executions("parent_n = ? AND key IS NOT NULL ORDER BY n", (parent_n,))
+
+    def subtree(self, execution_id: str, *, open_only: bool = False) -> list[ExecutionRecord]:
+        """The execution and everything below it, ancestors before descendants."""
+        low, high = descendant_range(execution_id)
+        narrowed = f"AND {_OPEN}" if open_only else ""
+        return self._executions(f"(id = ? OR (id > ? AND id < ?)) {narrowed} ORDER BY n", (execution_id, low, high))
+
+    def usage_below(self, execution_id: str) -> UsageTotals:
+        """What the execution and everything below it used."""
+        low, high = descendant_range(execution_id)
+        query = "SELECT total(tokens), total(input_tokens), total(output_tokens), total(cost) FROM executions WHERE id = ? OR (id > ? AND id < ?)"
+        return UsageTotals(*(int(value) for value in self._reads.execute(query, (execution_id, low, high)).get))
+
+    def journal(self, execution_n: int, generation: int | None = None) -> list[JournalRecord]:
+        """An execution's journal in the order of its entries; one generation's, or all."""
+        query = f"SELECT {JOURNAL_COLUMNS} FROM journal WHERE execution_n = ?"
+        if generation is None:
+            return [journal_of(row) for row in self._reads.execute(query + " ORDER BY generation, position", (execution_n,))]
+        return [journal_of(row) for row in self._reads.execute(query + " AND generation = ? ORDER BY position", (execution_n, generation))]
+
+    def _journal_of_tree(self, execution_id: str, condition: str) -> list[tuple[str, JournalRecord]]:
+        low, high = descendant_range(execution_id)
+        rows = self._reads.execute(f"{_JOURNAL_OF_TREE} AND {condition}", (execution_id, low, high))
+        return [(row[0], journal_of(row[1:])) for row in rows]
+
+    def lineage(self, root_id: str) -> list[tuple[str, JournalRecord]]:
+        """Every tool and model call of a trace with the id of the execution that made it, oldest first (L29)."""
+        return self._journal_of_tree(root_id, "j.kind IN ('tool', 'model') ORDER BY j.started_at, e.n, j.position")
+
+    def open_asks(self, execution_id: str) -> list[tuple[str, JournalRecord]]:
+        """The asks that wait for an answer at the execution or below it."""
+        return self._journal_of_tree(execution_id, "j.kind = 'ask' AND j.ended_at IS NULL AND j.generation = e.generation AND e.ended_at IS NULL ORDER BY e.n, j.position")
+
+    def events(self, execution_id: str) -> list[EventRecord]:
+        """All events sent to an execution, oldest first."""
+        query = "SELECT execution_id, name, payload, sent_at, dedupe, n, taken_by FROM events WHERE execution_id = ? ORDER BY n"
+        return [EventRecord(*row) for row in self._reads.execute(query, (execution_id,))]
+
+    def listing(self, narrowed: ExecutionFilter) -> list[ExecutionRecord]:
+        """Executions, newest first."""
+        terms: list[tuple[str, Any]] = []
+        if narrowed.status:
+            marks = ", ".join(f"'{status}'" for status in sorted(narrowed.status))
+            excluded = "" if "COMPLETED" in narrowed.status else "status <> 'COMPLETED' AND "
+            terms.append((f"{excluded}status IN ({marks})", None))
+        for column, value in (("process", narrowed.process), ("tenant", narrowed.tenant), ("owner", narrowed.owner)):
+            if value is not None:
+                terms.append((f"{column} = ?", value))
+        if narrowed.since_ms is not None:
+            terms.append(("created_at >= ?", narrowed.since_ms))
+        if narrowed.before_n is not None:
+            terms.append(("n < ?", narrowed.before_n))
+        if narrowed.parent is not None:
+            parent = self.execution(narrowed.parent)
+            terms.append(("key IS NOT NULL AND parent_n = ?", parent.n if parent else -1))
+        if narrowed.root is not None:
+            low, high = descendant_range(narrowed.root)
+            terms += [("(id = ?", narrowed.root), ("id > ?", low), ("id < ?)", high)]
+        where = " AND ".join(text for text, _ in terms).replace("(id = ? AND id > ? AND id < ?)", "(id = ? OR (id > ? AND id < ?))") or "1"
+        values = tuple(value for text, value in terms if "?" in text)
+        return self._executions(f"{where} ORDER BY n DESC LIMIT ?", (*values, narrowed.limit))
+
+    def alerts(self, *, code: str | None, execution_id: str | None, since_ms: int | None, limit: int) -> list[AlertRecord]:
+        """Alerts, newest first."""
+        query = "SELECT code, execution_id, tenant, message, details, raised_at, n FROM alerts WHERE (? IS NULL OR code = ?) AND (? IS NULL OR execution_id = ?) AND (? IS NULL OR raised_at >= ?) ORDER BY n DESC LIMIT ?"
+        values = (code, code, execution_id, execution_id, since_ms, since_ms, limit)
+        return [AlertRecord(*row) for row in self._reads.execute(query, values)]
+
+    def reply(self, command_id: str) -> dict[str, Any] | None:
+        """The owner's reply to a command; None while there is none."""
+        found = self._reads.execute("SELECT reply FROM inbox WHERE id = ?", (command_id,)).get
+        return orjson.loads(found) if found else None
+
+    def owner(self) -> tuple[str, int]:
+        """Who owns the store, and the last sign of life in milliseconds since 1970."""
+        owner, renewed_at = self._reads.execute("SELECT owner, renewed_at FROM ownership").get
+        return owner, renewed_at

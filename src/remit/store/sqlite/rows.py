@@ -1,0 +1,62 @@
+"""Records as rows and back; the columns are the records' fields, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any
+
+from remit.kernel.states import Compensation, Status
+from remit.store.records import EffectKind, ExecutionRecord, JournalRecord
+
+__all__ = ["EXECUTION_COLUMNS", "INSERT_EXECUTION", "INSERT_JOURNAL", "JOURNAL_COLUMNS", "UPDATE_EXECUTION", "UPDATE_JOURNAL", "execution_of", "execution_row", "execution_update", "journal_of", "journal_row", "journal_update"]
+
+_EXECUTION = [field.name for field in fields(ExecutionRecord)]
+_JOURNAL = [field.name for field in fields(JournalRecord)]
+_FIXED = {"n", "id", "parent_n", "process", "created_at", "key", "label", "occurrence", "department", "tenant", "owner", "region", "detached", "estimate_tokens", "estimate_cost"}
+_MUTABLE = [name for name in _EXECUTION if name not in _FIXED]
+_JOURNAL_FIXED = {"execution_n", "generation", "position", "kind", "name", "key", "params", "started_at"}
+_JOURNAL_MUTABLE = [name for name in _JOURNAL if name not in _JOURNAL_FIXED]
+_JOURNAL_ID = ["execution_n", "generation", "position"]
+
+EXECUTION_COLUMNS = ", ".join(_EXECUTION)
+JOURNAL_COLUMNS = ", ".join(_JOURNAL)
+
+
+def _insert(table: str, columns: list[str]) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+
+
+def _update(table: str, columns: list[str], identity: Iterable[str]) -> str:
+    return f"UPDATE {table} SET {', '.join(f'{name} = ?' for name in columns)} WHERE {' AND '.join(f'{name} = ?' for name in identity)}"
+
+
+INSERT_EXECUTION = _insert("executions", _EXECUTION)
+UPDATE_EXECUTION = _update("executions", _MUTABLE, ["n"])
+INSERT_JOURNAL = _insert("journal", _JOURNAL)
+UPDATE_JOURNAL = _update("journal", _JOURNAL_MUTABLE, _JOURNAL_ID)
+
+execution_row = attrgetter(*_EXECUTION)
+execution_update = attrgetter(*_MUTABLE, "n")
+journal_row = attrgetter(*_JOURNAL)
+journal_update = attrgetter(*_JOURNAL_MUTABLE, *_JOURNAL_ID)
+
+_STATUS = {status.value: status for status in Status}
+_KIND = {kind.value: kind for kind in EffectKind}
+
+
+def execution_of(row: tuple[Any, ...]) -> ExecutionRecord:
+    """The record of a row selected as `EXECUTION_COLUMNS`."""
+    record = ExecutionRecord(*row)
+    record.status = _STATUS[record.status]
+    record.compensation = Compensation(record.compensation)
+    record.awaited, record.detached, record.estimated = bool(record.awaited), bool(record.detached), bool(record.estimated)
+    return record
+
+
+def journal_of(row: tuple[Any, ...]) -> JournalRecord:
+    """The record of a row selected as `JOURNAL_COLUMNS`."""
+    record = JournalRecord(*row)
+    record.kind = _KIND[record.kind]
+    return record

@@ -1,0 +1,179 @@
+"""The SQLite store: a writer that commits whole batches, a reader that sees what is durable."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+
+import apsw
+import orjson
+
+from remit.errors import StoreError
+from remit.kernel.trace import descendant_range
+from remit.store.port import Batch
+from remit.store.records import Command
+from remit.store.sqlite.database import Location, connect, explained, migrate, parse_location, prepare_file
+from remit.store.sqlite.owner import Ownership
+from remit.store.sqlite.reader import SqliteReader
+from remit.store.sqlite.rows import INSERT_EXECUTION, INSERT_JOURNAL, UPDATE_EXECUTION, UPDATE_JOURNAL, execution_row, execution_update, journal_row, journal_update
+
+__all__ = ["CHECKPOINT_PAGES", "SqliteStore"]
+
+CHECKPOINT_PAGES = 4_000
+"""WAL pages (16 MiB) after which they are copied into the database, by a thread of its own."""
+
+_log = logging.getLogger("remit.store")
+_INSERT_EVENT = "INSERT INTO events (execution_id, name, payload, sent_at, dedupe, taken_by) VALUES (?, ?, ?, ?, ?, ?)"
+_INSERT_ALERT = "INSERT INTO alerts (code, execution_id, tenant, message, details, raised_at) VALUES (?, ?, ?, ?, ?, ?)"
+
+
+class SqliteStore(SqliteReader):
+    """The owner's view of one file. `commit` is called on the event loop, once per turn at most.
+
+    Raises `StoreOwned` where another process drives the file, `StoreError` where it cannot be used.
+    """
+
+    def __init__(self, url: str, now_ms: Callable[[], int]) -> None:
+        self.location: Location = parse_location(url)
+        self._now_ms = now_ms
+        prepare_file(self.location)
+        self._writes = connect(self.location)
+        try:
+            migrate(self._writes, self.location)
+            self._ownership = Ownership(self._writes, self.location, now_ms())
+        except BaseException:
+            self._writes.close()
+            raise
+        super().__init__(self._writes if self.location.in_memory else connect(self.location, readonly=True))
+        self._writes.set_wal_hook(self._committed)
+        self._wal_pages = 0
+        self._checkpointing: threading.Thread | None = None
+        self._data_version = -1
+        self.next_n = int(self._writes.execute("SELECT coalesce(max(n), 0) + 1 FROM executions").get)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch at which this process owns the file."""
+        return self._ownership.epoch
+
+    def commit(self, batch: Batch) -> None:
+        """Write the batch as one transaction with one sync; nothing of it is written where an error is raised (L8, L46)."""
+        writes = self._writes
+        with explained(self.location, "commit"):
+            writes.execute("BEGIN IMMEDIATE")
+            try:
+                if not self._ownership.holds():
+                    raise StoreError("Another process has taken this store over: everything this one still had to write is refused", code="fenced", path=self.location.path)
+                self._write(writes, batch)
+                writes.execute("COMMIT")
+            except BaseException:
+                if writes.in_transaction:
+                    writes.execute("ROLLBACK")
+                raise
+        if self._wal_pages >= CHECKPOINT_PAGES:
+            self._start_checkpoint()
+
+    def _write(self, writes: apsw.Connection, batch: Batch) -> None:
+        if batch.created:
+            writes.executemany(INSERT_EXECUTION, map(execution_row, batch.created.values()))
+        if batch.changed:
+            writes.executemany(UPDATE_EXECUTION, map(execution_update, batch.changed.values()))
+        if batch.new_journal:
+            writes.executemany(INSERT_JOURNAL, map(journal_row, batch.new_journal.values()))
+        if batch.journal:
+            writes.executemany(UPDATE_JOURNAL, map(journal_update, batch.journal.values()))
+        for event in batch.events:
+            if event.n:
+                writes.execute("UPDATE events SET taken_by = ? WHERE n = ?", (event.taken_by, event.n))
+            else:
+                writes.execute(_INSERT_EVENT, (event.execution_id, event.name, event.payload, event.sent_at, event.dedupe, event.taken_by))
+        if batch.alerts:
+            rows = [(a.code, a.execution_id, a.tenant, a.message, a.details, a.raised_at) for a in batch.alerts]
+            writes.executemany(_INSERT_ALERT, rows)
+        for command in batch.replies:
+            writes.execute("UPDATE inbox SET reply = ?, replied_at = ? WHERE id = ?", (orjson.dumps(command.reply), self._now_ms(), command.id))
+
+    def _committed(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    def _start_checkpoint(self) -> None:
+        """Copy the WAL into the database beside the writer; the small rest that came meanwhile is copied in `_finish_checkpoint`."""
+        if self._checkpointing is not None:
+            if self._checkpointing.is_alive():
+                return
+            self._checkpointing = None
+            self.checkpoint()
+            return
+        self._checkpointing = threading.Thread(target=self._checkpoint_beside, name="remit-checkpoint", daemon=True)
+        self._checkpointing.start()
+
+    def _checkpoint_beside(self) -> None:
+        try:
+            connection = connect(self.location)
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            connection.close()
+        except (apsw.Error, StoreError):
+            _log.warning("a checkpoint of %s failed; it is tried again", self.location.path, exc_info=True)
+
+    def checkpoint(self) -> None:
+        """Copy what the WAL still holds into the database, so that the WAL starts anew."""
+        try:
+            self._writes.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.Error:
+            _log.warning("a checkpoint of %s failed; it is tried again", self.location.path, exc_info=True)
+        self._wal_pages = 0
+
+    def renew(self, now_ms: int) -> None:
+        """Renew the owner's claim (L21)."""
+        self._ownership.renew(now_ms)
+
+    def to_recover(self) -> Iterable[str]:
+        """Ids of the executions that were being driven or were about to be, oldest first."""
+        query = "SELECT id FROM executions WHERE status <> 'COMPLETED' AND status IN ('PENDING', 'ACTIVE', 'PENDING_ASYNC', 'PENDING_SUB_WORKFLOW') ORDER BY n"
+        return [row[0] for row in self._reads.execute(query)]
+
+    def trace_counts(self, root_id: str) -> tuple[int, int]:
+        """How many executions stand below the root, and the attempts of the whole trace."""
+        low, high = descendant_range(root_id)
+        below, attempts = self._reads.execute("SELECT count(*), coalesce(sum(attempt), 0) FROM executions WHERE id > ? AND id < ?", (low, high)).get
+        own = self._reads.execute("SELECT attempt FROM executions WHERE id = ?", (root_id,)).get or 0
+        return below, attempts + own
+
+    def due(self, until_ms: int, limit: int) -> list[tuple[str, int]]:
+        """Executions with a timer due by then, as (id, 0 for a pause of its own or the journal position + 1), earliest first."""
+        query = """
+            SELECT id, 0, wake_at FROM executions WHERE wake_at IS NOT NULL AND wake_at <= ?1
+            UNION ALL
+            SELECT e.id, j.position + 1, j.due_at FROM journal j JOIN executions e ON e.n = j.execution_n
+            WHERE j.due_at IS NOT NULL AND j.ended_at IS NULL AND j.due_at <= ?1 AND e.ended_at IS NULL AND j.generation = e.generation
+            ORDER BY 3 LIMIT ?2"""
+        return [(row[0], row[1]) for row in self._reads.execute(query, (until_ms, limit))]
+
+    def next_due(self) -> int | None:
+        """When the earliest timer is due."""
+        execution = self._reads.execute("SELECT min(wake_at) FROM executions WHERE wake_at IS NOT NULL").get
+        effect = self._reads.execute("SELECT min(due_at) FROM journal WHERE due_at IS NOT NULL AND ended_at IS NULL").get
+        return min((value for value in (execution, effect) if value is not None), default=None)
+
+    def inbox_changed(self) -> bool:
+        """Whether another connection has written since the last time this was asked."""
+        version = self._writes.pragma("data_version")
+        changed, self._data_version = version != self._data_version, version
+        return changed
+
+    def commands(self) -> list[Command]:
+        """Commands without a reply, oldest first."""
+        rows = self._writes.execute("SELECT id, verb, arguments, sent_at FROM inbox WHERE reply IS NULL ORDER BY sent_at")
+        return [Command(row[0], row[1], orjson.loads(row[2]), row[3]) for row in rows]
+
+    def close(self) -> None:
+        """Copy the WAL into the database and let the file go."""
+        if self._checkpointing is not None:
+            self._checkpointing.join()
+        if not self.location.in_memory:
+            self._reads.close()
+            self.checkpoint()
+        self._writes.close()
+        self._ownership.release()
