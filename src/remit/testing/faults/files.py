@@ -9,7 +9,7 @@ from typing import Self
 
 import apsw
 
-__all__ = ["CreatedDurably", "FileKind", "ScopedVFS", "file_kind", "file_name"]
+__all__ = ["CREATED_DURABLY", "FileKind", "ScopedVFS", "file_kind", "file_name"]
 
 _KIND_FLAGS = (
     (apsw.SQLITE_OPEN_MAIN_DB, "main"),
@@ -29,7 +29,7 @@ class FileKind(StrEnum):
 
 
 #: The kinds whose first sync after creation also syncs the directory, as SQLite's unix VFS does it.
-CreatedDurably = frozenset({FileKind.WAL, FileKind.JOURNAL})
+CREATED_DURABLY = frozenset({FileKind.WAL, FileKind.JOURNAL})
 
 
 def file_kind(flags: int) -> FileKind:

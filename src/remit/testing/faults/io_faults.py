@@ -121,7 +121,9 @@ class FaultyVFS(ScopedVFS):
     @staticmethod
     def error(fault: Fault, operation: Operation) -> Exception:
         """The exception that SQLite turns into the fault's result code."""
-        return apsw.exception_for(_CODES[operation] if fault.code is None else fault.code)
+        error = apsw.exception_for(_CODES[operation] if fault.code is None else fault.code)
+        error.add_note("injected by FaultyVFS")
+        return error
 
 
 class _FaultyFile(apsw.VFSFile):

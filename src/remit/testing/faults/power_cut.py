@@ -9,7 +9,7 @@ import apsw
 from typing_extensions import Buffer, override
 
 from remit.testing.faults.disk_log import Create, Delete, DirectorySync, DiskLog, Sync, Truncate, Write
-from remit.testing.faults.files import CreatedDurably, FileKind, ScopedVFS, file_kind, file_name
+from remit.testing.faults.files import CREATED_DURABLY, FileKind, ScopedVFS, file_kind, file_name
 
 __all__ = ["PowerCutVFS"]
 
@@ -18,8 +18,8 @@ class PowerCutVFS(ScopedVFS):
     """Records writes, truncations, syncs, creations and deletions of one directory's database files in `log`.
 
     The files stay real (so WAL's shared memory works), but nothing is really synced: `log` says what is
-    durable. The directory counts as synced where SQLite's unix VFS syncs it: at the first sync of a journal or
-    WAL that was opened for creation, and at a deletion that asks for it. `images(log, cuts, …)` gives the disks.
+    durable, and `images(log, cuts, …)` gives the disks. The directory counts as synced when SQLite's own VFS
+    syncs it: at the first sync of a journal or WAL opened for creation, and at a deletion that asks for it.
 
     Raises ValueError when a database of a second directory is opened through it.
     """
@@ -38,7 +38,7 @@ class PowerCutVFS(ScopedVFS):
             return apsw.VFSFile(self.base, name, flags)
         existed = Path(path).exists()
         file = _RecordingFile(self.base, name, flags, self.log)
-        dirsync = kind in CreatedDurably and bool(flags[0] & apsw.SQLITE_OPEN_CREATE)
+        dirsync = kind in CREATED_DURABLY and bool(flags[0] & apsw.SQLITE_OPEN_CREATE)
         file.record(self._inode(path, existed), dirsync)
         return file
 

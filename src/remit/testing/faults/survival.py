@@ -26,7 +26,7 @@ class Survival(StrEnum):
 def survivors(
     flying: Sequence[Write | Truncate], survival: Survival, random: Random
 ) -> list[Write | Truncate]:
-    """Those operations in flight that reached the disk after all, in order; writes may be cut into sectors."""
+    """Those operations in flight that reached the disk after all, in order; writes may be cut to sectors."""
     match survival:
         case Survival.DROPPED:
             return []
