@@ -2,12 +2,12 @@
 
 What a fence's language means:
 
-- `python`: a program, run as it stands. Starting with a comment that is only a file name (`# orders.py`), it is
-  that file instead, written into the page's directory for the blocks after it.
+- `python`: a program, run as it stands. Starting with a comment that is only a file name (`# orders.py`),
+  it is that file instead, written into the page's directory for the blocks after it.
 - `yaml`, `toml`: a file, when they start with such a comment; otherwise shown only.
 - `bash`: a script, run with `set -eu`.
 - `console`: each `$ ` line is a command (`> ` continues it), the lines below it are what it prints.
-  `…` or `...` stands for any text, differences in white space do not count, no lines: anything may be printed.
+  `…` or `...` stands for any text, white space is white space, and where no lines follow, all output is fine.
 - `sh`: commands for the root of a checkout, one a line.
 - `text`, `json`, `mermaid`, `sql`, `diff`: shown only.
 """
@@ -30,7 +30,9 @@ CHECKOUT = "sh"
 SHOWN = frozenset({"yaml", "toml", "text", "json", "mermaid", "sql", "diff"})
 LANGUAGES = RUN | SHOWN | {CHECKOUT}
 
-FENCE = re.compile(r"^(?P<indent> *)```(?P<language>[\w+-]*)[^\n]*\n(?P<body>.*?)^(?P=indent)```$", re.M | re.S)
+FENCE = re.compile(
+    r"^(?P<indent> *)```(?P<language>[\w+-]*)[^\n]*\n(?P<body>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
+)
 FILE = re.compile(r"# (?P<name>[\w./-]+\.(?:py|ya?ml|toml))\n")
 ELLIPSIS = re.compile(r"…|\.\.\.")
 
@@ -77,7 +79,9 @@ def blocks(page: str, text: str) -> list[Block]:
 
 
 def _dedent(body: str, width: int) -> str:
-    return "".join(line[width:] if line[:width].isspace() else line for line in body.splitlines(keepends=True))
+    return "".join(
+        line[width:] if line[:width].isspace() else line for line in body.splitlines(keepends=True)
+    )
 
 
 def commands(block: Block) -> list[Command]:
@@ -96,7 +100,7 @@ def commands(block: Block) -> list[Command]:
 
 
 def matches(expected: str, printed: str) -> bool:
-    """Whether the output is what the page shows: `…` is any text, white space is white space, nothing is anything."""
+    """Whether the output is what the page shows, with the freedoms that the module's docstring lists."""
     if not expected.strip():
         return True
     pieces = [r"\s+".join(map(re.escape, piece.split())) for piece in ELLIPSIS.split(expected.strip())]
@@ -105,7 +109,7 @@ def matches(expected: str, printed: str) -> bool:
 
 @dataclass(frozen=True)
 class Reader:
-    """Follows a page in `directory`, with `environment` beside the present one and `timeout` seconds a command."""
+    """Follows a page in `directory`, `environment` added to the present one, `timeout` s a command."""
 
     directory: Path
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -136,14 +140,25 @@ class Reader:
         started = time.monotonic()
         try:
             ran = subprocess.run(
-                arguments, cwd=self.directory, env={**os.environ, **self.environment}, timeout=self.timeout,
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-            )  # fmt: skip
+                arguments,
+                cwd=self.directory,
+                env={**os.environ, **self.environment},
+                timeout=self.timeout,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
         except subprocess.TimeoutExpired as late:
-            raise BlockFailed(f"{block.where}: still running after {self.timeout} s: {command.text}") from late
+            raise BlockFailed(
+                f"{block.where}: still running after {self.timeout} s: {command.text}"
+            ) from late
         if ran.returncode:
             raise BlockFailed(f"{block.where}: exit code {ran.returncode}: {command.text}\n{ran.stdout}")
         expected = "\n".join(command.expected)
         if not matches(expected, ran.stdout):
-            raise BlockFailed(f"{block.where}: {command.text}\nshould print\n{expected}\nprinted\n{ran.stdout}")
+            raise BlockFailed(
+                f"{block.where}: {command.text}\nshould print\n{expected}\nprinted\n{ran.stdout}"
+            )
         return f"{time.monotonic() - started:6.2f} s  {command.text}"

@@ -39,7 +39,7 @@ class Edge:
 
 
 def _drawable(arrow: Edge) -> bool:
-    """Mermaid lays out no arrow between a box and what stands inside it; a box's own changes go into its title."""
+    """Mermaid lays out no arrow between a box and what is inside it; a box's own changes are in its title."""
     befores, afters = _members(arrow.before), _members(arrow.after)
     return arrow.before == arrow.after or not (befores & afters)
 

@@ -26,7 +26,7 @@ class Import:
 
 
 def imports_of(module: Module, known: Iterable[str] = ()) -> Iterator[Import]:
-    """Every import of a module; `known` tells `from package import module` from `from package import name`."""
+    """Every import of a module; `known` are the modules, which tell `from a import module` from a name's."""
     names = frozenset(known)
     for node, in_function in _walk(module.tree, in_function=False):
         for target in _targets(node, module, names):

@@ -25,10 +25,10 @@ REACH = {"testing": frozenset({"engine", "store"})}
 
 # The kernel decides and never acts: nothing of these may enter it.
 KERNEL_FORBIDDEN = frozenset({
-    "asyncio", "concurrent", "contextvars", "ctypes", "getpass", "http", "importlib", "io", "locale", "logging",
-    "multiprocessing", "os", "pathlib", "platform", "queue", "random", "secrets", "select", "selectors",
-    "shutil", "signal", "socket", "socketserver", "sqlite3", "ssl", "subprocess", "tempfile",
-    "threading", "time", "urllib", "uuid",
+    "asyncio", "concurrent", "contextvars", "ctypes", "getpass", "http", "importlib", "io", "locale",
+    "logging", "multiprocessing", "os", "pathlib", "platform", "queue", "random", "secrets", "select",
+    "selectors", "shutil", "signal", "socket", "socketserver", "sqlite3", "ssl", "subprocess",
+    "tempfile", "threading", "time", "urllib", "uuid",
 })  # fmt: skip
 
 # Imports inside functions, each with the start-up it saves, measured. (importer, target) → reason.

@@ -57,7 +57,7 @@ def _dotted(path: Path) -> str:
 
 
 def text_files() -> Iterator[Path]:
-    """Every text file of the checkout: hidden directories (but for `.ci`) and leftovers are not the project's."""
+    """Every text file of the checkout: hidden directories (but for `.ci`) and leftovers are not its own."""
     for path in sorted(ROOT.iterdir()):
         if path.is_file() and path.name != ".git" and path.suffix not in BINARY:
             yield path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from drawing import DRAWINGS, GROUPS, edges, redraw
 from remit.kernel.states import PROPAGATION, TRANSITIONS, Status
 from tests.house.sources import ROOT
@@ -43,6 +44,9 @@ def test_the_design_has_both_drawings() -> None:
 
 def test_a_stale_region_is_redrawn() -> None:
     stale = "before\n<!-- drawn: propagation -->\nold\n<!-- end -->\nafter\n"
-    assert redraw(stale) == f"before\n<!-- drawn: propagation -->\n{DRAWINGS['propagation']()}<!-- end -->\nafter\n"
+    assert (
+        redraw(stale)
+        == f"before\n<!-- drawn: propagation -->\n{DRAWINGS['propagation']()}<!-- end -->\nafter\n"
+    )
     with pytest.raises(KeyError):
         redraw("<!-- drawn: nothing -->\n<!-- end -->")

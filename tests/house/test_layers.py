@@ -8,12 +8,15 @@ import textwrap
 from pathlib import Path
 
 import pytest
+
 from tests.house.imports import Import, banned_calls, cycles, graph, imports_of
 from tests.house.layers import KERNEL_FORBIDDEN, LAYERS, LAZY, PUBLIC_ONLY, REACH, layer_of, public_names
 from tests.house.sources import ROOT, Module, modules, parse, python_files
 
 RANK = {layer: rank for rank, layers in enumerate(LAYERS) for layer in layers}
-KERNEL_BANNED_CALLS = frozenset({"open", "print", "input", "eval", "exec", "breakpoint", ".now", ".utcnow", ".today"})
+KERNEL_BANNED_CALLS = frozenset(
+    {"open", "print", "input", "eval", "exec", "breakpoint", ".now", ".utcnow", ".today"}
+)
 
 
 def _names(among: tuple[Module, ...]) -> frozenset[str]:
@@ -96,7 +99,9 @@ def test_every_module_is_reached() -> None:
 
 
 def test_lazy_imports_exist_and_are_measured() -> None:
-    present = {(i.importer, i.target) for m in modules() for i in imports_of(m, _names(modules())) if i.in_function}
+    present = {
+        (i.importer, i.target) for m in modules() for i in imports_of(m, _names(modules())) if i.in_function
+    }
     stale = [entry for entry in LAZY if entry not in present]
     unmeasured = [entry for entry, reason in LAZY.items() if not re.search(r"\d+ ms", reason)]
     assert (stale, unmeasured) == ([], [])
@@ -104,12 +109,10 @@ def test_lazy_imports_exist_and_are_measured() -> None:
 
 def test_examples_use_public_names_only() -> None:
     public = public_names(_names(modules()))
-    found = []
-    for path in python_files("examples"):
-        module = parse(path, ".".join(path.relative_to(ROOT).with_suffix("").parts))
-        for item in imports_of(module, _names(modules())):
-            if item.target.split(".")[0] == "remit" and item.target not in public:
-                found.append(str(item))
+    paths = python_files("examples")
+    examples = [parse(path, ".".join(path.relative_to(ROOT).with_suffix("").parts)) for path in paths]
+    imports = [item for module in examples for item in imports_of(module, _names(modules()))]
+    found = [str(i) for i in imports if i.target.split(".")[0] == "remit" and i.target not in public]
     assert found == []
 
 

@@ -1,0 +1,84 @@
+"""The public face: what `remit` and its public modules export is there, documented and sorted."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.house.layers import public_names
+from tests.house.sources import modules
+
+PUBLIC = sorted(public_names(frozenset(module.name for module in modules())))
+
+
+def _exports(module: ModuleType) -> list[tuple[str, Any]]:
+    return [(name, getattr(module, name)) for name in module.__all__]
+
+
+def _undocumented(name: str, value: Any) -> list[str]:
+    """An exported class or function, and a class's public methods, that no docstring explains."""
+    if not (inspect.isclass(value) or inspect.isroutine(value)):
+        return []
+    found = [] if _has_own_doc(value) else [name]
+    members = vars(value).items() if inspect.isclass(value) else ()
+    for inner, member in members:
+        function = getattr(member, "__func__", None) or getattr(member, "fget", None) or member
+        if (
+            not inner.startswith("_")
+            and inspect.isfunction(function)
+            and not inspect.getdoc(getattr(value, inner))
+        ):
+            found.append(f"{name}.{inner}")
+    return found
+
+
+def _has_own_doc(value: Any) -> bool:
+    """An inherited docstring, or the signature that dataclass writes when there is none, explains nothing."""
+    doc = value.__doc__
+    return bool(doc) and not doc.startswith(f"{value.__name__}(")
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_what_a_public_module_names_is_there_and_documented(name: str) -> None:
+    module = importlib.import_module(name)
+    exports = _exports(module)
+    assert exports != []
+    assert [entry for export in exports for entry in _undocumented(*export)] == []
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_nothing_public_is_left_out_of_all(name: str) -> None:
+    """What a public module defines itself is listed in its `__all__`, or begins with an underscore."""
+    module = importlib.import_module(name)
+    defined = [n for n, v in vars(module).items() if getattr(v, "__module__", None) == name]
+    assert [n for n in defined if not n.startswith("_") and n not in module.__all__] == []
+
+
+def test_the_names_that_the_guide_shows_are_exported() -> None:
+    shown = {
+        "Budget", "CallFailed", "Child", "DomainError", "Outcome", "ProcessRef", "Remit", "TransientError",
+        "Usage", "ask", "call_process", "changed", "charge", "continue_as", "current", "model", "process",
+        "run", "set_progress", "start_process", "step", "tool",
+    }  # fmt: skip
+    assert shown - set(importlib.import_module("remit").__all__) == set()
+    durable = importlib.import_module("remit.durable")
+    assert {"sleep", "now", "uuid4", "random", "wait_event"} - set(durable.__all__) == set()
+
+
+class _Documented:
+    """Has a docstring."""
+
+    def method(self) -> None: ...
+
+    @property
+    def value(self) -> int:
+        """A value."""
+        return 1
+
+
+def test_a_method_without_a_docstring_is_found() -> None:
+    assert _undocumented("Documented", _Documented) == ["Documented.method"]
