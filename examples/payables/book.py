@@ -1,0 +1,91 @@
+"""The buyer's books in SQLite: suppliers, orders, receipts, and what has been claimed and booked."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+__all__ = ["SCHEMA", "create_book", "reading", "writing"]
+
+SCHEMA = """
+CREATE TABLE company (name TEXT NOT NULL, party_id TEXT PRIMARY KEY);
+CREATE TABLE accounts (
+    currency TEXT PRIMARY KEY, iban TEXT NOT NULL, bic TEXT NOT NULL, approval_above TEXT NOT NULL);
+CREATE TABLE suppliers (id TEXT PRIMARY KEY, name TEXT NOT NULL, party_id TEXT NOT NULL UNIQUE);
+CREATE TABLE supplier_accounts (
+    supplier TEXT NOT NULL REFERENCES suppliers, iban TEXT NOT NULL, PRIMARY KEY (supplier, iban));
+CREATE TABLE orders (
+    number TEXT PRIMARY KEY, supplier TEXT NOT NULL REFERENCES suppliers, currency TEXT NOT NULL,
+    charges_limit TEXT NOT NULL DEFAULT '0');
+CREATE TABLE order_lines (
+    order_number TEXT NOT NULL REFERENCES orders, line TEXT NOT NULL, item TEXT NOT NULL, name TEXT NOT NULL,
+    quantity TEXT NOT NULL, price TEXT NOT NULL, PRIMARY KEY (order_number, line));
+CREATE TABLE receipts (
+    order_number TEXT NOT NULL, line TEXT NOT NULL, quantity TEXT NOT NULL, received_on TEXT NOT NULL,
+    FOREIGN KEY (order_number, line) REFERENCES order_lines);
+
+-- What a document claims: quantities of order lines, and its number so that it comes only once.
+CREATE TABLE claims (
+    document TEXT NOT NULL, order_number TEXT NOT NULL, line TEXT NOT NULL, quantity TEXT NOT NULL,
+    PRIMARY KEY (document, order_number, line));
+CREATE INDEX claims_by_line ON claims (order_number, line);
+CREATE TABLE numbers (
+    supplier TEXT NOT NULL, number TEXT NOT NULL, document TEXT NOT NULL, PRIMARY KEY (supplier, number));
+
+-- A run is one payment file; it stays open, and grows, until it is released to the bank.
+CREATE TABLE runs (id INTEGER PRIMARY KEY, opened_at TEXT NOT NULL, released_at TEXT);
+CREATE UNIQUE INDEX one_open_run ON runs (released_at IS NULL) WHERE released_at IS NULL;
+CREATE TABLE bookings (
+    document TEXT PRIMARY KEY, supplier TEXT NOT NULL REFERENCES suppliers, kind TEXT NOT NULL,
+    number TEXT NOT NULL, issued TEXT NOT NULL, creditor TEXT NOT NULL, iban TEXT NOT NULL, bic TEXT NOT NULL,
+    currency TEXT NOT NULL, amount TEXT NOT NULL, reference TEXT NOT NULL, due TEXT NOT NULL,
+    end_to_end_id TEXT NOT NULL UNIQUE, booked_at TEXT NOT NULL, run INTEGER REFERENCES runs);
+"""
+
+_SETTINGS = "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000;"
+
+
+def create_book(path: Path, data: str) -> None:
+    """Create the book with its `data` (SQL) where there is none yet; a half-made one is never seen."""
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
+    draft.unlink(missing_ok=True)
+    with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+        connection.executescript(f"BEGIN; {SCHEMA} {data} COMMIT;")
+    draft.replace(path)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[sqlite3.Connection]:
+    """One write transaction: committed and on disk when the block ends, undone when it raises."""
+    with _connected(path) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """One consistent view of the book."""
+    with _connected(path) as connection:
+        connection.execute("BEGIN")
+        yield connection
+
+
+@contextmanager
+def _connected(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(
+        sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+    ) as connection:
+        connection.row_factory = sqlite3.Row
+        connection.executescript(_SETTINGS)
+        yield connection

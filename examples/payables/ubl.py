@@ -1,0 +1,93 @@
+"""UBL 2.1 invoices and credit notes, read by name and namespace whatever prefixes and extras they carry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+from .document import Document, Kind
+from .fields import day, day_or_none, need, need_text
+from .money import minor_unit
+from .refusal import Refused
+from .safe_xml import Node, parse_xml
+from .ubl_parts import read_adjustment, read_line, read_means, read_party, read_taxes, read_totals
+
+__all__ = ["MAX_LINES", "read_document"]
+
+MAX_LINES = 2_000  # keeps a document within the size of one recorded value
+
+_KINDS: dict[str, tuple[Kind, str, str, str]] = {
+    "Invoice": ("invoice", "cbc:InvoiceTypeCode", "cac:InvoiceLine", "cbc:InvoicedQuantity"),
+    "CreditNote": ("credit_note", "cbc:CreditNoteTypeCode", "cac:CreditNoteLine", "cbc:CreditedQuantity"),
+}
+_DUE = ("cbc:DueDate", "cac:PaymentMeans/cbc:PaymentDueDate", "cac:PaymentTerms/cbc:PaymentDueDate")
+_PRECEDING = "cac:BillingReference/cac:InvoiceDocumentReference/cbc:ID"
+_NO_ORDER = {"", "NA", "N/A", "NONE"}
+
+
+def read_document(content: bytes) -> Document:
+    """The document in a file's bytes; raises Refused, naming the element, and nothing else."""
+    root = parse_xml(content)
+    if root.name not in _KINDS:
+        raise Refused(
+            "not_an_invoice",
+            f"/{root.name}",
+            "the file is neither a UBL 2.1 Invoice nor a CreditNote",
+            "Send a UBL 2.1 document whose root is Invoice-2 or CreditNote-2",
+        )
+    kind, type_element, line_element, quantity_element = _KINDS[root.name]
+    currency = _currency(root)
+    order = root.value("cac:OrderReference/cbc:ID")
+    payee = root.first("cac:PayeeParty")
+    return Document(
+        element=root.path,
+        kind=kind,
+        type_code=root.value(type_element),
+        number=need_text(root, "cbc:ID"),
+        issued=day(need(root, "cbc:IssueDate")),
+        due=_due(root),
+        currency=currency,
+        supplier=read_party(need(root, "cac:AccountingSupplierParty/cac:Party")),
+        customer=read_party(need(root, "cac:AccountingCustomerParty/cac:Party")),
+        payee=None if payee is None else read_party(payee),
+        order="" if order.upper() in _NO_ORDER else order,
+        preceding=tuple(node.text for node in root.all(_PRECEDING)),
+        lines=tuple(read_line(node, quantity_element, currency) for node in _lines(root, line_element)),
+        adjustments=tuple(read_adjustment(node, currency) for node in root.all("cac:AllowanceCharge")),
+        taxes=tuple(read_taxes(root, currency)),
+        totals=read_totals(need(root, "cac:LegalMonetaryTotal"), currency),
+        means=tuple(read_means(node) for node in root.all("cac:PaymentMeans")),
+    )
+
+
+def _currency(root: Node) -> str:
+    stated = root.first("cbc:DocumentCurrencyCode")
+    if stated is not None and stated.text:
+        code, element = stated.text, stated.path
+    else:  # UBL leaves the code optional, but never the currency of the payable amount
+        payable = need(root, "cac:LegalMonetaryTotal/cbc:PayableAmount")
+        code, element = payable.attributes.get("currencyID", ""), f"{payable.path}/@currencyID"
+    if minor_unit(code) is None:
+        raise Refused(
+            "unknown_currency", element, f"{code[:40]!r} is no ISO 4217 currency", "Use a code such as EUR"
+        )
+    return code
+
+
+def _lines(root: Node, name: str) -> Iterator[Node]:
+    nodes = list(root.all(name))
+    if not nodes:
+        need(root, name)
+    if len(nodes) > MAX_LINES:
+        raise Refused(
+            "too_many_lines",
+            f"{root.path}/{name}",
+            f"the document has {len(nodes):,} lines",
+            f"Split it into documents of at most {MAX_LINES:,} lines",
+        )
+    return iter(nodes)
+
+
+def _due(root: Node) -> date | None:
+    stated = (day_or_none(root, path) for path in _DUE)
+    return next((due for due in stated if due is not None), None)
