@@ -73,7 +73,7 @@ def _supplier(book: sqlite3.Connection, party: Party) -> str:
 
 
 def _credits_known_invoice(book: sqlite3.Connection, supplier: str, document: Document) -> bool:
-    """Whether the credit note names an invoice of this supplier that was booked, so that no order is needed."""
+    """Whether the credit note names an invoice of this supplier that was booked: then it needs no order."""
     marks = ", ".join("?" * len(document.preceding))
     query = f"SELECT 1 FROM bookings WHERE supplier = ? AND kind = 'invoice' AND number IN ({marks})"
     return book.execute(query, (supplier, *document.preceding)).fetchone() is not None
@@ -124,9 +124,8 @@ def _order_line(book: sqlite3.Connection, number: str, line: Line) -> sqlite3.Ro
 def _claim_line(
     book: sqlite3.Connection, key: str, document: Document, line: Line, ordered: sqlite3.Row
 ) -> None:
-    quantity_element = (
-        f"{line.element}/cbc:{'InvoicedQuantity' if document.kind == 'invoice' else 'CreditedQuantity'}"
-    )
+    name = "InvoicedQuantity" if document.kind == "invoice" else "CreditedQuantity"
+    quantity_element = f"{line.element}/cbc:{name}"
     if line.quantity is None:
         raise Refused("missing_element", quantity_element, "the quantity is missing", "State it")
     if document.kind == "credit_note":
@@ -137,7 +136,7 @@ def _claim_line(
         raise Refused(
             "price_too_high",
             f"{line.element}/cbc:LineExtensionAmount",
-            f"{line.quantity:f} at the ordered price of {ordered['price']} are {allowed:,.2f} at most, not {line.net:,f}",
+            f"{line.quantity:f} at the ordered {ordered['price']} are {allowed:,.2f} at most, not {line.net:,f}",
             "Invoice the ordered price, or have the order changed",
         )
     _claim(book, key, ordered["order_number"], ordered["line"], line.quantity)
@@ -156,7 +155,7 @@ def _check_quantity(book: sqlite3.Connection, element: str, ordered: sqlite3.Row
             raise Refused(
                 code,
                 element,
-                f"with it {claimed:f} of {ordered['name']} are invoiced, but {limit:f} were {what} (order {at[0]})",
+                f"with it {claimed:f} of {ordered['name']} are invoiced, {limit:f} were {what} ({at[0]})",
                 "Invoice what was delivered on the order, or wait for the receipt to be booked",
             )
 
@@ -173,7 +172,7 @@ def _claim_charges(book: sqlite3.Connection, key: str, document: Document, order
         raise Refused(
             "charges_too_high",
             f"{document.element}/cac:AllowanceCharge/cbc:Amount",
-            f"with it {claimed:,f} of charges are invoiced, agreed for order {order['number']} are {order['charges_limit']}",
+            f"with it {claimed:,f} of charges are invoiced, {order['charges_limit']} are agreed ({order['number']})",
             "Take the charge off, or have the order changed",
         )
 

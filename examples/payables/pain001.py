@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from .bookings import Booking, Debtor
@@ -18,7 +15,7 @@ from .latin import bank_text
 from .money import minor_unit, round_amount
 from .transfers import Transfer
 
-__all__ = ["NAMESPACE", "payment_file", "write_atomically"]
+__all__ = ["NAMESPACE", "payment_file"]
 
 NAMESPACE = "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"
 
@@ -97,26 +94,6 @@ def payment_file(
         _add_group(initiation, f"{message_id}-{number}", group, debtors[group[0]], members)
     ET.indent(document)
     return bytes(ET.tostring(document, encoding="UTF-8", xml_declaration=True)) + b"\n"
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Put the content at the path, whole and on disk, or leave what was there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the new name is durable too
-    finally:
-        os.close(folder)
 
 
 def _add_group(

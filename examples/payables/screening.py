@@ -1,29 +1,17 @@
-"""Screening before money leaves: the account to pay to, duplicates, names on a sanctions list."""
+"""Screening before money leaves: the account to pay to, and whether the document came before."""
 
 from __future__ import annotations
 
-import csv
 import re
 import sqlite3
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 from .document import Document, Means
 from .iban import compact, iban_problem
 from .latin import to_latin
 from .refusal import Refused
 
-__all__ = [
-    "Account",
-    "Listed",
-    "claim_number",
-    "listed_name",
-    "load_sanctions",
-    "payable_account",
-    "release_number",
-]
+__all__ = ["Account", "claim_number", "payable_account", "release_number"]
 
 _TRANSFERS = {
     "",
@@ -35,51 +23,6 @@ _TRANSFERS = {
     "ZZZ",
 }  # UNCL 4461: credit transfers, and those that do not say
 _BIC = re.compile(r"[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}([A-Z0-9]{3})?", re.ASCII)
-_LEGAL_FORMS = frozenset(
-    [
-        "ab",
-        "ag",
-        "aps",
-        "as",
-        "asa",
-        "bv",
-        "co",
-        "company",
-        "corp",
-        "corporation",
-        "doo",
-        "eood",
-        "fze",
-        "gmbh",
-        "inc",
-        "kft",
-        "lda",
-        "limited",
-        "llc",
-        "llp",
-        "ltd",
-        "nv",
-        "oao",
-        "oo",
-        "ooo",
-        "oy",
-        "oyj",
-        "plc",
-        "pte",
-        "pty",
-        "sa",
-        "sarl",
-        "sas",
-        "sl",
-        "sp",
-        "spa",
-        "srl",
-        "srls",
-        "sro",
-        "the",
-        "zoo",
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +32,6 @@ class Account:
     iban: str
     bic: str
     reference: str
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A line of the sanctions list: the name as listed and the programme that lists it."""
-
-    name: str
-    programme: str
 
 
 def payable_account(book: sqlite3.Connection, supplier: str, document: Document) -> Account:
@@ -157,22 +92,6 @@ def release_number(book: sqlite3.Connection, key: str) -> None:
     book.execute("DELETE FROM numbers WHERE document = ?", (key,))
 
 
-def load_sanctions(path: Path) -> list[Listed]:
-    """The sanctions list, a CSV file with `name` and `programme`."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return [Listed(row["name"], row["programme"]) for row in csv.DictReader(file)]
-
-
-def listed_name(name: str, sanctions: Iterable[Listed]) -> Listed | None:
-    """The listed party a name means, or None.
-
-    Word order, accents, script, punctuation and legal form do not matter, and a word of five letters or more may
-    differ by one letter. Every word must have its counterpart: a shared word alone is no match.
-    """
-    words = _words(name)
-    return next((entry for entry in sanctions if _same_words(words, _words(entry.name))), None)
-
-
 def _transfer(document: Document) -> Means:
     transfers = [means for means in document.means if means.code in _TRANSFERS]
     if not transfers:
@@ -207,37 +126,3 @@ def _check_own_account(book: sqlite3.Connection, document: Document) -> None:
             f"we have no account in {document.currency} to pay from, only in {ours}",
             f"Invoice in {ours}, or open an account and add it to the book",
         )
-
-
-@lru_cache(maxsize=4096)
-def _words(name: str) -> tuple[str, ...]:
-    joined = re.sub(
-        r"(?<=\b\w)\.(?=\w\b)", "", to_latin(name).casefold()
-    )  # S.A. and Sp. z o.o. are one word each
-    words = re.findall(r"\w+", joined)
-    telling = [word for word in words if word not in _LEGAL_FORMS]
-    return tuple(sorted(telling or words))
-
-
-def _same_words(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
-    if len(left) != len(right) or not left:
-        return False
-    rest = list(right)
-    for word in left:
-        counterpart = next((other for other in rest if other == word), None)
-        counterpart = counterpart or next((other for other in rest if _one_letter_apart(word, other)), None)
-        if counterpart is None:
-            return False
-        rest.remove(counterpart)
-    return True
-
-
-def _one_letter_apart(left: str, right: str) -> bool:
-    """Whether one letter inserted, dropped, replaced or swapped with its neighbour makes one the other."""
-    if min(len(left), len(right)) < 5 or abs(len(left) - len(right)) > 1:
-        return False
-    start = next(
-        (i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right))
-    )
-    a, b = left[start:], right[start:]
-    return a[1:] == b[1:] or a[1:] == b or a == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:])
