@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -109,10 +110,10 @@ def matches(expected: str, printed: str) -> bool:
 
 @dataclass(frozen=True)
 class Reader:
-    """Follows a page in `directory`, `environment` added to the present one, `timeout` s a command."""
+    """Follows a page in `directory`, with these environment variables and `timeout` seconds a command."""
 
     directory: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str]
     python: str = sys.executable
     timeout: float = 120
 
@@ -138,27 +139,33 @@ class Reader:
 
     def _run(self, block: Block, arguments: list[str], command: Command) -> str:
         started = time.monotonic()
-        try:
-            ran = subprocess.run(
-                arguments,
-                cwd=self.directory,
-                env={**os.environ, **self.environment},
-                timeout=self.timeout,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as late:
+        code, printed = self._output(arguments)
+        if code is None:
             raise BlockFailed(
-                f"{block.where}: still running after {self.timeout} s: {command.text}"
-            ) from late
-        if ran.returncode:
-            raise BlockFailed(f"{block.where}: exit code {ran.returncode}: {command.text}\n{ran.stdout}")
+                f"{block.where}: still running after {self.timeout} s: {command.text}\n{printed}"
+            )
+        if code:
+            raise BlockFailed(f"{block.where}: exit code {code}: {command.text}\n{printed}")
         expected = "\n".join(command.expected)
-        if not matches(expected, ran.stdout):
-            raise BlockFailed(
-                f"{block.where}: {command.text}\nshould print\n{expected}\nprinted\n{ran.stdout}"
-            )
+        if not matches(expected, printed):
+            raise BlockFailed(f"{block.where}: {command.text}\nshould print\n{expected}\nprinted\n{printed}")
         return f"{time.monotonic() - started:6.2f} s  {command.text}"
+
+    def _output(self, arguments: list[str]) -> tuple[int | None, str]:
+        """Exit code (None: killed with all it had started when time was up) and what was printed."""
+        with subprocess.Popen(
+            arguments,
+            cwd=self.directory,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                printed, _ = process.communicate(timeout=self.timeout)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                return None, process.communicate()[0]
+            return process.returncode, printed

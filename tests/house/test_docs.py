@@ -33,7 +33,8 @@ def _id(page: Path) -> str:
 def _reader(directory: Path) -> Reader:
     """An empty directory and home, with this environment's `remit` and `python` on the path."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return Reader(directory, {"PATH": path, "HOME": str(directory), "COLUMNS": "100", "NO_COLOR": "1"})
+    own = {"PATH": path, "HOME": str(directory), "COLUMNS": "100", "NO_COLOR": "1"}
+    return Reader(directory, {**os.environ, **own})
 
 
 @pytest.mark.timeout(300)
@@ -161,7 +162,7 @@ def test_a_block_that_fails_is_an_error(tmp_path: Path, text: str) -> None:
 def test_a_command_that_hangs_is_an_error(tmp_path: Path) -> None:
     block = Block("page.md", 1, "bash", "sleep 5")
     with pytest.raises(BlockFailed, match="still running"):
-        list(Reader(tmp_path, timeout=0.2).follow(block))
+        list(Reader(tmp_path, os.environ, timeout=0.2).follow(block))
 
 
 @pytest.mark.parametrize(

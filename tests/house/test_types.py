@@ -1,8 +1,8 @@
 """Types hold: mypy --strict on the package, mypy and pyright on the typing tests in tests/typing.
 
 A typing test is a plain file. `assert_type(...)` states what an expression is; a line that must be an error
-ends in two comments, `type: ignore[code]` for mypy and `pyright: ignore[rule]` for pyright. An ignore that nothing
-needs is an error itself, so both prove that the line is wrong.
+ends in two comments, `type: ignore[code]` for mypy and `pyright: ignore[rule]` for pyright. An ignore that
+nothing needs is an error itself, so both prove that the line is wrong.
 """
 
 from __future__ import annotations
