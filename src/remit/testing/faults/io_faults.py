@@ -35,6 +35,7 @@ _CODES = {
     Operation.SIZE: apsw.SQLITE_IOERR_FSTAT,
     Operation.DELETE: apsw.SQLITE_IOERR_DELETE,
 }
+_NAMES = {**apsw.mapping_result_codes, **apsw.mapping_extended_result_codes}
 _GROWING = frozenset({Operation.WRITE})
 _ALL = frozenset(Operation)
 
@@ -121,8 +122,9 @@ class FaultyVFS(ScopedVFS):
     @staticmethod
     def error(fault: Fault, operation: Operation) -> Exception:
         """The exception that SQLite turns into the fault's result code."""
-        error = apsw.exception_for(_CODES[operation] if fault.code is None else fault.code)
-        error.add_note("injected by FaultyVFS")
+        code = _CODES[operation] if fault.code is None else fault.code
+        error = apsw.exception_for(code)
+        error.args = (f"injected {_NAMES.get(code, code)}",)
         return error
 
 

@@ -1,0 +1,138 @@
+"""The SQLite store on disks that lose power, fail and fill up: whole batches, none of them lost (L8, L46)."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+import pytest
+
+from remit.errors import StoreError
+from remit.store.sqlite import store as sqlite_store
+from remit.testing.faults import (
+    CountingVFS,
+    Cut,
+    DiskLog,
+    FaultyVFS,
+    FileKind,
+    PowerCutVFS,
+    disk_full,
+    images,
+    io_error,
+    spread_cuts,
+    torn_write,
+)
+from tests.faults.batches import batch, check_whole, numbers, open_store
+
+_BATCHES = 60
+
+
+@pytest.fixture
+def early_checkpoints(monkeypatch):
+    """Copies the WAL back after a few pages, so that checkpoints fall under the faults too."""
+    monkeypatch.setattr(sqlite_store, "CHECKPOINT_PAGES", 40)
+
+
+def _url(directory: Path, vfs: str | None = None, synchronous: str = "FULL") -> str:
+    vfs_option = f"&vfs={vfs}" if vfs else ""
+    return f"sqlite:///{directory / 'remit.db'}?synchronous={synchronous}{vfs_option}"
+
+
+def _record(directory: Path, synchronous: str) -> DiskLog:
+    directory.mkdir()
+    with PowerCutVFS() as vfs:
+        with closing(open_store(_url(directory, vfs.name, synchronous))) as store:
+            for number in range(1, _BATCHES + 1):
+                store.commit(batch(number))
+                vfs.log.mark(number)
+        return vfs.log
+
+
+def _lost(log: DiskLog, cuts: list[Cut], directory: Path) -> list[Cut]:
+    lost = []
+    for image in images(log, cuts, directory):
+        with closing(open_store(_url(directory, synchronous="OFF"))) as store:
+            if not check_whole(store).issuperset(image.acknowledged):
+                lost.append(image.cut)
+        with closing(apsw.Connection(str(directory / "remit.db"))) as connection:
+            assert connection.pragma("integrity_check") == "ok"
+    return lost
+
+
+def test_L46_no_committed_batch_is_lost_or_torn_in_a_power_cut(early_checkpoints, tmp_path, seed, figure):
+    log = _record(tmp_path / "run", "FULL")
+    assert _lost(log, spread_cuts(log, figure(200, 2_000), seed), tmp_path / "image") == []
+
+
+def test_L46_synchronous_normal_is_caught(early_checkpoints, tmp_path, seed):
+    log = _record(tmp_path / "run", "NORMAL")
+    assert _lost(log, spread_cuts(log, 60, seed), tmp_path / "image")
+
+
+def test_L46_a_batch_is_one_sync(tmp_path):
+    with CountingVFS() as vfs, closing(open_store(_url(tmp_path, vfs.name))) as store:
+        store.commit(batch(1))
+        for number in range(2, 20):
+            with vfs.counting() as counts:
+                store.commit(batch(number))
+            assert counts.syncs == {FileKind.WAL: 1}
+
+
+@pytest.mark.parametrize("make", [io_error, torn_write])
+def test_L46_a_commit_that_fails_writes_nothing_and_succeeds_again(make, early_checkpoints, tmp_path, figure):
+    """As the engine does it: the same batch is tried again until it is written."""
+    with FaultyVFS() as vfs, closing(open_store(_url(tmp_path, vfs.name))) as store:
+        failures = 0
+        for number in range(1, figure(150, 3_000)):
+            before = numbers(store)
+            vfs.arm(make(number % 17 + 1, lasting=number % 2 == 0))
+            try:
+                store.commit(batch(number))
+            except StoreError:
+                failures += 1
+                vfs.repair()
+                assert numbers(store) == before
+                store.commit(batch(number))
+            vfs.repair()
+        assert failures > 20
+        assert check_whole(store) == set(range(1, number + 1))
+
+
+def test_L48_a_full_disk_refuses_the_batch_and_takes_it_when_space_is_freed(tmp_path):
+    with FaultyVFS() as vfs, closing(open_store(_url(tmp_path, vfs.name))) as store:
+        store.commit(batch(1))
+        vfs.arm(disk_full(1))
+        for _ in range(3):
+            with pytest.raises(StoreError, match="disk is full.*Free some space"):
+                store.commit(batch(2))
+            assert check_whole(store) == {1}
+        vfs.repair()
+        store.commit(batch(2))
+        assert check_whole(store) == {1, 2}
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+def test_L48_an_open_that_fails_says_why_and_leaves_the_store_free_to_be_opened(lasting, tmp_path):
+    """Every operation of creating a store and of opening one again fails in turn."""
+    for prepared in (False, True):
+        at, fired = 0, True
+        while fired:
+            at += 1
+            directory = tmp_path / f"{prepared}-{at}"
+            directory.mkdir()
+            if prepared:
+                with closing(open_store(_url(directory))) as store:
+                    store.commit(batch(1))
+            with FaultyVFS() as vfs:
+                vfs.arm(io_error(at, lasting=lasting))
+                try:
+                    open_store(_url(directory, vfs.name)).close()
+                except StoreError as error:
+                    assert str(directory) in str(error)
+                    assert vfs.fired
+                fired = bool(vfs.fired)
+                vfs.repair()
+                with closing(open_store(_url(directory, vfs.name))) as store:
+                    assert check_whole(store) == ({1} if prepared else set())
+        assert at > 10
