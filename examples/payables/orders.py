@@ -136,7 +136,7 @@ def _claim_line(
         raise Refused(
             "price_too_high",
             f"{line.element}/cbc:LineExtensionAmount",
-            f"{line.quantity:f} at the ordered {ordered['price']} are {allowed:,.2f} at most, not {line.net:,f}",
+            f"{line.quantity:f} at the ordered {ordered['price']} are {allowed:,.2f} at most",
             "Invoice the ordered price, or have the order changed",
         )
     _claim(book, key, ordered["order_number"], ordered["line"], line.quantity)
@@ -172,7 +172,7 @@ def _claim_charges(book: sqlite3.Connection, key: str, document: Document, order
         raise Refused(
             "charges_too_high",
             f"{document.element}/cac:AllowanceCharge/cbc:Amount",
-            f"with it {claimed:,f} of charges are invoiced, {order['charges_limit']} are agreed ({order['number']})",
+            f"with it {claimed:,f} of charges are invoiced, at most {order['charges_limit']} agreed",
             "Take the charge off, or have the order changed",
         )
 

@@ -77,7 +77,7 @@ _Group = tuple[str, date, bool]  # currency, execution date, whether SEPA carrie
 def payment_file(
     message_id: str, created: datetime, debtors: dict[str, Debtor], transfers: list[Transfer]
 ) -> bytes:
-    """The file that orders these transfers, at least one, every currency among them having a debtor account."""
+    """The file that orders these transfers (at least one), each from the debtor account in its currency."""
     groups: dict[_Group, list[Transfer]] = defaultdict(list)
     for transfer in transfers:
         currency = transfer.head.currency

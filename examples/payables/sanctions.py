@@ -77,8 +77,8 @@ def load_sanctions(path: Path) -> list[Listed]:
 def listed_name(name: str, sanctions: Iterable[Listed]) -> Listed | None:
     """The listed party a name means, or None.
 
-    Word order, accents, script, punctuation and legal form do not matter, and a word of five letters or more may
-    differ by one letter. Every word must have its counterpart: a shared word alone is no match.
+    Word order, accents, script, punctuation and legal form do not matter, and a word of five letters or more
+    may differ by one letter. Every word must have its counterpart: a shared word alone is no match.
     """
     words = _words(name)
     return next((entry for entry in sanctions if _same_words(words, _words(entry.name))), None)

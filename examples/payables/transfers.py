@@ -35,8 +35,8 @@ def plan_transfers(bookings: Iterable[Booking], today: date) -> tuple[list[Trans
     """The transfers to make, in a fixed order, and the bookings that stay parked.
 
     Credit is set off against the supplier's invoices in the same currency to one account, the one with the
-    largest sum. Credit that is not smaller than these invoices pays for none of them in part: both stay parked
-    until new invoices exceed it.
+    largest sum. Credit that is not smaller than these invoices pays for none of them in part: both stay
+    parked until new invoices exceed it.
     """
     by_supplier: dict[tuple[str, str], list[Booking]] = defaultdict(list)
     for booking in bookings:
