@@ -90,8 +90,8 @@ def size(rounds: Rounds) -> list[Row]:
 def preflight(rounds: Rounds) -> list[Row]:
     of = partial(middle, rounds, "remit preflight")
     return [
-        Row("pre-flight, median", f"{of('checks_us'):.1f} us", "<= 20 us", of("checks_us") <= 20),
-        Row("  whole admission, median", f"{of('admission_us'):.1f} us"),
+        Row("pre-flight, median", f"{of('preflight_us'):.1f} us", "<= 20 us", of("preflight_us") <= 20),
+        Row("  its checks; the whole admission", f"{of('checks_us'):.1f} us; {of('admission_us'):.1f} us"),
     ]
 
 
