@@ -60,7 +60,11 @@ def _is_loopback(host: str) -> bool:
 
 
 def _refuse_other_hosts(event: str, args: tuple[Any, ...]) -> None:
-    if event == "socket.connect" and isinstance(args[1], tuple) and not _is_loopback(args[1][0]):
+    if (
+        event in {"socket.connect", "socket.sendto"}
+        and isinstance(args[1], tuple)
+        and not _is_loopback(args[1][0])
+    ):
         raise PermissionError(f"a test connects to {args[1]}; tests stay on the loopback interface")
 
 
