@@ -15,7 +15,6 @@ SOURCE = ROOT / "src"
 
 # Directories that tools and runs make; everything else in a checkout is the project's.
 LEFTOVERS = {"__pycache__", "dist", "build", "htmlcov", "results", "out", "node_modules"}
-BINARY = {".db", ".png", ".gif", ".ico", ".woff2", ".gz", ".whl", ".pyc"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def _dotted(path: Path) -> str:
 def text_files() -> Iterator[Path]:
     """Every text file of the checkout: hidden directories (but for `.ci`) and leftovers are not its own."""
     for path in sorted(ROOT.iterdir()):
-        if path.is_file() and path.name != ".git" and path.suffix not in BINARY:
+        if path.is_file() and path.name != ".git" and _is_text(path):
             yield path
         elif path.is_dir() and (path.name == ".ci" or not _is_leftover(path)):
             yield from (found for found in _below(path))
@@ -69,8 +68,13 @@ def _below(directory: Path) -> Iterator[Path]:
     for path in sorted(directory.iterdir()):
         if path.is_dir() and not _is_leftover(path):
             yield from _below(path)
-        elif path.is_file() and path.suffix not in BINARY:
+        elif path.is_file() and _is_text(path):
             yield path
+
+
+def _is_text(path: Path) -> bool:
+    with path.open("rb") as file:
+        return b"\0" not in file.read(4096)
 
 
 def _is_leftover(directory: Path) -> bool:
