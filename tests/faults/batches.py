@@ -1,4 +1,4 @@
-"""Whole batches for the store, numbered, so that a test can see which of them are there and whether they are whole."""
+"""Numbered batches for the store: a test can see which of them are there, and whether they are whole."""
 
 from __future__ import annotations
 

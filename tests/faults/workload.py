@@ -1,0 +1,211 @@
+"""Governed work of every durable kind, and a witness who sees what the world sees of it.
+
+A root `errand` acts, asks a model and a priced tool, fails once and is retried, calls three `leg`s at once (each
+of which calls a `hop` between two acts of its own), waits for a human, sleeps, waits for an event, and starts a
+`postscript`. Every act tells the witness its label, and the labels of the acts whose results it stands on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from remit.durable import sleep, wait_event
+
+from remit import (
+    Budget,
+    Remit,
+    Retry,
+    TransientError,
+    Usage,
+    ask,
+    call_process,
+    charge,
+    current,
+    model,
+    process,
+    start_process,
+    step,
+    tool,
+)
+
+__all__ = ["PROCESSES", "Answers", "Seen", "drive", "expected_acts", "nodes", "watch"]
+
+LEGS = 3
+_POLL_S = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Something the world saw: `what` happened to `label`, in which execution, standing on which acts."""
+
+    what: str
+    label: str
+    execution: str
+    after: tuple[str, ...] = ()
+    value: Any = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As a plain object; `Seen.from_json` is the way back."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(fields: dict[str, Any]) -> Seen:
+        """What `as_json` gave."""
+        return Seen(**{**fields, "after": tuple(fields["after"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the human and the event say in one run; another run says something else."""
+
+    verdict: str
+    word: str
+
+
+class Job(BaseModel):
+    """A label, and the acts whose results were known when it was given."""
+
+    label: str
+    after: list[str] = []
+
+
+class Verdict(BaseModel):
+    """What the human says."""
+
+    text: str
+
+
+class Report(BaseModel):
+    """What a root has to show in the end."""
+
+    legs: int
+    verdict: str
+    word: str
+
+
+_witness: Callable[[Seen], None]
+_stumbled: set[str] = set()
+
+
+def watch(witness: Callable[[Seen], None]) -> None:
+    """From now on `witness` sees what happens; forgets who has stumbled before."""
+    global _witness  # noqa: PLW0603 - steps are plain functions and find their world here
+    _witness = witness
+    _stumbled.clear()
+
+
+@step
+async def act(label: str, execution: str, after: list[str]) -> int:
+    _witness(Seen("acted", label, execution, tuple(after)))
+    return 1
+
+
+@step
+async def stumble(label: str, execution: str, after: list[str]) -> int:
+    if label not in _stumbled:
+        _stumbled.add(label)
+        raise TransientError("stumbled")
+    _witness(Seen("acted", label, execution, tuple(after)))
+    return 1
+
+
+@tool("desk.look_up", cost="0.002")
+async def look_up(label: str, execution: str, after: list[str]) -> int:
+    _witness(Seen("acted", label, execution, tuple(after)))
+    return 1
+
+
+@model("small", max_input_tokens=100, max_tokens=50)
+async def think(label: str, execution: str, after: list[str]) -> tuple[int, Usage]:
+    _witness(Seen("acted", label, execution, tuple(after)))
+    return 1, Usage(input_tokens=60, output_tokens=20)
+
+
+@process("hop")
+async def hop(job: Job) -> int:
+    done = await act(f"{job.label}/act", current().execution_id, job.after)
+    await charge(Usage(tokens=7))
+    return done
+
+
+@process("leg", calls=[hop])
+async def leg(job: Job) -> int:
+    me, trail = current().execution_id, list(job.after)
+    done = await act(f"{job.label}/first", me, trail)
+    trail += [f"{job.label}/first"]
+    outcome = await call_process(hop, Job(label=f"{job.label}/hop", after=trail), estimate=20)
+    trail += [f"{job.label}/hop/act"]
+    return done + outcome.unwrap() + await act(f"{job.label}/last", me, trail)
+
+
+@process("postscript")
+async def postscript(job: Job) -> int:
+    return await act(f"{job.label}/act", current().execution_id, job.after)
+
+
+@process("errand", calls=[leg, postscript], retry=Retry(first=0.002))
+async def errand(job: Job) -> Report:
+    me, label, trail = current().execution_id, job.label, list(job.after)
+    for effect, name in ((act, "first"), (think, "think"), (look_up, "look"), (stumble, "stumble")):
+        await effect(f"{label}/{name}", me, trail)
+        trail.append(f"{label}/{name}")
+    jobs = [Job(label=f"{label}/leg{n}", after=trail) for n in range(LEGS)]
+    outcomes = await asyncio.gather(*(call_process(leg, each, estimate=60) for each in jobs))
+    trail += [f"{each.label}/last" for each in jobs]
+    await act(f"{label}/between", me, trail)
+    verdict = await ask(Verdict, name="verdict", prompt="Well?", to="role:lead")
+    await sleep("2ms")
+    word = await wait_event("word")
+    await start_process(postscript, Job(label=f"{label}/postscript", after=[*trail, f"{label}/between"]))
+    await act(f"{label}/end", me, [*trail, f"{label}/between"])
+    return Report(legs=sum(outcome.unwrap() for outcome in outcomes), verdict=verdict.text, word=str(word))
+
+
+PROCESSES = [errand, leg, hop, postscript]
+
+
+def expected_acts(root: str) -> set[str]:
+    """The labels of all acts of a root that ran to its end."""
+    own = {
+        f"{root}/{name}" for name in ("first", "think", "look", "stumble", "between", "end", "postscript/act")
+    }
+    return own | {f"{root}/leg{n}/{name}" for n in range(LEGS) for name in ("first", "hop/act", "last")}
+
+
+async def drive(app: Remit, labels: Iterable[str], answers: Answers) -> None:
+    """Starts a root for every label, answers it, and sees it to its end; does no harm to what was done before."""
+    async with asyncio.TaskGroup() as group:
+        for label in labels:
+            group.create_task(_see_through(app, label, answers))
+
+
+async def _see_through(app: Remit, label: str, answers: Answers) -> None:
+    execution = await app.start(
+        errand, Job(label=label), key=label, budget=Budget(tokens=100_000, cost="1.00")
+    )
+    _witness(Seen("started", label, execution.id))
+    await app.send(execution.id, "word", answers.word, dedupe="word")
+    _witness(Seen("sent", label, execution.id, value=answers.word))
+    await _answer(app, label, execution.id, answers.verdict)
+    outcome = await execution.outcome(timeout=30)
+    _witness(Seen("ended", label, execution.id, value=outcome.unwrap().model_dump()))
+    while any(node.ended_at is None for node in nodes(await app.tree(execution.id))):  # noqa: ASYNC110 - a test polls
+        await asyncio.sleep(_POLL_S)
+
+
+def nodes(tree: Any) -> list[Any]:
+    """A node of `app.tree()` and everything below it."""
+    return [tree, *(below for child in tree.children for below in nodes(child))]
+
+
+async def _answer(app: Remit, label: str, execution_id: str, verdict: str) -> None:
+    while (record := await app.get(execution_id)).ended_at is None:
+        if record.status == "WAITING_HUMAN_INPUT":
+            await app.answer(execution_id, Verdict(text=verdict))
+            _witness(Seen("answered", label, execution_id, value=verdict))
+            return
+        await asyncio.sleep(_POLL_S)
