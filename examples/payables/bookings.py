@@ -111,14 +111,10 @@ def settle(book: sqlite3.Connection, run: int, documents: Iterable[str]) -> None
     book.executemany("UPDATE bookings SET run = ? WHERE document = ?", ((run, key) for key in documents))
 
 
-def release_run(book: sqlite3.Connection, now: datetime) -> int | None:
-    """Close the open run, its file being handed to the bank; returns its number, None where none is open."""
-    row = book.execute("SELECT id FROM runs WHERE released_at IS NULL").fetchone()
-    if row is None:
-        return None
+def release_run(book: sqlite3.Connection, run: int, now: datetime) -> None:
+    """Close the run: its bookings are paid."""
     released = now.astimezone(UTC).isoformat(timespec="seconds")
-    book.execute("UPDATE runs SET released_at = ? WHERE id = ?", (released, row["id"]))
-    return int(row["id"])
+    book.execute("UPDATE runs SET released_at = ? WHERE id = ?", (released, run))
 
 
 def _booking(row: sqlite3.Row) -> Booking:

@@ -26,10 +26,7 @@ _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9/\-?:().,'+ ]")
 
 def to_latin(text: str) -> str:
     """The text with accents dropped and Cyrillic and Greek romanised; other scripts stay as they are."""
-    composed = unicodedata.normalize("NFC", text)
-    romanised = "".join(_romanised(character) for character in composed)
-    decomposed = unicodedata.normalize("NFKD", romanised)
-    return "".join(character for character in decomposed if not unicodedata.combining(character))
+    return "".join(_romanised(character) for character in unicodedata.normalize("NFC", text))
 
 
 def bank_text(text: str, length: int) -> str:
@@ -42,10 +39,10 @@ def bank_text(text: str, length: int) -> str:
 
 
 def _romanised(character: str) -> str:
-    lower = character.lower()
-    if character != lower and lower in _CYRILLIC_AND_GREEK:
-        return lower.translate(_LETTERS).capitalize()
-    return character.translate(_LETTERS)
-
-
-_CYRILLIC_AND_GREEK = {chr(code) for code in _LETTERS if 0x370 <= code < 0x530}
+    if ord(character) in _LETTERS:
+        return character.translate(_LETTERS)
+    if ord(character.lower()[0]) in _LETTERS:
+        return character.lower().translate(_LETTERS).capitalize()
+    plain = unicodedata.normalize("NFKD", character)
+    base = "".join(part for part in plain if not unicodedata.combining(part))
+    return base if base == character else to_latin(base)

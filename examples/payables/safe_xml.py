@@ -19,9 +19,8 @@ _PREFIXES = {
     f"{_UBL}CommonAggregateComponents-2": "cac:",
     f"{_UBL}CommonBasicComponents-2": "cbc:",
     f"{_UBL}CommonExtensionComponents-2": "ext:",
-    f"{_UBL}Invoice-2": "",
-    f"{_UBL}CreditNote-2": "",
 }
+_ROOTS = {f"{_UBL}Invoice-2}}Invoice": "Invoice", f"{_UBL}CreditNote-2}}CreditNote": "CreditNote"}
 
 
 @dataclass(slots=True, eq=False)
@@ -139,10 +138,12 @@ class _Builder:
 
 def _canonical(name: str) -> str:
     namespace, _, local = name.rpartition("}")
-    prefix = _PREFIXES.get(namespace)
-    if prefix is not None:
-        return prefix + local
-    return f"{{{namespace}}}{local}" if namespace else local
+    if name in _ROOTS:
+        return _ROOTS[name]
+    if namespace in _PREFIXES:
+        return _PREFIXES[namespace] + local
+    bare = not namespace and local not in _ROOTS.values()  # an Invoice in no namespace is not UBL's
+    return local if bare else f"{{{namespace}}}{local}"
 
 
 def _refuse_doctype(name: str, *_ids: object) -> None:

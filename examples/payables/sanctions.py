@@ -13,51 +13,11 @@ from .latin import to_latin
 
 __all__ = ["Listed", "listed_name", "load_sanctions"]
 
-_LEGAL_FORMS = frozenset(
-    [
-        "ab",
-        "ag",
-        "aps",
-        "as",
-        "asa",
-        "bv",
-        "co",
-        "company",
-        "corp",
-        "corporation",
-        "doo",
-        "eood",
-        "fze",
-        "gmbh",
-        "inc",
-        "kft",
-        "lda",
-        "limited",
-        "llc",
-        "llp",
-        "ltd",
-        "nv",
-        "oao",
-        "oo",
-        "ooo",
-        "oy",
-        "oyj",
-        "plc",
-        "pte",
-        "pty",
-        "sa",
-        "sarl",
-        "sas",
-        "sl",
-        "sp",
-        "spa",
-        "srl",
-        "srls",
-        "sro",
-        "the",
-        "zoo",
-    ]
+_FORMS = (
+    "ab ag aps as asa bv co company corp corporation doo eood fze gmbh inc kft lda limited llc llp ltd nv "
+    "oao oo ooo ou oy oyj plc pte pty sa sarl sas sl sp spa srl srls sro the zoo"
 )
+_LEGAL_FORMS = frozenset(_FORMS.split())
 
 
 @dataclass(frozen=True, slots=True)

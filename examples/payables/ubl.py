@@ -20,6 +20,8 @@ _KINDS: dict[str, tuple[Kind, str, str, str]] = {
     "Invoice": ("invoice", "cbc:InvoiceTypeCode", "cac:InvoiceLine", "cbc:InvoicedQuantity"),
     "CreditNote": ("credit_note", "cbc:CreditNoteTypeCode", "cac:CreditNoteLine", "cbc:CreditedQuantity"),
 }
+_NOT_PAYABLE = {"325", "751"}  # proforma; information for accounting
+_CREDIT_CODES = {"81", "83", "261", "262", "296", "308", "381", "396", "420", "458", "532"}
 _DUE = ("cbc:DueDate", "cac:PaymentMeans/cbc:PaymentDueDate", "cac:PaymentTerms/cbc:PaymentDueDate")
 _PRECEDING = "cac:BillingReference/cac:InvoiceDocumentReference/cbc:ID"
 _NO_ORDER = {"", "NA", "N/A", "NONE"}
@@ -36,6 +38,7 @@ def read_document(content: bytes) -> Document:
             "Send a UBL 2.1 document whose root is Invoice-2 or CreditNote-2",
         )
     kind, type_element, line_element, quantity_element = _KINDS[root.name]
+    _check_type(root, type_element)
     currency = _currency(root)
     order = root.value("cac:OrderReference/cbc:ID")
     payee = root.first("cac:PayeeParty")
@@ -58,6 +61,25 @@ def read_document(content: bytes) -> Document:
         totals=read_totals(need(root, "cac:LegalMonetaryTotal"), currency),
         means=tuple(read_means(node) for node in root.all("cac:PaymentMeans")),
     )
+
+
+def _check_type(root: Node, name: str) -> None:
+    """Refuse what is no demand for payment, and what could be read with either sign."""
+    code = root.value(name)
+    if code in _NOT_PAYABLE:
+        raise Refused(
+            "not_payable",
+            f"{root.path}/{name}",
+            f"code {code} (UNTDID 1001) is not a demand for payment",
+            "Send the invoice itself (code 380)",
+        )
+    if root.name == "Invoice" and code in _CREDIT_CODES:
+        raise Refused(
+            "ambiguous_type",
+            f"{root.path}/{name}",
+            f"code {code} is a credit note, the file is an Invoice",
+            "Send a CreditNote with positive amounts",
+        )
 
 
 def _currency(root: Node) -> str:
