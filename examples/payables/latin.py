@@ -39,10 +39,14 @@ def bank_text(text: str, length: int) -> str:
 
 
 def _romanised(character: str) -> str:
+    if ord(character) in _LETTERS or ord(character.lower()[0]) in _LETTERS:
+        return _letter(character)
+    plain = unicodedata.normalize("NFKD", character)
+    return "".join(_letter(part) for part in plain if not unicodedata.combining(part))
+
+
+def _letter(character: str) -> str:
     if ord(character) in _LETTERS:
         return character.translate(_LETTERS)
-    if ord(character.lower()[0]) in _LETTERS:
-        return character.lower().translate(_LETTERS).capitalize()
-    plain = unicodedata.normalize("NFKD", character)
-    base = "".join(part for part in plain if not unicodedata.combining(part))
-    return base if base == character else to_latin(base)
+    lower = character.lower()
+    return lower.translate(_LETTERS).capitalize() if ord(lower[0]) in _LETTERS else character
