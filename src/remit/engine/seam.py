@@ -43,6 +43,7 @@ _USE_NONE = "pass None, or leave the value out"
 
 T = TypeVar("T")
 Path = tuple[object, ...]
+_Leaf = Callable[[object, Path, str], object]
 
 
 class SeamError(ValueError):
@@ -116,8 +117,7 @@ class Seam(Generic[T]):
         except RecursionError as error:
             raise _error(self.where, (), _TOO_DEEP, fix=_FLATTEN) from error
         try:
-            shape = _Shape(self.where, _unchanged).of(value, ())
-            fitting = self._validate(shape, by_alias=True)
+            fitting = self._validate(_shaped(value, self.where, _unchanged), by_alias=True)
         except ValidationError:
             _refuse_nonfinite(value, self.where)
             raise self._invalid(refusal, value) from refusal
@@ -133,7 +133,7 @@ class Seam(Generic[T]):
         """Find out which part cannot be written: as the type sees it first, then as JSON sees it."""
         try:
             self._validate(value, strict=True, by_alias=True)
-            _Shape(self.where, _json_leaf).of(value, ())
+            _shaped(value, self.where, _json_leaf)
         except ValidationError as refusal:
             return self._invalid(refusal, value)
         except SeamError as found:
@@ -147,6 +147,8 @@ class Seam(Generic[T]):
         """The first finding of a validation, at a path that the value really has."""
         found = error.errors(include_url=False, include_context=False)
         first = found[0]
+        if first["type"] == "json_invalid" and "recursion" in first["msg"]:
+            return _error(self.where, (), _TOO_DEEP, fix=_FLATTEN)
         path = _followed(first["loc"], source, missing=first["type"] == "missing")
         key = path[-1] if path else ""
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
@@ -172,7 +174,7 @@ def canonical(value: object, where: str) -> bytes:
         TypeError,
         ValueError,
     ):  # keys that are no text, big integers, and what must be refused with its path
-        payload = _dumps_or_refuse(_Shape(where, _json_leaf).of(value, ()), where)
+        payload = _dumps_or_refuse(_shaped(value, where, _json_leaf), where)
     if b"null" in payload:
         _refuse_nonfinite(value, where)
     _refuse_size(payload, where)
@@ -192,22 +194,26 @@ def _json_leaf(value: object, path: Path, where: str) -> object:
     """A value without parts, as JSON holds it."""
     if isinstance(value, (SecretStr, SecretBytes, Secret)):
         raise _error(where, path, "a secret would be recorded as asterisks", fix=_USE_REFERENCE)
-    if not hasattr(value, "__next__"):  # reading an iterator would use it up
-        try:
-            plain = to_jsonable_python(value, bytes_mode="base64", inf_nan_mode="constants")
-            if plain is None or isinstance(plain, (str, int, float)):
-                return plain
-        except (ValueError, TypeError):  # no JSON form: refused below, with its path
-            pass
-    raise _error(
-        where, path, f"{_article(value)} cannot be recorded as JSON", got=type(value).__name__, fix=_USE_PLAIN
-    )
+    if hasattr(value, "__next__"):  # reading an iterator would use it up
+        raise _unrecordable(value, path, where)
+    try:
+        plain = to_jsonable_python(value, bytes_mode="base64", inf_nan_mode="constants")
+    except (ValueError, TypeError) as error:
+        raise _unrecordable(value, path, where) from error
+    if isinstance(plain, (str, int, float)):
+        return plain
+    raise _unrecordable(value, path, where)
+
+
+def _unrecordable(value: object, path: Path, where: str) -> SeamError:
+    name = type(value).__name__
+    return _error(where, path, f"a value of type {name} cannot be recorded as JSON", got=name, fix=_USE_PLAIN)
 
 
 class _Shape:
     """Turns a value into dicts and lists, refusing NaN and endless nesting; `leaf` turns the rest."""
 
-    def __init__(self, where: str, leaf: Callable[[object, Path, str], object]) -> None:
+    def __init__(self, where: str, leaf: _Leaf) -> None:
         self.where = where
         self.leaf = leaf
 
@@ -238,7 +244,7 @@ class _Shape:
     def _key(self, key: Any, path: Path) -> Any:
         if isinstance(key, str) or self.leaf is _unchanged:
             return key
-        plain = _json_leaf(key, (*path, key), self.where)
+        plain = key if key is None else _json_leaf(key, (*path, key), self.where)
         return plain if isinstance(plain, str) else json.dumps(plain)
 
 
@@ -271,8 +277,12 @@ def _members(value: object) -> Any:
 
 def _refuse_nonfinite(value: object, where: str) -> None:
     """NaN and Infinity would silently become null."""
+    _shaped(value, where, _unchanged)
+
+
+def _shaped(value: object, where: str, leaf: _Leaf) -> Any:
     try:
-        _Shape(where, _unchanged).of(value, ())
+        return _Shape(where, leaf).of(value, ())
     except RecursionError as error:
         raise _error(where, (), _TOO_DEEP, fix=_FLATTEN) from error
 
@@ -357,11 +367,6 @@ def _shown(value: object, key: object = "") -> str:
         text = repr(shown[str(key)]) if isinstance(shown, dict) and str(key) in shown else "[redacted]"
         return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
     return type(value).__name__
-
-
-def _article(value: object) -> str:
-    name = type(value).__name__
-    return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"
 
 
 def _first_line(error: Exception) -> str:

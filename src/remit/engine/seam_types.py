@@ -318,7 +318,7 @@ _ATOMS = frozenset([str, int, float, bool, type(None), bytes, Decimal, date, tim
 
 
 def change_between(sent: Any, arrived: Any) -> Change | None:
-    """The first part that differs in value or type, or None; an int may become a float if the type says so."""
+    """The first part that differs in value or type, or None; an int becomes a float if the type says so."""
     kind: Any = type(sent)
     if kind is not type(arrived):
         if kind is int and type(arrived) is float and sent == arrived:
@@ -337,14 +337,16 @@ _FORMS: dict[str, tuple[type, ...]] = {
 }
 
 
-@lru_cache(maxsize=4096)
-def _form(kind: type) -> str:
+def _find_form(kind: type) -> str:
     """How values of a class are compared."""
     if issubclass(kind, BaseModel):
         return "model"
     if dataclasses.is_dataclass(kind):
         return "dataclass"
     return next((form for form, bases in _FORMS.items() if issubclass(kind, bases)), "other")
+
+
+_form: Callable[[type], str] = lru_cache(maxsize=4096)(_find_form)
 
 
 def _change_in_model(sent: BaseModel, arrived: BaseModel) -> Change | None:
