@@ -26,7 +26,8 @@ _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9/\-?:().,'+ ]")
 
 def to_latin(text: str) -> str:
     """The text with accents dropped and Cyrillic and Greek romanised; other scripts stay as they are."""
-    return "".join(_romanised(character) for character in unicodedata.normalize("NFC", text))
+    romanised = "".join(_romanised(character) for character in unicodedata.normalize("NFC", text))
+    return unicodedata.normalize("NFC", romanised)
 
 
 def bank_text(text: str, length: int) -> str:

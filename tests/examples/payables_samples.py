@@ -71,7 +71,8 @@ class Ubl:
         if self.allowance:
             allowance = (
                 f"<cac:AllowanceCharge><cbc:ChargeIndicator>false</cbc:ChargeIndicator>"
-                f"{self._amount('Amount', self.allowance)}{self._category('TaxCategory')}</cac:AllowanceCharge>"
+                f"{self._amount('Amount', self.allowance)}{self._category('TaxCategory')}"
+                f"</cac:AllowanceCharge>"
             )
         return (
             f'<?xml version="1.0" encoding="UTF-8"?><{self.kind} xmlns="{UBL}{self.kind}-2" '
@@ -82,12 +83,15 @@ class Ubl:
             f"{self._party('AccountingSupplierParty', self.supplier, self.supplier_id)}"
             f"{self._party('AccountingCustomerParty', 'Halden Instruments B.V.', self.buyer_id)}"
             f"<cac:PaymentMeans><cbc:PaymentMeansCode>58</cbc:PaymentMeansCode><cac:PayeeFinancialAccount>"
-            f"<cbc:ID>{self.iban}</cbc:ID></cac:PayeeFinancialAccount></cac:PaymentMeans>{self.extra}{allowance}"
-            f"<cac:TaxTotal>{self._amount('TaxAmount', tax)}<cac:TaxSubtotal>{self._amount('TaxableAmount', net)}"
-            f"{self._amount('TaxAmount', tax)}{self._category('TaxCategory')}</cac:TaxSubtotal></cac:TaxTotal>"
+            f"<cbc:ID>{self.iban}</cbc:ID></cac:PayeeFinancialAccount></cac:PaymentMeans>"
+            f"{self.extra}{allowance}"
+            f"<cac:TaxTotal>{self._amount('TaxAmount', tax)}"
+            f"<cac:TaxSubtotal>{self._amount('TaxableAmount', net)}{self._amount('TaxAmount', tax)}"
+            f"{self._category('TaxCategory')}</cac:TaxSubtotal></cac:TaxTotal>"
             f"<cac:LegalMonetaryTotal>{self._amount('LineExtensionAmount', net + self.allowance)}"
             f"{self._amount('TaxExclusiveAmount', net)}{self._amount('TaxInclusiveAmount', net + tax)}"
-            f"{self._amount('AllowanceTotalAmount', self.allowance)}{self._amount('PayableAmount', net + tax)}"
+            f"{self._amount('AllowanceTotalAmount', self.allowance)}"
+            f"{self._amount('PayableAmount', net + tax)}"
             f"</cac:LegalMonetaryTotal>{lines}</{self.kind}>"
         )
 
@@ -115,5 +119,6 @@ class Ubl:
         return (
             f"<cac:{name}><cac:Party><cac:PartyTaxScheme><cbc:CompanyID>{id_}</cbc:CompanyID><cac:TaxScheme>"
             f"<cbc:ID>VAT</cbc:ID></cac:TaxScheme></cac:PartyTaxScheme><cac:PartyLegalEntity>"
-            f"<cbc:RegistrationName>{party}</cbc:RegistrationName></cac:PartyLegalEntity></cac:Party></cac:{name}>"
+            f"<cbc:RegistrationName>{party}</cbc:RegistrationName></cac:PartyLegalEntity></cac:Party>"
+            f"</cac:{name}>"
         )

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from examples.payables.iban import IBAN_LENGTHS, check_digits, compact, iban_problem
 from examples.payables.latin import bank_text, to_latin
-from examples.payables.money import exact_in_minor_units, format_amount, minor_unit, parse_decimal, round_amount
+from examples.payables.money import (
+    exact_in_minor_units,
+    format_amount,
+    minor_unit,
+    parse_decimal,
+    round_amount,
+)
 
 ALNUM = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -92,13 +98,16 @@ def test_a_decimal_is_read_as_written(value):
 
 
 @pytest.mark.parametrize(
-    "text", ["", ".", "1e3", "NaN", "INF", "-", "1,5", "1 000", "0x1", "٣", "1_000", "9" * 19, "0." + "1" * 18 + "1"]
+    "text",
+    ["", ".", "1e3", "NaN", "INF", "-", "1,5", "1 000", "0x1", "٣", "1_000", "9" * 19, "0." + "1" * 18 + "1"],
 )
 def test_what_is_no_xsd_decimal_is_none(text):
     assert parse_decimal(text) is None
 
 
-@pytest.mark.parametrize(("text", "value"), [("+1.50", "1.5"), (".5", "0.5"), ("5.", "5"), ("-0", "0"), ("007", "7")])
+@pytest.mark.parametrize(
+    ("text", "value"), [("+1.50", "1.5"), (".5", "0.5"), ("5.", "5"), ("-0", "0"), ("007", "7")]
+)
 def test_every_form_of_xsd_decimal_is_read(text, value):
     assert parse_decimal(text) == Decimal(value)
 
@@ -128,6 +137,7 @@ def test_amounts_are_rounded_half_up_and_shown_in_minor_units():
         ("Йод", "Yod"),
         ("Αθήνα", "Athina"),
         ("山田", "山田"),
+        ("한국", "한국"),
     ],
 )
 def test_names_are_romanised(text, latin):
