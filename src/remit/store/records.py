@@ -74,7 +74,6 @@ class ExecutionRecord:
     ended_at: int | None = None
     wake_at: int | None = None
     answered: int | None = None
-    humans: int = 0
     tokens: int = 0
     input_tokens: int = 0
     output_tokens: int = 0

@@ -46,7 +46,7 @@ class SqliteReader:
 
     def children(self, parent_n: int) -> list[ExecutionRecord]:
         """Direct children, in the order of admission."""
-        return self._executions("parent_n = ? AND key IS NOT NULL ORDER BY n", (parent_n,))
+        return self._executions("parent_n = ? ORDER BY n", (parent_n,))
 
     def subtree(self, execution_id: str, *, open_only: bool = False) -> list[ExecutionRecord]:
         """The execution and everything below it, ancestors before descendants."""
@@ -59,6 +59,44 @@ class SqliteReader:
         low, high = descendant_range(execution_id)
         query = "SELECT total(tokens), total(input_tokens), total(output_tokens), total(cost) FROM executions WHERE id = ? OR (id > ? AND id < ?)"
         return UsageTotals(*(int(value) for value in self._reads.execute(query, (execution_id, low, high)).get))
+
+    def reserved_below(self, execution_id: str) -> tuple[int, int]:
+        """Unused reservations of the execution and everything open below it, as (tokens, micro-dollars)."""
+        low, high = descendant_range(execution_id)
+        query = f"SELECT total(reserved_tokens), total(reserved_cost) FROM executions WHERE (id = ? OR (id > ? AND id < ?)) AND {_OPEN}"
+        tokens, cost = self._reads.execute(query, (execution_id, low, high)).get
+        return int(tokens), int(cost)
+
+    def family(self, parent_n: int) -> list[tuple[str, str, bool, bool, bool]]:
+        """Each child of an execution as (id, status, awaited, open, its clock runs)."""
+        query = "SELECT id, status, awaited, ended_at IS NULL, ttl_since IS NOT NULL FROM executions WHERE parent_n = ?"
+        return [(row[0], row[1], bool(row[2]), bool(row[3]), bool(row[4])) for row in self._reads.execute(query, (parent_n,))]
+
+    def count_open_asks(self, execution_n: int, generation: int) -> int:
+        """How many asks of the execution itself wait for an answer."""
+        query = "SELECT count(*) FROM journal WHERE execution_n = ? AND generation = ? AND kind = 'ask' AND ended_at IS NULL"
+        return int(self._reads.execute(query, (execution_n, generation)).get)
+
+    def next_position(self, execution_n: int) -> int:
+        """The first journal position never used by the execution."""
+        return int(self._reads.execute("SELECT coalesce(max(position), -1) + 1 FROM journal WHERE execution_n = ?", (execution_n,)).get)
+
+    def journal_entry(self, execution_n: int, generation: int, position: int) -> JournalRecord | None:
+        """One entry of a journal."""
+        query = f"SELECT {JOURNAL_COLUMNS} FROM journal WHERE execution_n = ? AND generation = ? AND position = ?"
+        row = self._reads.execute(query, (execution_n, generation, position)).fetchone()
+        return journal_of(row) if row else None
+
+    def untaken_event(self, execution_id: str, name: str) -> EventRecord | None:
+        """The oldest event of that name that nobody has taken yet."""
+        query = "SELECT execution_id, name, payload, sent_at, dedupe, n, taken_by FROM events WHERE execution_id = ? AND name = ? AND taken_by IS NULL ORDER BY n LIMIT 1"
+        row = self._reads.execute(query, (execution_id, name)).fetchone()
+        return EventRecord(*row) if row else None
+
+    def has_event(self, execution_id: str, name: str, dedupe: str) -> bool:
+        """Whether an event with that deduplication key was sent before."""
+        query = "SELECT count(*) FROM events WHERE execution_id = ? AND name = ? AND dedupe = ?"
+        return bool(self._reads.execute(query, (execution_id, name, dedupe)).get)
 
     def journal(self, execution_n: int, generation: int | None = None) -> list[JournalRecord]:
         """An execution's journal in the order of its entries; one generation's, or all."""
@@ -101,7 +139,7 @@ class SqliteReader:
             terms.append(("n < ?", narrowed.before_n))
         if narrowed.parent is not None:
             parent = self.execution(narrowed.parent)
-            terms.append(("key IS NOT NULL AND parent_n = ?", parent.n if parent else -1))
+            terms.append(("parent_n = ?", parent.n if parent else -1))
         if narrowed.root is not None:
             low, high = descendant_range(narrowed.root)
             terms += [("(id = ?", narrowed.root), ("id > ?", low), ("id < ?)", high)]

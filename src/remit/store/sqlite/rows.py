@@ -14,7 +14,7 @@ __all__ = ["EXECUTION_COLUMNS", "INSERT_EXECUTION", "INSERT_JOURNAL", "JOURNAL_C
 
 _EXECUTION = [field.name for field in fields(ExecutionRecord)]
 _JOURNAL = [field.name for field in fields(JournalRecord)]
-_FIXED = {"n", "id", "parent_n", "process", "created_at", "key", "label", "occurrence", "department", "tenant", "owner", "region", "detached", "estimate_tokens", "estimate_cost"}
+_FIXED = {"n", "id", "parent_n", "process", "created_at", "label", "occurrence", "department", "tenant", "owner", "region", "detached", "estimate_tokens", "estimate_cost"}
 _MUTABLE = [name for name in _EXECUTION if name not in _FIXED]
 _JOURNAL_FIXED = {"execution_n", "generation", "position", "kind", "name", "key", "params", "started_at"}
 _JOURNAL_MUTABLE = [name for name in _JOURNAL if name not in _JOURNAL_FIXED]

@@ -25,6 +25,7 @@ CHECKPOINT_PAGES = 4_000
 
 _log = logging.getLogger("remit.store")
 _INSERT_EVENT = "INSERT INTO events (execution_id, name, payload, sent_at, dedupe, taken_by) VALUES (?, ?, ?, ?, ?, ?)"
+_SET_ASIDE = "UPDATE journal SET generation = -generation - 1 WHERE execution_n = ? AND generation = ? AND position = ?"
 _INSERT_ALERT = "INSERT INTO alerts (code, execution_id, tenant, message, details, raised_at) VALUES (?, ?, ?, ?, ?, ?)"
 
 
@@ -83,6 +84,8 @@ class SqliteStore(SqliteReader):
             writes.executemany(INSERT_JOURNAL, map(journal_row, batch.new_journal.values()))
         if batch.journal:
             writes.executemany(UPDATE_JOURNAL, map(journal_update, batch.journal.values()))
+        for entry in batch.set_aside:
+            writes.execute(_SET_ASIDE, (entry.execution_n, entry.generation, entry.position))
         for event in batch.events:
             if event.n:
                 writes.execute("UPDATE events SET taken_by = ? WHERE n = ?", (event.taken_by, event.n))
@@ -131,7 +134,7 @@ class SqliteStore(SqliteReader):
 
     def to_recover(self) -> Iterable[str]:
         """Ids of the executions that were being driven or were about to be, oldest first."""
-        query = "SELECT id FROM executions WHERE status <> 'COMPLETED' AND status IN ('PENDING', 'ACTIVE', 'PENDING_ASYNC', 'PENDING_SUB_WORKFLOW') ORDER BY n"
+        query = "SELECT id FROM executions WHERE status <> 'COMPLETED' AND status IN ('PENDING', 'ACTIVE', 'PENDING_ASYNC', 'PENDING_SUB_WORKFLOW', 'PAUSED') ORDER BY n"
         return [row[0] for row in self._reads.execute(query)]
 
     def trace_counts(self, root_id: str) -> tuple[int, int]:

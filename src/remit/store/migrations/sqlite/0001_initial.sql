@@ -16,7 +16,7 @@ CREATE TABLE executions (
   ttl_ms INTEGER NOT NULL,
   digest BLOB NOT NULL,                 -- of the canonical input
   input BLOB NOT NULL,
-  key BLOB,                             -- idempotency key (L9); null for a root started without one
+  key BLOB,                             -- idempotency key (L9); null for a root without one and for a child that a retry set aside
   label TEXT,                           -- the caller's own key=
   occurrence INTEGER NOT NULL,
   department TEXT,
@@ -39,7 +39,6 @@ CREATE TABLE executions (
   ended_at INTEGER,
   wake_at INTEGER,
   answered INTEGER,
-  humans INTEGER NOT NULL,
   tokens INTEGER NOT NULL,
   input_tokens INTEGER NOT NULL,
   output_tokens INTEGER NOT NULL,
@@ -53,7 +52,7 @@ CREATE TABLE executions (
   limit_cost INTEGER,
   terms BLOB
 );
-CREATE UNIQUE INDEX execution_by_call ON executions (parent_n, key) WHERE key IS NOT NULL;
+CREATE UNIQUE INDEX execution_by_call ON executions (parent_n, key);
 CREATE INDEX execution_by_status ON executions (status, n) WHERE status <> 'COMPLETED';
 CREATE INDEX execution_by_wake ON executions (wake_at) WHERE wake_at IS NOT NULL;
 
@@ -79,7 +78,7 @@ CREATE TABLE journal (
   reserved_tokens INTEGER NOT NULL,
   reserved_cost INTEGER NOT NULL,
   terms BLOB,
-  PRIMARY KEY (execution_n, generation, position)
+  PRIMARY KEY (execution_n, generation, position)   -- a retry sets an entry aside by a negative generation
 ) WITHOUT ROWID;
 CREATE INDEX journal_by_due ON journal (due_at) WHERE due_at IS NOT NULL AND ended_at IS NULL;
 

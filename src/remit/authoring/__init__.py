@@ -1,0 +1,3 @@
+"""What a workflow author imports: processes, steps, effects and outcomes."""
+
+__all__: list[str] = []

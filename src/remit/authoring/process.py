@@ -1,0 +1,237 @@
+"""`@process`: a workflow with a name, a version, a contract, and the list of what it may call (L6, L13)."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, Literal, NoReturn, TypeVar, cast, overload
+
+from remit.authoring.signatures import hints_of, place_of
+from remit.engine.definitions import CallRule, Definition, Isolation, in_range, parse_version
+from remit.engine.seam import Seam
+from remit.errors import DefinitionError
+from remit.kernel.durations import Duration, milliseconds
+from remit.kernel.retry import Classifier, Retry
+from remit.kernel.usage import NOTHING, Amount, Budget
+
+__all__ = ["Process", "ProcessRef", "amount_of", "process", "split_reference"]
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]*\Z")
+_PATTERN = re.compile(r"([A-Za-z][A-Za-z0-9_.\-]*\*?|\*)\Z")
+
+
+class Process(Generic[In, Out]):
+    """A defined process. It is called through `call_process`, never directly, so that no call goes ungoverned."""
+
+    def __init__(self, definition: Definition, doc: str | None) -> None:
+        self.definition = definition
+        self.__doc__ = doc
+
+    @property
+    def name(self) -> str:
+        """The process's name."""
+        return self.definition.name
+
+    @property
+    def version(self) -> str:
+        """The process's version."""
+        return self.definition.version
+
+    def __call__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise DefinitionError(
+            f"Process {self.name!r} cannot be called like a function: inside a process use `await call_process({self.name}, ...)`, outside `await app.start({self.name}, ...)`"
+        )
+
+    def __repr__(self) -> str:
+        return f"<Process {self.name}@{self.version}>"
+
+
+class ProcessRef(Generic[In, Out]):
+    """A typed reference to a process whose code is not at hand: `ProcessRef[AllocationRequest, Allocation]("inventory@^2")`."""
+
+    __slots__ = ("_types", "name", "versions")
+
+    def __init__(self, reference: str) -> None:
+        self.name, self.versions = split_reference(reference, where="ProcessRef")
+        self._types: tuple[Any, ...] | None = None
+
+    def result_seam(self) -> Seam[Any] | None:
+        """The seam of the declared result type; None where the reference was made without types."""
+        types = getattr(self, "__orig_class__", None)
+        return Seam(types.__args__[1], where=f"ProcessRef {self.name!r}, result") if types is not None else None
+
+    def __repr__(self) -> str:
+        return f"<ProcessRef {self.name}@{self.versions or '*'}>"
+
+
+def split_reference(reference: str, *, where: str, pattern: bool = False) -> tuple[str, str | None]:
+    """The name and the version range (None: any) of 'inventory@^2'; raises DefinitionError."""
+    name, at, versions = reference.partition("@")
+    if not (_PATTERN if pattern else _NAME).match(name):
+        raise DefinitionError(f"{where}: {reference!r} is no process reference: write 'inventory', 'inventory@^2'{' or a pattern such as tools.*@^1' if pattern else ''}")
+    if at:
+        try:
+            in_range("1.0.0", versions)
+        except DefinitionError as error:
+            raise DefinitionError(f"{where}: {reference!r}: {error}") from None
+    return name, versions if at else None
+
+
+def amount_of(estimate: int | Budget | None, where: str) -> Amount | None:
+    """An estimate in both units: tokens as an int, or a Budget."""
+    if estimate is None:
+        return None
+    if isinstance(estimate, Budget):
+        return Amount(estimate.tokens or 0, estimate.cost_micros or 0)
+    if isinstance(estimate, bool) or not isinstance(estimate, int) or estimate < 0:
+        raise DefinitionError(f"{where}: estimate={estimate!r}: give tokens as a whole number, or a Budget")
+    return Amount(estimate, 0)
+
+
+Body = Callable[[In], Awaitable[Out]]
+Callee = Process[Any, Any] | ProcessRef[Any, Any] | str
+
+
+@overload
+def process(name: Callable[[In], Awaitable[Out]], /) -> Process[In, Out]: ...
+@overload
+def process(name: Callable[[], Awaitable[Out]], /) -> Process[None, Out]: ...
+@overload
+def process(
+    name: str | None = None,
+    *,
+    version: str = ...,
+    calls: Sequence[Callee] = ...,
+    department: str | None = ...,
+    callers: Sequence[str] | None = ...,
+    estimate: int | Budget | None = ...,
+    ttl: Duration | None = ...,
+    retry: Retry | None = ...,
+    recursion: int = ...,
+    classifier: Classifier | None = ...,
+    resumes: str | None = ...,
+    saga: bool = ...,
+    isolation: Literal["process"] | None = ...,
+) -> _Decorator: ...
+def process(
+    name: Any = None,
+    *,
+    version: str = "1.0.0",
+    calls: Sequence[Callee] = (),
+    department: str | None = None,
+    callers: Sequence[str] | None = None,
+    estimate: int | Budget | None = None,
+    ttl: Duration | None = None,
+    retry: Retry | None = None,
+    recursion: int = 0,
+    classifier: Classifier | None = None,
+    resumes: str | None = None,
+    saga: bool = False,
+    isolation: Literal["process"] | None = None,
+) -> Any:
+    """Define a process from an `async def` with one annotated parameter (or none) and an annotated result.
+
+    `calls` lists what it may call: processes, or names with a version range; a process object means ^its version (L6).
+    `resumes` names the versions whose executions this code may continue (L11). Raises DefinitionError for what cannot
+    work: a body that is not async, a missing annotation, a type that does not round-trip, a bad name, version or range.
+    """
+
+    def decorate(body: Callable[..., Any]) -> Process[Any, Any]:
+        chosen = name if isinstance(name, str) else body.__name__
+        where = f"process {chosen!r} ({place_of(body)})"
+        return Process(_define(body, chosen, where, version, calls, department, callers, estimate, ttl, retry, recursion, classifier, resumes, saga, isolation), inspect.getdoc(body))
+
+    return decorate(name) if callable(name) else decorate
+
+
+class _Decorator:
+    """What `@process(...)` with arguments returns, for type checkers."""
+
+    @overload
+    def __call__(self, body: Callable[[In], Awaitable[Out]], /) -> Process[In, Out]: ...
+    @overload
+    def __call__(self, body: Callable[[], Awaitable[Out]], /) -> Process[None, Out]: ...
+    def __call__(self, body: Callable[..., Any], /) -> Process[Any, Any]:
+        """Define the process."""
+        return cast("Process[Any, Any]", process(body))
+
+
+def _define(
+    body: Callable[..., Any],
+    name: str,
+    where: str,
+    version: str,
+    calls: Sequence[Callee],
+    department: str | None,
+    callers: Sequence[str] | None,
+    estimate: int | Budget | None,
+    ttl: Duration | None,
+    retry: Retry | None,
+    recursion: int,
+    classifier: Classifier | None,
+    resumes: str | None,
+    saga: bool,
+    isolation: Isolation | None,
+) -> Definition:
+    if not _NAME.match(name):
+        raise DefinitionError(f"{where}: a name starts with a letter and has letters, digits, '_', '-' and '.'")
+    parse_version(version)
+    if not inspect.iscoroutinefunction(body):
+        raise DefinitionError(f"{where}: a process body must be `async def`; put synchronous work into a @step (L52)")
+    if isinstance(recursion, bool) or recursion < 0:
+        raise DefinitionError(f"{where}: recursion={recursion!r}: give a whole number, at least 0")
+    if resumes is not None:
+        in_range(version, resumes)
+    parameters = list(inspect.signature(body).parameters.values())
+    takes_input = _takes_input(parameters, where)
+    hints = hints_of(body, where)
+    if takes_input and parameters[0].name not in hints:
+        raise DefinitionError(f"{where}: annotate the parameter {parameters[0].name!r}: it is the contract of the input")
+    if "return" not in hints:
+        raise DefinitionError(f"{where}: annotate the result: it is the contract towards every caller (-> None if there is none)")
+    try:
+        ttl_ms = milliseconds(ttl) if ttl is not None else None
+    except ValueError as error:
+        raise DefinitionError(f"{where}: ttl: {error}") from None
+    return Definition(
+        name=name,
+        version=version,
+        body=body,
+        takes_input=takes_input,
+        input=Seam(hints[parameters[0].name] if takes_input else type(None), where=f"{where}, parameter {parameters[0].name if takes_input else '(none)'}"),
+        result=Seam(hints["return"], where=f"{where}, result"),
+        calls=tuple(_rule(each, where) for each in calls),
+        estimate=amount_of(estimate, where) or NOTHING,
+        ttl_ms=ttl_ms,
+        retry=retry or Retry(),
+        recursion=recursion,
+        classifier=classifier,
+        department=department,
+        callers=tuple(callers) if callers is not None else None,
+        resumes=resumes,
+        saga=saga,
+        isolation=isolation or "none",
+        where=where,
+    )
+
+
+def _takes_input(parameters: list[inspect.Parameter], where: str) -> bool:
+    plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if len(parameters) > 1 or any(parameter.kind not in plain for parameter in parameters):
+        raise DefinitionError(f"{where}: a process takes one parameter, its input, or none; put several values into one model")
+    return bool(parameters)
+
+
+def _rule(callee: Callee, where: str) -> CallRule:
+    if isinstance(callee, Process):
+        return CallRule(callee.name, f"^{callee.version}")
+    if isinstance(callee, ProcessRef):
+        return CallRule(callee.name, callee.versions or "*")
+    if isinstance(callee, str):
+        name, versions = split_reference(callee, where=f"{where}, calls", pattern=True)
+        return CallRule(name, versions or "*")
+    raise DefinitionError(f"{where}: calls lists processes or references such as 'payment@^1', not {callee!r}")

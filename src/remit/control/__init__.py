@@ -1,0 +1,3 @@
+"""Operating executions: starting, looking, answering, cancelling, retrying."""
+
+__all__: list[str] = []

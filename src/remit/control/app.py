@@ -1,0 +1,315 @@
+"""`Remit`: one store, one engine, the processes hosted here, and all that is done with them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Coroutine, Iterable
+from datetime import datetime
+from types import ModuleType, TracebackType
+from typing import Any, Generic, TypeVar, cast, overload
+
+from remit.authoring.outcome import Outcome
+from remit.authoring.process import Process, ProcessRef, split_reference
+from remit.control.inbox import Inbox
+from remit.control.logs import carry_trace_context
+from remit.control.operations import Operations
+from remit.control.queries import Page, Queries, unknown
+from remit.control.views import AlertView, Entry, Record
+from remit.engine.admission import RootTerms
+from remit.engine.clock import Clock
+from remit.engine.definitions import Catalog, Definition
+from remit.engine.engine import Engine
+from remit.errors import DefinitionError, InvalidInput, MisuseError
+from remit.kernel.durations import Duration, milliseconds
+from remit.kernel.preflight import Limits
+from remit.kernel.retry import Retry
+from remit.kernel.usage import Budget
+from remit.store.sqlite import SqliteStore
+
+__all__ = ["Execution", "Remit", "definitions_in", "run"]
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+T = TypeVar("T")
+Hosted = Process[Any, Any] | ModuleType | str | os.PathLike[str]
+
+
+class Execution(Generic[T]):
+    """A started root."""
+
+    __slots__ = ("_app", "id", "new")
+
+    def __init__(self, app: Remit, execution_id: str, *, new: bool) -> None:
+        self._app = app
+        self.id = execution_id
+        self.new = new
+        """False where the start found the execution that was started under the same key before."""
+
+    async def outcome(self, timeout: Duration | None = None) -> Outcome[T]:
+        """Wait for the durable end; raises TimeoutError after `timeout`, and the execution goes on."""
+        return cast("Outcome[T]", await self._app.outcome(self.id, timeout))
+
+    async def record(self) -> Record:
+        """The execution as it is recorded now."""
+        return await self._app.get(self.id)
+
+    async def cancel(self) -> bool:
+        """Cancel it; False where it had ended."""
+        return await self._app.cancel(self.id)
+
+    def __repr__(self) -> str:
+        return f"<Execution {self.id}>"
+
+
+def definitions_in(hosted: Iterable[Hosted]) -> list[Definition]:
+    """The definitions of processes and of modules that hold processes; raises DefinitionError for anything else."""
+    found: list[Definition] = []
+    for each in hosted:
+        if isinstance(each, Process):
+            found.append(each.definition)
+        elif isinstance(each, ModuleType):
+            inside = [value.definition for value in vars(each).values() if isinstance(value, Process)]
+            if not inside:
+                raise DefinitionError(f"Module {each.__name__!r} holds no process: define one with @process, or pass another module")
+            found += inside
+        else:
+            raise DefinitionError(f"processes= takes processes and modules that hold them, not {each!r}")
+    return list(dict.fromkeys(found))
+
+
+class Remit:
+    """Runs processes on a store: `async with Remit("sqlite:///orders.db", processes=[order]) as app`.
+
+    `resources` is handed to bodies and steps as `current().resources`. `limits` are the operator's. Opening raises
+    StoreOwned where another process drives the store, StoreError where it cannot be used.
+    """
+
+    def __init__(self, store: str, *, processes: Iterable[Hosted] = (), resources: Any = None, limits: Limits | None = None) -> None:
+        self._url = store
+        self._catalog = Catalog(definitions_in(processes))
+        self._resources = resources
+        self._limits = limits or Limits()
+        self._engine: Engine | None = None
+        self._queries: Queries | None = None
+        self._operations: Operations | None = None
+        self._inbox: Inbox | None = None
+
+    async def __aenter__(self) -> Remit:
+        if self._engine is not None:
+            raise MisuseError("This Remit is open already: use one `async with` for each", code="wrong_state")
+        clock = Clock()
+        store = SqliteStore(self._url, clock.now)
+        self._engine = Engine(store, self._catalog, self._limits, clock, self._resources)
+        self._queries = Queries(store)
+        self._operations = Operations(self._engine)
+        self._inbox = Inbox(self._engine, self._operations)
+        carry_trace_context()
+        self._engine.recover()
+        self._inbox.open()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._engine is not None and self._inbox is not None:
+            self._inbox.close()
+            await self._engine.close()
+        self._engine = self._queries = self._operations = self._inbox = None
+
+    @property
+    def engine(self) -> Engine:
+        """The engine; raises MisuseError where the app is not open."""
+        if self._engine is None:
+            raise MisuseError("This Remit is not open: use `async with Remit(...) as app:`", code="wrong_state")
+        return self._engine
+
+    def _reads(self) -> Queries:
+        _ = self.engine
+        assert self._queries is not None
+        return self._queries
+
+    def _acts(self) -> Operations:
+        _ = self.engine
+        assert self._operations is not None
+        return self._operations
+
+    @overload
+    async def start(
+        self,
+        target: Process[In, Out] | ProcessRef[In, Out],
+        input: In,
+        *,
+        key: str | None = ...,
+        tenant: str | None = ...,
+        owner: str | None = ...,
+        region: str | None = ...,
+        budget: Budget | None = ...,
+        ttl: Duration | None = ...,
+        retry: Retry | None = ...,
+    ) -> Execution[Out]: ...
+    @overload
+    async def start(
+        self,
+        target: Process[None, Out] | ProcessRef[None, Out],
+        *,
+        key: str | None = ...,
+        tenant: str | None = ...,
+        owner: str | None = ...,
+        region: str | None = ...,
+        budget: Budget | None = ...,
+        ttl: Duration | None = ...,
+        retry: Retry | None = ...,
+    ) -> Execution[Out]: ...
+    @overload
+    async def start(
+        self,
+        target: str,
+        input: Any = ...,
+        *,
+        key: str | None = ...,
+        tenant: str | None = ...,
+        owner: str | None = ...,
+        region: str | None = ...,
+        budget: Budget | None = ...,
+        ttl: Duration | None = ...,
+        retry: Retry | None = ...,
+    ) -> Execution[Any]: ...
+    async def start(
+        self,
+        target: Any,
+        input: Any = None,
+        *,
+        key: str | None = None,
+        tenant: str | None = None,
+        owner: str | None = None,
+        region: str | None = None,
+        budget: Budget | None = None,
+        ttl: Duration | None = None,
+        retry: Retry | None = None,
+    ) -> Execution[Any]:
+        """Start a root; when this returns it is durable. The same key with the same input gives the same execution (L9).
+
+        Raises InvalidInput, MisuseError `unknown_process` and `idempotency_conflict`; a refused start has changed nothing.
+        """
+        engine = self.engine
+        definition = self._definition(target)
+        try:
+            ttl_ms = milliseconds(ttl) if ttl is not None else None
+        except ValueError as error:
+            raise InvalidInput(f"ttl: {error}") from None
+        for name, text in (("key", key), ("tenant", tenant), ("owner", owner), ("region", region)):
+            if text is not None and (not isinstance(text, str) or not 0 < len(text) <= 500):
+                raise InvalidInput(f"{name}={text!r}: give a text of 1 to 500 characters")
+        if budget is not None and not isinstance(budget, Budget):
+            raise InvalidInput(f"budget={budget!r}: give a Budget(tokens=..., cost=...)")
+        record, new = engine.start(definition, input, RootTerms(key, tenant, owner, region, budget, ttl_ms, retry))
+        await engine.durability.barrier()
+        return Execution(self, record.id, new=new)
+
+    def _definition(self, target: Any) -> Definition:
+        if isinstance(target, Process):
+            name, versions = target.name, target.version
+        elif isinstance(target, ProcessRef):
+            name, versions = target.name, target.versions or "*"
+        elif isinstance(target, str):
+            name, wanted = split_reference(target, where="start")
+            versions = wanted or "*"
+        else:
+            raise InvalidInput(f"{target!r} is no process: pass a process, its name, or a ProcessRef")
+        found = self._catalog.newest(name, versions)
+        if found is None:
+            there = ", ".join(self._catalog.names()) or "none"
+            raise MisuseError(f"No process {name!r} ({versions}) is registered here; there are: {there}. Pass it in Remit(..., processes=[...]).", code="unknown_process")
+        return found
+
+    async def outcome(self, execution_id: str, timeout: Duration | None = None) -> Outcome[Any]:
+        """Wait for the durable end of any execution; raises TimeoutError, MisuseError `unknown_execution`."""
+        engine = self.engine
+        limit = milliseconds(timeout) / 1_000 if timeout is not None else None
+        try:
+            async with asyncio.timeout(limit):
+                record = await engine.ended(execution_id)
+        except TimeoutError:
+            raise TimeoutError(f"{execution_id} has not ended within {limit} s; it goes on, and its outcome can be asked for again") from None
+        if record is None:
+            raise unknown(execution_id)
+        return Outcome(engine.answer_of(record))
+
+    async def get(self, execution_id: str) -> Record:
+        """One execution; raises MisuseError `unknown_execution`."""
+        return self._reads().get(execution_id)
+
+    async def list(
+        self,
+        *,
+        status: str | Iterable[str] | None = None,
+        process: str | None = None,
+        parent: str | None = None,
+        root: str | None = None,
+        tenant: str | None = None,
+        owner: str | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page:
+        """Executions, newest first; `cursor` continues an earlier page. `status` may be several, or 'OPEN'."""
+        return self._reads().list(status=status, process=process, parent=parent, root=root, tenant=tenant, owner=owner, since=since, limit=limit, cursor=cursor)
+
+    async def tree(self, execution_id: str) -> Record:
+        """The whole trace as a tree, from any of its executions (L1)."""
+        return self._reads().tree(execution_id)
+
+    async def journal(self, execution_id: str) -> list[Entry]:
+        """What an execution has recorded, in order."""
+        return self._reads().journal(execution_id)
+
+    async def lineage(self, root_id: str) -> list[Entry]:
+        """Every tool and model call of a trace (L29)."""
+        return self._reads().lineage(root_id)
+
+    async def alerts(self, *, code: str | None = None, execution_id: str | None = None, since: datetime | None = None, limit: int = 100) -> list[AlertView]:
+        """Alerts, newest first."""
+        return self._reads().alerts(code=code, execution_id=execution_id, since=since, limit=limit)
+
+    async def answer(self, execution_id: str, value: Any, ask: str | None = None) -> None:
+        """Answer an open ask at an execution or below it; see `Operations.answer` for what is refused."""
+        await self._acts().answer(execution_id, value, ask)
+
+    async def send(self, execution_id: str, event: str, payload: Any = None, dedupe: str | None = None) -> bool:
+        """Send an event to an execution; False where `dedupe` was seen before (L50)."""
+        return await self._acts().send(execution_id, event, payload, dedupe)
+
+    async def cancel(self, execution_id: str) -> bool:
+        """Cancel an execution and what is below it; False where it had ended (L35)."""
+        return await self._acts().cancel(execution_id)
+
+    async def retry(self, execution_id: str, from_step: str | None = None) -> None:
+        """Try a failed chain again, or let a paused execution go on (L34)."""
+        await self._acts().retry(execution_id, from_step)
+
+    async def top_up(self, root_id: str, budget: Budget) -> None:
+        """Raise a root's limits (L26)."""
+        await self._acts().top_up(root_id, budget)
+
+
+@overload
+def run(target: Process[In, Out], input: In, **options: Any) -> Outcome[Out]: ...
+@overload
+def run(target: Process[None, Out], **options: Any) -> Outcome[Out]: ...
+def run(target: Process[Any, Any], input: Any = None, *, store: str = ":memory:", processes: Iterable[Hosted] = (), resources: Any = None, limits: Limits | None = None, timeout: Duration | None = None, **terms: Any) -> Outcome[Any]:
+    """Run a process to its end from synchronous code; `terms` are those of `Remit.start` (key, tenant, budget, …)."""
+
+    async def once() -> Outcome[Any]:
+        async with Remit(store, processes=[target, *processes], resources=resources, limits=limits) as app:
+            execution = await app.start(target, input, **terms)
+            return await execution.outcome(timeout)
+
+    return _blocking(once())
+
+
+def _blocking(coroutine: Coroutine[Any, Any, T]) -> T:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    coroutine.close()
+    raise MisuseError("remit.run() is for synchronous code; inside a running event loop use `async with Remit(...) as app` and `await app.start(...)`", code="wrong_state")

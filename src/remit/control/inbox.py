@@ -1,0 +1,75 @@
+"""Commands that other processes leave in the store, carried out by its owner; the reply is committed with what was done."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from remit.control.operations import Operations
+from remit.engine.engine import Engine
+from remit.errors import ErrorInfo, MisuseError, RemitError, StoreError
+from remit.kernel.lease import CLAIM_RENEWAL_MS
+from remit.kernel.usage import Budget
+from remit.store.records import Command
+
+__all__ = ["Inbox"]
+
+_LOOK_EVERY_S = 0.1
+_log = logging.getLogger("remit.inbox")
+
+
+class Inbox:
+    """Looks for commands while the app is open, and shows a sign of life to other processes (L21)."""
+
+    def __init__(self, engine: Engine, operations: Operations) -> None:
+        self._engine = engine
+        self._operations = operations
+        self._task: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """Begin to look."""
+        self._task = self._engine.loop.create_task(self._watch(), name="remit-inbox")
+
+    def close(self) -> None:
+        """Stop looking."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _watch(self) -> None:
+        renewed_at = self._engine.clock.now()
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            try:
+                now = self._engine.clock.now()
+                if now - renewed_at >= CLAIM_RENEWAL_MS:
+                    self._engine.store.renew(now)
+                    renewed_at = now
+                if self._engine.store.inbox_changed():
+                    for command in self._engine.store.commands():
+                        await self._carry_out(command)
+            except StoreError as error:
+                _log.warning("the inbox cannot be read: %s", error)
+
+    async def _carry_out(self, command: Command) -> None:
+        try:
+            command.reply = {"done": await self._do(command.verb, command.arguments)}
+        except RemitError as error:
+            info: ErrorInfo = error.info()
+            command.reply = {"error": {"code": info.code, "class": str(info.error_class), "message": info.message, "details": info.details}}
+        self._engine.durability.reply(command)
+        await self._engine.durability.barrier()
+
+    async def _do(self, verb: str, arguments: dict[str, Any]) -> Any:
+        act = self._operations
+        if verb == "answer":
+            return await act.answer(arguments["execution_id"], arguments["value"], arguments.get("ask"))
+        if verb == "send":
+            return await act.send(arguments["execution_id"], arguments["event"], arguments.get("payload"), arguments.get("dedupe"))
+        if verb == "cancel":
+            return await act.cancel(arguments["execution_id"])
+        if verb == "retry":
+            return await act.retry(arguments["execution_id"], arguments.get("from_step"))
+        if verb == "top-up":
+            return await act.top_up(arguments["execution_id"], Budget(arguments.get("tokens"), arguments.get("cost")))
+        raise MisuseError(f"{verb!r} is no command this Remit knows: upgrade the process that owns the store", code="invalid_input")

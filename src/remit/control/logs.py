@@ -1,0 +1,44 @@
+"""Every log line inside an execution carries its trace context, and no secret, without the author doing anything (L30)."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from remit.engine.redaction import redact
+from remit.engine.run import RUN
+
+__all__ = ["CONTEXT_FIELDS", "carry_trace_context"]
+
+CONTEXT_FIELDS = ("trace_id", "execution_id", "depth", "process", "tenant", "attempt")
+_EMPTY = dict.fromkeys(CONTEXT_FIELDS)
+
+
+def carry_trace_context() -> None:
+    """Give every log record of this program the fields `trace_id`, `execution_id`, `depth`, `process`, `tenant`, `attempt`.
+
+    They are None outside an execution; inside one the message is redacted. Formatters may name the fields, and a
+    formatter that prints `extra` fields shows them by itself.
+    """
+    before = logging.getLogRecordFactory()
+    if getattr(before, "carries_trace_context", False):
+        return
+
+    def make(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = before(*args, **kwargs)
+        run = RUN.get()
+        if run is None:
+            record.__dict__.update(_EMPTY)
+            return record
+        node = run.node
+        record.trace_id = node.trace.root.id
+        record.execution_id = node.id
+        record.depth = node.id.count(".")
+        record.process = node.record.process
+        record.tenant = node.record.tenant
+        record.attempt = node.record.attempt
+        record.msg, record.args = redact(record.getMessage()), ()
+        return record
+
+    make.carries_trace_context = True  # type: ignore[attr-defined]  # so that a second app does not wrap it again
+    logging.setLogRecordFactory(make)

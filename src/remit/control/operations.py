@@ -1,0 +1,168 @@
+"""What operators and outside systems do to executions: answer, send, cancel, retry, top up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from jsonschema import Draft202012Validator
+
+from remit.control.queries import unknown
+from remit.engine.engine import Engine
+from remit.engine.node import Node
+from remit.engine.seam import SeamError, canonical
+from remit.errors import InvalidInput, MisuseError
+from remit.kernel.states import TERMINAL, Status
+from remit.kernel.trace import root_of
+from remit.kernel.usage import Budget
+from remit.store.records import AlertRecord, EffectKind, JournalRecord
+
+__all__ = ["Operations"]
+
+
+class Operations:
+    """Commands on one engine. Each is durable when it returns; a refused one has changed nothing."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def _node(self, execution_id: str) -> Node:
+        node = self._engine.traces.load(execution_id)
+        if node is None:
+            raise unknown(execution_id)
+        return node
+
+    async def answer(self, execution_id: str, value: Any, ask: str | None = None) -> None:
+        """Answer an open ask at the execution or below it.
+
+        Raises MisuseError: `already_answered`, `no_open_ask`, `ambiguous_ask` (it lists them); InvalidInput for a value
+        that does not fit what was asked for.
+        """
+        engine = self._engine
+        self._node(execution_id)
+        engine.durability.flush()
+        asked, entry = self._open_ask(execution_id, ask)
+        node = self._node(asked)
+        living = engine.entry_of(node, entry.position)
+        if living is None or living.ended_at is not None:
+            raise MisuseError(f"Ask {entry.name!r} of {asked} has its answer already; the first one stands", code="already_answered", execution_id=asked)
+        payload = _checked(value, living)
+        engine.settle(node, living, payload, None)
+        await engine.durability.barrier()
+
+    def _open_ask(self, execution_id: str, ask: str | None) -> tuple[str, JournalRecord]:
+        store = self._engine.store
+        found = store.open_asks(execution_id)
+        named = [(owner, entry) for owner, entry in found if ask is None or ask in (entry.name, owner)]
+        if len(named) == 1:
+            return named[0]
+        if len(named) > 1:
+            lines = [{"execution_id": owner, "ask": entry.name, "prompt": orjson.loads(entry.params or b"{}").get("prompt")} for owner, entry in named]
+            listing = "; ".join(f"{line['ask']} at {line['execution_id']}" for line in lines)
+            raise MisuseError(f"{len(named)} asks are open below {execution_id}: {listing}. Name one with ask=, or answer at its execution.", code="ambiguous_ask", asks=lines)
+        if self._answered(execution_id, ask):
+            raise MisuseError(f"{execution_id} has its answer already; the first one stands", code="already_answered", execution_id=execution_id)
+        which = f" named {ask!r}" if ask is not None else ""
+        raise MisuseError(f"Nothing{which} waits for an answer at {execution_id} or below it", code="no_open_ask", execution_id=execution_id)
+
+    def _answered(self, execution_id: str, ask: str | None) -> bool:
+        store = self._engine.store
+        return any(
+            entry.kind is EffectKind.ASK and entry.result is not None and (ask is None or entry.name == ask)
+            for record in store.subtree(execution_id)
+            for entry in store.journal(record.n)
+        )
+
+    async def send(self, execution_id: str, event: str, payload: Any, dedupe: str | None = None) -> bool:
+        """Send an event; False where its deduplication key was seen before (L50)."""
+        node = self._node(execution_id)
+        if node.ended:
+            raise MisuseError(f"{execution_id} has ended ({node.record.status}); it takes no events", code="wrong_state")
+        sent = self._engine.send(node, event, _plain(payload, f"event {event!r}"), dedupe)
+        self._engine.traces.let_go(node)
+        await self._engine.durability.barrier()
+        return sent
+
+    async def cancel(self, execution_id: str, reason: str = "an operator asked for it") -> bool:
+        """Cancel an execution and everything below it that is not detached; False where it had ended (L35)."""
+        self._node(execution_id)
+        cancelled = self._engine.endings.cancel(execution_id, reason)
+        await self._engine.durability.barrier()
+        return cancelled
+
+    async def retry(self, execution_id: str, from_step: str | None = None) -> None:
+        """Run a failed chain again, or a paused execution on; with `from_step`, what came from that step on is made anew (L34)."""
+        engine, node = self._engine, self._node(execution_id)
+        status = node.record.status
+        if status is Status.COMPLETED or (status not in TERMINAL and status is not Status.PAUSED):
+            raise MisuseError(f"{execution_id} is {status}; only a failed, timed out, cancelled or paused execution can be retried", code="wrong_state")
+        if from_step is not None:
+            self._set_aside_from(node, from_step)
+        if status is Status.PAUSED:
+            engine.resume(node)
+        else:
+            engine.endings.reopen(node)
+        await engine.durability.barrier()
+
+    def _set_aside_from(self, node: Node, step: str) -> None:
+        """The first entry of that name and all that came after it, calls included."""
+        engine = self._engine
+        engine.durability.flush()
+        entries = engine.store.journal(node.record.n, node.record.generation)
+        first = next((entry for entry in entries if entry.name == step), None)
+        children = engine.store.children(node.record.n)
+        first_child = next((child for child in children if child.process == step), None)
+        if first is None and first_child is None:
+            names = sorted({entry.name for entry in entries} | {child.process for child in children})
+            raise MisuseError(f"{node.id} has recorded no step {step!r}; it has: {', '.join(names)}", code="invalid_input")
+        since = first.started_at if first is not None else first_child.created_at if first_child is not None else 0
+        for entry in entries:
+            if entry.position >= (first.position if first is not None else 0) and entry.started_at >= since:
+                engine.durability.set_aside(entry)
+        for child in children:
+            if child.created_at >= since and child.key is not None:
+                below = engine.traces.load(child.id)
+                assert below is not None
+                if not below.ended:
+                    engine.endings.cancel(child.id, f"its caller is retried from step {step!r}")
+                below.record.key = None
+                engine.durability.touch(below)
+
+    async def top_up(self, root_id: str, budget: Budget) -> None:
+        """Raise a root's limits by a budget; executions paused for want of it go on (L26)."""
+        engine = self._engine
+        node = self._node(root_of(root_id))
+        record = node.record
+        if record.limit_tokens is None and record.limit_cost is None:
+            raise MisuseError(f"{node.id} has no budget limit: there is nothing to top up", code="wrong_state")
+        if record.limit_tokens is not None and budget.tokens:
+            record.limit_tokens += budget.tokens
+        if record.limit_cost is not None and budget.cost_micros:
+            record.limit_cost += budget.cost_micros
+        node.account.tokens.limit, node.account.cost.limit = record.limit_tokens, record.limit_cost
+        now = engine.clock.now()
+        details = {"tokens": budget.tokens, "cost": budget.cost, "limit_tokens": record.limit_tokens, "limit_cost": record.limit_cost}
+        engine.durability.touch(node)
+        engine.durability.alert(AlertRecord("topped_up", node.id, record.tenant, f"The budget of {node.id} was topped up", orjson.dumps(details), now))
+        await engine.durability.barrier()
+        for paused in engine.store.subtree(node.id, open_only=True):
+            if paused.status is Status.PAUSED and paused.error is not None and b'"budget_exhausted"' in paused.error:
+                engine.resume(self._node(paused.id))
+
+
+def _plain(value: Any, where: str) -> bytes:
+    try:
+        return canonical(value, where)
+    except SeamError as error:
+        raise InvalidInput(str(error), path=error.path) from None
+
+
+def _checked(value: Any, entry: JournalRecord) -> bytes:
+    """The answer as JSON, checked against what was asked for."""
+    payload = _plain(value, f"the answer to {entry.name!r}")
+    schema = orjson.loads(entry.terms or b"{}").get("schema") or {}
+    problem = next(iter(Draft202012Validator(schema).iter_errors(orjson.loads(payload))), None)
+    if problem is not None:
+        path = "/" + "/".join(str(part) for part in problem.absolute_path) if problem.absolute_path else ""
+        raise InvalidInput(f"The answer to {entry.name!r} does not fit{f' at {path}' if path else ''}: {problem.message}", path=path)
+    return payload

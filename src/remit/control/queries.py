@@ -1,0 +1,212 @@
+"""Reads: one execution, listings, trees, journals, lineage, alerts. They show only what is durable (L46)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Protocol
+
+import orjson
+
+from remit.control.views import AlertView, Entry, Record, WaitingOn, alert_view, entry_view, record_view
+from remit.engine.redaction import redact
+from remit.errors import MisuseError
+from remit.kernel.states import OPEN, Status
+from remit.kernel.trace import parent_of, root_of
+from remit.kernel.usage import Usage
+from remit.store.port import Reader
+from remit.store.records import EffectKind, ExecutionFilter, ExecutionRecord, JournalRecord
+
+__all__ = ["Page", "Queries", "unknown"]
+
+_FIRST = 100
+_WAITING = frozenset({Status.PENDING_ASYNC, Status.PENDING_SUB_WORKFLOW, Status.WAITING_HUMAN_INPUT, Status.WAITING_CHILD_HUMAN_INPUT, Status.PAUSED})
+
+
+def unknown(execution_id: str) -> MisuseError:
+    """There is no such execution, or it is another tenant's (L44)."""
+    return MisuseError(f"There is no execution {execution_id!r}: list those there are with `remit ps` or app.list()", code="unknown_execution", execution_id=execution_id)
+
+
+class Page(list[Record]):
+    """A listing; `cursor` continues it, None at its end."""
+
+    cursor: str | None = None
+
+
+class _HasReader(Protocol):
+    def journal(self, execution_n: int, generation: int | None = None) -> list[JournalRecord]: ...
+
+
+class Queries:
+    """Views over one store."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def record(self, execution_id: str) -> ExecutionRecord:
+        """The row; raises MisuseError `unknown_execution`."""
+        found = self._reader.execution(execution_id)
+        if found is None:
+            raise unknown(execution_id)
+        return found
+
+    def get(self, execution_id: str) -> Record:
+        """One execution, with what it waits on."""
+        record = self.record(execution_id)
+        return record_view(record, self._reader.usage_below(record.id).usage(), self._newest(record), self._waiting_on(record))
+
+    def _newest(self, record: ExecutionRecord) -> JournalRecord | None:
+        entries = [entry for entry in self._reader.journal(record.n, record.generation) if entry.kind in (EffectKind.STEP, EffectKind.TOOL, EffectKind.MODEL, EffectKind.ASK)]
+        return entries[-1] if entries else None
+
+    def _waiting_on(self, record: ExecutionRecord) -> WaitingOn:
+        """The awaited children that still run, and waits of its own."""
+        if record.status not in _WAITING:
+            return WaitingOn()
+        children = [child for child in self._reader.children(record.n) if child.awaited and child.ended_at is None]
+        own = [entry for entry in self._reader.journal(record.n, record.generation) if entry.ended_at is None and entry.kind in (EffectKind.ASK, EffectKind.EVENT, EffectKind.SLEEP)]
+        found: list[dict[str, Any]] = [_wait_of(record, entry) for entry in own]
+        found += [{"execution_id": child.id, "process": child.process, "status": str(child.status), "reason": _code(child)} for child in children]
+        return WaitingOn(len(found), tuple(found[:_FIRST]))
+
+    def list(
+        self,
+        *,
+        status: str | Iterable[str] | None = None,
+        process: str | None = None,
+        parent: str | None = None,
+        root: str | None = None,
+        tenant: str | None = None,
+        owner: str | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page:
+        """Executions, newest first."""
+        narrowed = ExecutionFilter(
+            status=_statuses(status),
+            process=process,
+            parent=parent,
+            root=root,
+            tenant=tenant,
+            owner=owner,
+            since_ms=int(since.timestamp() * 1_000) if since is not None else None,
+            limit=_limit(limit) + 1,
+            before_n=_before(cursor),
+        )
+        rows = self._reader.listing(narrowed)
+        page = Page(record_view(row, self._reader.usage_below(row.id).usage(), self._newest(row)) for row in rows[:limit])
+        page.cursor = f"n{rows[limit - 1].n}" if len(rows) > limit else None
+        return page
+
+    def tree(self, execution_id: str) -> Record:
+        """The whole tree of the trace, from its root, whichever of its executions is named (L1)."""
+        rows = self._reader.subtree(self.record(root_of(execution_id)).id)
+        newest: dict[int, JournalRecord] = {}
+        for row in rows:
+            if row.ended_at is None:
+                last = self._newest(row)
+                if last is not None:
+                    newest[row.n] = last
+        sums = _subtree_sums(rows)
+        nodes: dict[str, Record] = {}
+        for row in rows:
+            waiting = self._waiting_on(row) if row.status in _WAITING else None
+            nodes[row.id] = node = record_view(row, Usage.of(*sums[row.id]), newest.get(row.n), waiting)
+            above = parent_of(row.id)
+            if above is not None and above in nodes:
+                nodes[above].children.append(node)
+        for node in nodes.values():
+            node.children.sort(key=lambda child: int(child.execution_id.rpartition(".")[2]))
+        return nodes[root_of(execution_id)]
+
+    def journal(self, execution_id: str) -> list[Entry]:
+        """What an execution has recorded, in order, its calls included; secrets redacted."""
+        record = self.record(execution_id)
+        entries = [(entry.started_at, entry.position, self._entry(record.id, entry)) for entry in self._reader.journal(record.n)]
+        calls = [(child.created_at, child.n, _call_entry(record.id, child)) for child in self._reader.children(record.n)]
+        return [entry for _, _, entry in sorted(entries + calls, key=lambda row: row[0])]
+
+    def lineage(self, root_id: str) -> list[Entry]:
+        """Every tool and model call below an execution with its context (L29)."""
+        self.record(root_id)
+        return [self._entry(execution_id, entry) for execution_id, entry in self._reader.lineage(root_id)]
+
+    def _entry(self, execution_id: str, entry: JournalRecord) -> Entry:
+        view = entry_view(execution_id, entry)
+        object.__setattr__(view, "params", redact(view.params))
+        object.__setattr__(view, "result", redact(view.result))
+        return view
+
+    def alerts(self, *, code: str | None = None, execution_id: str | None = None, since: datetime | None = None, limit: int = 100) -> list[AlertView]:
+        """Alerts, newest first."""
+        since_ms = int(since.timestamp() * 1_000) if since is not None else None
+        return [alert_view(alert) for alert in self._reader.alerts(code=code, execution_id=execution_id, since_ms=since_ms, limit=_limit(limit))]
+
+
+def _call_entry(execution_id: str, child: ExecutionRecord) -> Entry:
+    as_entry = JournalRecord(
+        execution_n=child.parent_n,
+        generation=child.generation,
+        position=int(child.id.rpartition(".")[2]),
+        kind=EffectKind.CHILD,
+        name=child.process,
+        key=child.key or b"",
+        params=child.input,
+        result=child.result,
+        error=child.error,
+        started_at=child.created_at,
+        ended_at=child.ended_at,
+        attempt=child.attempt,
+        tokens=child.tokens,
+        input_tokens=child.input_tokens,
+        output_tokens=child.output_tokens,
+        cost=child.cost,
+    )
+    return entry_view(execution_id, as_entry)
+
+
+def _wait_of(record: ExecutionRecord, entry: JournalRecord) -> dict[str, Any]:
+    wait = {"execution_id": record.id, "process": record.process, "kind": str(entry.kind), "name": entry.name, "due_at": entry.due_at}
+    if entry.kind is EffectKind.ASK and entry.params is not None:
+        wait |= orjson.loads(entry.params)
+    return wait
+
+
+def _code(child: ExecutionRecord) -> str | None:
+    return str(orjson.loads(child.error)["code"]) if child.error is not None else None
+
+
+def _subtree_sums(rows: list[ExecutionRecord]) -> dict[str, list[int]]:
+    """Sums of own usage up the tree; rows come ancestors first."""
+    sums = {row.id: [row.tokens, row.input_tokens, row.output_tokens, row.cost] for row in rows}
+    for row in reversed(rows):
+        above = parent_of(row.id)
+        if above is not None and above in sums:
+            sums[above] = [have + more for have, more in zip(sums[above], sums[row.id], strict=True)]
+    return sums
+
+
+def _statuses(status: str | Iterable[str] | None) -> frozenset[str]:
+    wanted = [status] if isinstance(status, str) else list(status or ())
+    if wanted == ["OPEN"]:
+        return frozenset(OPEN)
+    for each in wanted:
+        if each not in Status.__members__:
+            raise MisuseError(f"{each!r} is no status: use one of {', '.join(Status)}", code="invalid_input")
+    return frozenset(str(each) for each in wanted)
+
+
+def _limit(limit: int) -> int:
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= 10_000:
+        raise MisuseError(f"limit={limit!r}: give a whole number from 1 to 10000", code="invalid_input")
+    return limit
+
+
+def _before(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    if not (cursor.startswith("n") and cursor[1:].isdigit()):
+        raise MisuseError(f"cursor={cursor!r} is none that a listing gave", code="invalid_input")
+    return int(cursor[1:])

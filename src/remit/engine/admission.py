@@ -1,0 +1,155 @@
+"""Admission: record, ordinal, TTL, reservation and the parent's journal entry of the call, decided as one event (L8)."""
+
+from __future__ import annotations
+
+from secrets import randbits
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from remit.engine.calls import CallRequest
+from remit.engine.definitions import Definition
+from remit.engine.node import Node
+from remit.engine.seam import SeamError, digest
+from remit.errors import InvalidInput, MisuseError
+from remit.kernel.lease import DEFAULT_TTL_MS, ROOT_TTL_MS, granted_ttl
+from remit.kernel.retry import Retry
+from remit.kernel.states import Status
+from remit.kernel.trace import child_id, root_id, root_key
+from remit.kernel.usage import Amount, Budget
+from remit.store.records import ExecutionRecord
+
+if TYPE_CHECKING:
+    from remit.engine.engine import Engine
+
+__all__ = ["Admission", "RootTerms"]
+
+
+class RootTerms:
+    """What a root is started with."""
+
+    __slots__ = ("budget", "key", "owner", "region", "retry", "tenant", "ttl_ms")
+
+    def __init__(self, key: str | None, tenant: str | None, owner: str | None, region: str | None, budget: Budget | None, ttl_ms: int | None, retry: Retry | None) -> None:
+        self.key = key
+        self.tenant = tenant
+        self.owner = owner
+        self.region = region
+        self.budget = budget
+        self.ttl_ms = ttl_ms
+        self.retry = retry
+
+
+class Admission:
+    """Creates executions. Nothing here waits: what it decides is one event in the batch."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def child(self, parent: Node, definition: Definition, request: CallRequest, estimate: Amount, payload: bytes, input_digest: bytes, key: bytes, occurrence: int, *, awaited: bool) -> Node:
+        """Admit a call that passed pre-flight."""
+        engine, above = self._engine, parent.record
+        now = engine.clock.now()
+        parent.last_ordinal += 1
+        wanted_ms = request.ttl_ms or definition.ttl_ms or DEFAULT_TTL_MS
+        record = ExecutionRecord(
+            n=engine.take_n(),
+            id=child_id(above.id, parent.last_ordinal),
+            parent_n=above.n,
+            process=definition.name,
+            version=definition.version,
+            status=Status.PENDING,
+            created_at=now,
+            ttl_ms=granted_ttl(wanted_ms, parent.clock.left(now) if awaited else None),
+            digest=input_digest,
+            input=payload,
+            key=key,
+            label=request.key,
+            occurrence=occurrence,
+            department=definition.department,
+            tenant=above.tenant,
+            owner=above.owner,
+            region=above.region,
+            awaited=awaited,
+            detached=request.detached,
+            generation=above.generation,
+            updated_at=now,
+            estimate_tokens=estimate.tokens,
+            estimate_cost=estimate.cost,
+            limit_tokens=request.limit_tokens,
+            limit_cost=request.limit_cost,
+            terms=_terms(request.retry),
+        )
+        node = engine.traces.admit(record, parent)
+        if estimate.tokens or estimate.cost:
+            node.account.reserve(estimate)
+            engine.touch_lenders(node)
+        engine.durability.create(node)
+        engine.begin(node, definition)
+        return node
+
+    def root(self, definition: Definition, value: object, terms: RootTerms) -> tuple[ExecutionRecord, bool]:
+        """Admit a root, or find the one started under the same key; the flag says whether it is new (L7).
+
+        Raises InvalidInput, and MisuseError `idempotency_conflict` for a key used with another input.
+        """
+        engine = self._engine
+        try:
+            payload = definition.input.accept(value)[0]
+        except SeamError as error:
+            raise InvalidInput(f"Process {definition.name!r} cannot take this input: {error}", path=error.path) from None
+        input_digest = digest(payload)
+        key = root_key(terms.tenant or "", terms.key) if terms.key is not None else None
+        if key is not None:
+            known = self._known(key)
+            if known is not None:
+                if known.digest != input_digest or known.process != definition.name:
+                    raise MisuseError(f"Key {terms.key!r} was used to start {known.process!r} with another input: {known.id}. Use another key for other work.", code="idempotency_conflict", execution_id=known.id)
+                return known, False
+        now = engine.clock.now()
+        budget = terms.budget
+        record = ExecutionRecord(
+            n=engine.take_n(),
+            id=root_id(now, randbits(48)),
+            parent_n=0,
+            process=definition.name,
+            version=definition.version,
+            status=Status.PENDING,
+            created_at=now,
+            ttl_ms=terms.ttl_ms or definition.ttl_ms or ROOT_TTL_MS,
+            digest=input_digest,
+            input=payload,
+            key=key,
+            label=terms.key,
+            department=definition.department,
+            tenant=terms.tenant,
+            owner=terms.owner,
+            region=terms.region,
+            updated_at=now,
+            limit_tokens=budget.tokens if budget else None,
+            limit_cost=budget.cost_micros if budget else None,
+            terms=_terms(terms.retry, budget),
+        )
+        node = engine.traces.admit(record, None)
+        if key is not None:
+            engine.new_root_keys[key] = record
+        engine.durability.create(node)
+        engine.begin(node, definition)
+        return record, True
+
+    def _known(self, key: bytes) -> ExecutionRecord | None:
+        """The root of that key, durable or still in the batch."""
+        engine = self._engine
+        if engine.durability.clean:
+            engine.new_root_keys.clear()
+        return engine.new_root_keys.get(key) or engine.store.by_root_key(key)
+
+
+def _terms(retry: Retry | None, budget: Budget | None = None) -> bytes | None:
+    """What the record keeps beside its columns; None where there is nothing."""
+    terms: dict[str, Any] = {}
+    if retry is not None:
+        terms["retry"] = [retry.attempts, retry.first, retry.longest, retry.retry_on_timeout]
+    if budget is not None and budget.on_exhausted == "suspend":
+        terms["on_exhausted"] = "suspend"
+    return orjson.dumps(terms, default=lambda value: value.total_seconds()) if terms else None

@@ -1,0 +1,251 @@
+"""The governed call: placed once, checked, admitted or rejected, joined by whoever awaits it (L7-L14)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from remit.engine.answer import Answer, outcome_status
+from remit.engine.definitions import Definition
+from remit.engine.faults import decode_error, encode_error
+from remit.engine.node import Node
+from remit.engine.seam import SeamError, canonical, digest
+from remit.errors import ErrorClass, ErrorInfo, LimitExceeded, MisuseError
+from remit.kernel.preflight import CallFacts, Rejection, preflight
+from remit.kernel.retry import Retry
+from remit.kernel.usage import Amount, Usage
+from remit.store.records import AlertRecord, EffectKind, ExecutionRecord, JournalRecord
+
+if TYPE_CHECKING:
+    from remit.engine.run import Run
+    from remit.engine.seam import Seam
+
+__all__ = ["Call", "CallRequest", "await_child", "call", "start"]
+
+
+@dataclass(slots=True)
+class CallRequest:
+    """What a body asks for; None leaves it to the callee's definition."""
+
+    target: str
+    input: object
+    versions: str | None = None
+    key: str | None = None
+    ttl_ms: int | None = None
+    estimate: Amount | None = None
+    limit_tokens: int | None = None
+    limit_cost: int | None = None
+    retry: Retry | None = None
+    detached: bool = False
+    result: Seam[Any] | None = None
+
+
+class Call:
+    """One admitted call as its caller sees it; a `Completion`."""
+
+    __slots__ = ("_run", "answer", "node", "record", "result", "waiters")
+
+    def __init__(self, run: Run, record: ExecutionRecord, result: Seam[Any] | None, node: Node | None = None) -> None:
+        self._run = run
+        self.record = record
+        self.result = result
+        self.node = node
+        self.answer: Answer | None = None
+        self.waiters: list[asyncio.Future[None]] = []
+
+    def place(self, order: int) -> None:
+        """Record when the caller got the outcome, among its other completions."""
+        self.record.answered = order
+        self._run.engine.durability.touch(self.node or Node(self.record, self._run.node))
+
+    def resolve(self) -> None:
+        """Decode the outcome for the caller and let those go on who await it."""
+        self.answer = answer_of(self.record, self.result)
+        if self.answer.status != "completed":
+            self._run.unseen.append(self.answer)
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self.waiters.clear()
+        self.node = None
+
+
+def answer_of(record: ExecutionRecord, result: Seam[Any] | None) -> Answer:
+    """The outcome an ended execution's record holds."""
+    own = record.own()
+    terms = orjson.loads(record.terms) if record.terms else {}
+    subtree = Usage.of(*terms["subtree"]) if "subtree" in terms else own
+    error = decode_error(record.error) if record.error is not None else None
+    status = outcome_status(record.status)
+    value = None
+    if status == "completed" and record.result is not None:
+        value = result.decode(record.result) if result is not None else orjson.loads(record.result)
+    return Answer(status, value, error, record.id, own, subtree)
+
+
+async def call(run: Run, request: CallRequest) -> Answer:
+    """Call another process and wait for its end; a SYSTEM error ends the chain instead of returning (L20)."""
+    placed = await _place(run, request, awaited=True)
+    return await _returned(run, placed if isinstance(placed, Answer) else await _join(run, placed))
+
+
+async def start(run: Run, request: CallRequest) -> str | Answer:
+    """Start another process without waiting: its id, or the rejection (L14)."""
+    placed = await _place(run, request, awaited=False)
+    if isinstance(placed, Answer):
+        return await _returned(run, placed)
+    run.started[placed.record.id] = placed
+    return placed.record.id
+
+
+async def await_child(run: Run, child_id: str, result: Seam[Any] | None) -> Answer:
+    """Wait for a child started earlier; from now on the edge counts as awaited (L14, L33)."""
+    await run.enter()
+    placed = run.started.get(child_id)
+    if placed is None:
+        raise MisuseError(f"{child_id!r} is no child this execution has started", code="unknown_execution", execution_id=child_id)
+    placed.result = placed.result or result
+    if placed.answer is None and placed.record.ended_at is None:
+        run.engine.now_awaited(placed.record.id)
+    return await _returned(run, await _join(run, placed))
+
+
+async def _returned(run: Run, answer: Answer) -> Answer:
+    if answer.aborts and answer.error is not None:
+        run.engine.endings.abort(run.node, answer.error)
+        await run.never()
+    return answer
+
+
+async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Answer:
+    """Find the recorded call, or check and admit it; a rejection is recorded and answered (L7, L8)."""
+    await run.enter()
+    engine, history = run.engine, run.history
+    found = engine.catalog.resolve(run.definition, request.target, request.versions)
+    definition = found if isinstance(found, Definition) else None
+    payload, fault = _encoded(definition, request)
+    if not isinstance(found, Definition):
+        fault = found
+    input_digest = digest(payload)
+    key, occurrence = history.call_key(request.target, input_digest, request.key)
+    rejection_key = key if request.key is None else history.effect_key(EffectKind.REJECTED, request.target, key)
+    recorded = (run.claim(key) or run.claim(rejection_key)) if history.recorded else None
+    if recorded is None and history.recorded and key not in run.calls:
+        await run.go_live(request.target, {"effect": f"call {request.target}({payload[:500].decode('utf-8', 'replace')})", "target": request.target})
+    if isinstance(recorded, JournalRecord):
+        return _rejected(run, decode_error(recorded.error or b"{}"))
+    result = request.result or (definition.result if definition else None)
+    known = run.calls.get(key)
+    if recorded is not None:
+        known = Call(run, engine.current_record(recorded), result)
+        run.calls[key] = known
+    if known is not None and known.record.digest == input_digest:
+        return known
+    facts = _facts(run, request, definition, fault, input_digest, known)
+    rejection = preflight(facts)
+    if rejection is not None or definition is None:
+        assert rejection is not None
+        return _reject(run, request, rejection, rejection_key, payload)
+    history.admit(len(payload))
+    child = engine.admission.child(run.node, definition, request, facts.estimate, payload, input_digest, key, occurrence, awaited=awaited)
+    placed = Call(run, child.record, result, child)
+    if request.key is not None:
+        run.calls[key] = placed
+    return placed
+
+
+def _encoded(definition: Definition | None, request: CallRequest) -> tuple[bytes, ErrorInfo | None]:
+    """The input as canonical JSON, and what is wrong with it."""
+    try:
+        if definition is not None:
+            return definition.input.accept(request.input)[0], None
+        return canonical(request.input, f"the input of {request.target!r}"), None
+    except LimitExceeded as error:
+        return b"null", error.info()
+    except SeamError as error:
+        return _best_effort(request), ErrorInfo(ErrorClass.DOMAIN, "invalid_input", str(error), {"path": error.path, "target": request.target})
+
+
+def _best_effort(request: CallRequest) -> bytes:
+    """Something that tells one wrong input from another, for the identity of the rejected call."""
+    try:
+        return canonical(request.input, "the input")
+    except (SeamError, LimitExceeded):
+        return repr(type(request.input)).encode()
+
+
+def _facts(run: Run, request: CallRequest, definition: Definition | None, fault: ErrorInfo | None, input_digest: bytes, known: Call | None) -> CallFacts:
+    node = run.node
+    return CallFacts(
+        target=request.target,
+        caller=run.definition.name,
+        caller_id=node.id,
+        caller_tenant=node.record.tenant or "",
+        caller_region=node.record.region,
+        path=node.path,
+        recursion=definition.recursion if definition else 0,
+        depth=len(node.path) - 1,
+        descendants=node.trace.descendants,
+        account=node.account,
+        estimate=request.estimate if request.estimate is not None else definition.estimate if definition else Amount(0, 0),
+        limits=run.engine.limits,
+        fault=fault,
+        digest=input_digest,
+        known_digest=known.record.digest if known else None,
+    )
+
+
+def _reject(run: Run, request: CallRequest, rejection: Rejection, key: bytes, payload: bytes) -> Answer:
+    """Record the rejection under the call's identity and raise an alert; nothing was created or reserved (L7)."""
+    engine, record = run.engine, run.node.record
+    error = rejection.error(record.id, engine.ancestors(run.node))
+    now = engine.clock.now()
+    encoded = encode_error(error)
+    position = run.history.admit(len(encoded))
+    engine.durability.enter(JournalRecord(record.n, record.generation, position, EffectKind.REJECTED, request.target, key, payload, None, encoded, now, now, attempt=record.attempt))
+    engine.durability.alert(AlertRecord(error.code, record.id, record.tenant, error.message, orjson.dumps({**error.details, "target": request.target}, default=str), now))
+    return _rejected(run, error)
+
+
+def _rejected(run: Run, error: ErrorInfo) -> Answer:
+    answer = Answer("rejected", None, error, None, Usage(), Usage())
+    run.unseen.append(answer)
+    return answer
+
+
+async def _join(run: Run, placed: Call) -> Answer:
+    """Wait for the call's end with all who wait for it; if the last of them stops waiting, the child is cancelled."""
+    if placed.answer is None:
+        fresh = placed.node is not None
+        waiter: asyncio.Future[None] = run.loop.create_future()
+        placed.waiters.append(waiter)
+        if len(placed.waiters) == 1:
+            _expect(run, placed)
+        if not waiter.done():
+            try:
+                await run.wait(waiter, fresh=fresh)
+            except asyncio.CancelledError:
+                _given_up(run, placed, waiter)
+                raise
+    assert placed.answer is not None
+    return placed.answer
+
+
+def _expect(run: Run, placed: Call) -> None:
+    record = placed.record
+    if record.ended_at is None:
+        run.children[record.n] = placed
+    elif record.answered is None:
+        run.delivery.complete(placed)
+    elif run.delivery.replay(record.answered, placed):
+        placed.resolve()
+
+
+def _given_up(run: Run, placed: Call, waiter: asyncio.Future[None]) -> None:
+    if waiter in placed.waiters:
+        placed.waiters.remove(waiter)
+    if run.valid and not placed.waiters and placed.record.ended_at is None:
+        run.engine.endings.cancel(placed.record.id, "its caller stopped waiting for it")

@@ -1,0 +1,169 @@
+"""What the engine knows of processes and steps, and how a target's name and version range find one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
+
+from semantic_version import NpmSpec, Version  # type: ignore[import-untyped]
+
+from remit.engine.seam import Seam
+from remit.errors import DefinitionError, ErrorClass, ErrorInfo
+from remit.kernel.retry import Classifier, Retry
+from remit.kernel.usage import NOTHING, Amount
+from remit.store.records import EffectKind
+
+__all__ = ["CallRule", "Catalog", "Definition", "Isolation", "StepDefinition", "in_range", "parse_version"]
+
+Isolation = Literal["none", "process"]
+
+
+class CallRule(NamedTuple):
+    """One entry of `calls=`: a name or a pattern ending in '*', and a version range."""
+
+    pattern: str
+    versions: str
+
+    def covers(self, name: str) -> bool:
+        """Whether the rule names that process."""
+        return name == self.pattern or (self.pattern.endswith("*") and name.startswith(self.pattern[:-1]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StepDefinition:
+    """A durable step, tool or model call: its function, its contract and what it may cost."""
+
+    name: str
+    kind: EffectKind
+    function: Callable[..., Any]
+    is_async: bool
+    result: Seam[Any]
+    maximum: Amount = NOTHING
+    reports_usage: bool = False
+    flat_cost: int = 0
+    input_price: int = 0
+    output_price: int = 0
+    at_most_once: bool = False
+    compensate: Callable[..., Any] | None = None
+    isolation: Isolation = "none"
+    timeout_ms: int | None = None
+    decode_arguments: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Definition:
+    """A process, as the engine drives it."""
+
+    name: str
+    version: str
+    body: Callable[..., Awaitable[Any]]
+    takes_input: bool
+    input: Seam[Any]
+    result: Seam[Any]
+    calls: tuple[CallRule, ...] = ()
+    estimate: Amount = NOTHING
+    ttl_ms: int | None = None
+    retry: Retry = field(default_factory=Retry)
+    recursion: int = 0
+    classifier: Classifier | None = None
+    department: str | None = None
+    callers: tuple[str, ...] | None = None
+    resumes: str | None = None
+    saga: bool = False
+    isolation: Isolation = "none"
+    where: str = ""
+
+
+@lru_cache(maxsize=4096)
+def parse_version(text: str) -> Version:
+    """A semantic version; raises DefinitionError."""
+    try:
+        return Version(text)
+    except ValueError:
+        raise DefinitionError(f"{text!r} is no version: write three numbers, such as '1.0.0'") from None
+
+
+@lru_cache(maxsize=4096)
+def _spec(text: str) -> NpmSpec:
+    try:
+        return NpmSpec(text)
+    except ValueError:
+        raise DefinitionError(f"{text!r} is no version range: write '^1', '1.2.x', '>=1.2 <3' or '*'") from None
+
+
+@lru_cache(maxsize=65536)
+def in_range(version: str, versions: str) -> bool:
+    """Whether a version lies in a range; raises DefinitionError for a range that is none."""
+    return bool(_spec(versions).match(parse_version(version)))
+
+
+class Catalog:
+    """The processes hosted here, by name and version."""
+
+    def __init__(self, definitions: Iterable[Definition] = ()) -> None:
+        self._by_name: dict[str, list[Definition]] = {}
+        self._resolved: dict[tuple[str, str, str, str | None], Definition | ErrorInfo] = {}
+        for definition in definitions:
+            self.add(definition)
+
+    def add(self, definition: Definition) -> None:
+        """Host a definition; the same name and version twice is refused unless it is the same object."""
+        versions = self._by_name.setdefault(definition.name, [])
+        for hosted in versions:
+            if hosted is definition:
+                return
+            if hosted.version == definition.version:
+                raise DefinitionError(
+                    f"Process {definition.name!r} {definition.version} is defined twice: {hosted.where} and {definition.where}. Give one another name or version."
+                )
+        versions.append(definition)
+        versions.sort(key=lambda each: parse_version(each.version), reverse=True)
+        self._resolved.clear()
+
+    def names(self) -> list[str]:
+        """The names hosted here, sorted."""
+        return sorted(self._by_name)
+
+    def all(self) -> list[Definition]:
+        """Every definition hosted here."""
+        return [definition for name in self.names() for definition in self._by_name[name]]
+
+    def newest(self, name: str, versions: str = "*") -> Definition | None:
+        """The highest hosted version in the range (L40)."""
+        return next((each for each in self._by_name.get(name, ()) if in_range(each.version, versions)), None)
+
+    def to_continue(self, name: str, version: str) -> Definition | None:
+        """The code that may continue an execution: its very version, else one that names it in `resumes` (L11)."""
+        hosted = self._by_name.get(name, ())
+        exact = next((each for each in hosted if each.version == version), None)
+        return exact or next((each for each in hosted if each.resumes is not None and in_range(version, each.resumes)), None)
+
+    def resolve(self, caller: Definition, target: str, versions: str | None) -> Definition | ErrorInfo:
+        """The definition a call goes to, or why there is none: undeclared, unknown, or no version in range (L6, L40)."""
+        wanted = (caller.name, caller.version, target, versions)
+        found = self._resolved.get(wanted)
+        if found is None:
+            found = self._resolved[wanted] = self._find(caller, target, versions)
+        return found
+
+    def _find(self, caller: Definition, target: str, versions: str | None) -> Definition | ErrorInfo:
+        rules = [rule for rule in caller.calls if rule.covers(target)]
+        if not rules:
+            declared = ", ".join(f"{rule.pattern}@{rule.versions}" for rule in caller.calls) or "nothing"
+            return _fault("undeclared_call", f"Process {caller.name!r} declares {declared} in calls=; it may not call {target!r}", target)
+        hosted = self._by_name.get(target)
+        if not hosted:
+            return _fault("unknown_process", f"No process {target!r} is registered here; there are: {', '.join(self.names())}", target)
+        for each in hosted:
+            if any(in_range(each.version, rule.versions) for rule in rules) and (versions is None or in_range(each.version, versions)):
+                return each
+        wanted = versions or " or ".join(rule.versions for rule in rules)
+        there = ", ".join(each.version for each in hosted)
+        return _fault("no_matching_version", f"No registered version of {target!r} lies in {wanted}; there are: {there}", target)
+
+
+def _fault(code: str, message: str, target: str) -> ErrorInfo:
+    return ErrorInfo(ErrorClass.DOMAIN, code, message, {"target": target})

@@ -1,0 +1,143 @@
+"""In which order a body sees completions: the same, live and in replay (L11).
+
+While only one branch runs there is nothing to order. With several, completions are handed over in groups: all that
+gathered, in order, then nothing for a few turns of the loop, so that the branches have reacted before the next group comes.
+The group and place are recorded, and replay hands over the same groups.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from remit.engine.run import Run
+
+__all__ = ["Completion", "Delivery"]
+
+_SPACING_TURNS = 8
+_GROUP_SHIFT = 20
+
+
+class Completion(Protocol):
+    """Something that has happened and that branches may wait for."""
+
+    def place(self, order: int) -> None:
+        """Record the place in the order of completion."""
+
+    def resolve(self) -> None:
+        """Let those go on who wait."""
+
+
+class Delivery:
+    """The queue between what completes and the branches of one run."""
+
+    __slots__ = ("_claimed", "_group", "_in_group", "_queue", "_recorded", "_run", "_spacing")
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._queue: deque[Completion] = deque()
+        self._recorded: deque[int] = deque()
+        self._claimed: dict[int, Completion | None] = {}
+        self._group = 1
+        self._in_group = 0
+        self._spacing = 0
+
+    def expect(self, orders: Iterable[int]) -> None:
+        """The places recorded earlier; live completions come after all of them."""
+        self._recorded = deque(sorted(orders))
+        if self._recorded:
+            self._group = (self._recorded[-1] >> _GROUP_SHIFT) + 1
+
+    @property
+    def owing(self) -> bool:
+        """Whether something is still to be handed over."""
+        return bool(self._queue or self._recorded or self._spacing)
+
+    @property
+    def live(self) -> bool:
+        """Whether something live waits in the queue, or the spacing between two groups is under way."""
+        return bool(self._spacing or (self._queue and not self._recorded))
+
+    def replay(self, order: int, completion: Completion) -> bool:
+        """A branch has come to a recorded completion; True where it may have it at once."""
+        if self._run.single and not self._spacing:
+            self._claimed[order] = None
+            self._drop_claimed()
+            return True
+        self._claimed[order] = completion
+        self._replay_group()
+        return False
+
+    def skip(self, order: int) -> None:
+        """A recorded completion that nobody will come for."""
+        self._claimed[order] = None
+        self._replay_group()
+
+    def _drop_claimed(self) -> None:
+        while self._recorded and self._recorded[0] in self._claimed and self._claimed[self._recorded[0]] is None:
+            del self._claimed[self._recorded.popleft()]
+
+    def _replay_group(self) -> None:
+        """Hand the next recorded group over once a branch has come for each of its members."""
+        self._drop_claimed()
+        if self._spacing or not self._recorded:
+            return
+        group = self._recorded[0] >> _GROUP_SHIFT
+        members = []
+        for order in self._recorded:
+            if order >> _GROUP_SHIFT != group:
+                break
+            if order not in self._claimed:
+                return
+            members.append(order)
+        for order in members:
+            self._recorded.popleft()
+            completion = self._claimed.pop(order)
+            if completion is not None:
+                completion.resolve()
+        self._run.progressed()
+        self._space()
+
+    def complete(self, completion: Completion) -> None:
+        """Something happened live: hand it over at once where one branch runs, else with its group."""
+        run = self._run
+        if run.single and not self.owing and run.take_slot():
+            completion.place(self._group << _GROUP_SHIFT)
+            self._group += 1
+            completion.resolve()
+            return
+        completion.place(self._group << _GROUP_SHIFT | self._in_group)
+        self._in_group += 1
+        self._queue.append(completion)
+        if not self._spacing:
+            run.loop.call_soon(self.drain)
+
+    def drain(self) -> None:
+        """Hand over the group that has gathered, once the execution has a slot."""
+        if self._spacing or self._recorded or not self._queue or self._run.stopped or not self._run.take_slot():
+            return
+        queue, self._queue = self._queue, deque()
+        self._group += 1
+        self._in_group = 0
+        for completion in queue:
+            completion.resolve()
+        self._space()
+
+    def _space(self) -> None:
+        self._spacing = _SPACING_TURNS
+        self._run.loop.call_soon(self._spaced)
+
+    def _spaced(self) -> None:
+        self._spacing -= 1
+        if self._run.stopped:
+            return
+        if self._spacing:
+            self._run.loop.call_soon(self._spaced)
+        elif self._recorded:
+            self._replay_group()
+        elif self._queue:
+            self.drain()
+        else:
+            self._run.progressed()

@@ -1,0 +1,186 @@
+"""Write behind, barrier before effects: what was decided gathers here and is committed once per turn of the loop.
+
+Decisions change records in memory and mark them here. A commit runs on the event loop between callbacks, so whatever one
+callback decided is written together or not at all (L8). An execution about to do something the world can see awaits
+`barrier()` (L46); nothing else waits. A commit that fails keeps its batch and is tried again: nothing is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from remit.engine.node import Node
+from remit.errors import StoreError
+from remit.store.port import Batch, Store
+from remit.store.records import AlertRecord, Command, EventRecord, JournalRecord
+
+__all__ = ["Durability"]
+
+_LONGEST_DELAY_S = 0.005
+_RETRY_DELAY_S = 0.25
+_log = logging.getLogger("remit.durability")
+
+
+class Durability:
+    """The batch under way, and those who wait for it."""
+
+    def __init__(self, store: Store, loop: asyncio.AbstractEventLoop, on_fenced: Callable[[StoreError], None]) -> None:
+        self._store = store
+        self._loop = loop
+        self._on_fenced = on_fenced
+        self._batch = Batch()
+        self._touched: dict[int, Node] = {}
+        self._status_only: dict[int, Node] = {}
+        self._waiting: list[asyncio.Future[None]] = []
+        self._released: list[Callable[[], None]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._soon: asyncio.Handle | None = None
+        self.commits = 0
+        self.failure: StoreError | None = None
+        self.fenced = False
+
+    def create(self, node: Node) -> None:
+        """The execution is new."""
+        self._batch.created[node.record.n] = node.record
+        self._touched[node.record.n] = node
+        self._soon_or_later()
+
+    def touch(self, node: Node) -> None:
+        """Something of the execution's record has changed."""
+        self._touched[node.record.n] = node
+        self._soon_or_later()
+
+    def touch_status(self, node: Node) -> None:
+        """The status may have changed; written only if the durable one is another by the time of the commit (L33)."""
+        self._status_only[node.record.n] = node
+        self._soon_or_later()
+
+    def enter(self, entry: JournalRecord) -> None:
+        """The journal entry is new."""
+        self._batch.new_journal[id(entry)] = entry
+        self._soon_or_later()
+
+    def amend(self, entry: JournalRecord) -> None:
+        """The journal entry has changed."""
+        if id(entry) not in self._batch.new_journal:
+            self._batch.journal[id(entry)] = entry
+            self._soon_or_later()
+
+    def set_aside(self, entry: JournalRecord) -> None:
+        """A retry does not want the durable entry to be replayed; it stays as evidence."""
+        self._batch.set_aside.append(entry)
+        self._soon_or_later()
+
+    def event(self, event: EventRecord) -> None:
+        """An event was sent or taken."""
+        self._batch.events.append(event)
+        self._soon_or_later()
+
+    def alert(self, alert: AlertRecord) -> None:
+        """An operator should see something."""
+        self._batch.alerts.append(alert)
+        self._soon_or_later()
+
+    def reply(self, command: Command) -> None:
+        """A command has its reply; it is seen together with what it did."""
+        self._batch.replies.append(command)
+        self._soon_or_later()
+
+    def dirty(self, node: Node) -> bool:
+        """Whether the execution has changes that are not durable yet."""
+        return node.record.n in self._touched or node.record.n in self._status_only
+
+    @property
+    def clean(self) -> bool:
+        """Whether everything decided is durable."""
+        return not (self._touched or self._status_only or self._batch)
+
+    async def barrier(self) -> None:
+        """Return once everything decided so far is durable (L46); raises `StoreError` where the store was taken over."""
+        if self.clean:
+            return
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append(future)
+        if self._soon is None and self.failure is None:
+            self._soon = self._loop.call_soon(self.flush)
+        await future
+
+    def when_durable(self, release: Callable[[], None]) -> None:
+        """Call back once everything decided so far is durable."""
+        if self.clean:
+            release()
+            return
+        self._released.append(release)
+        if self._soon is None and self.failure is None:
+            self._soon = self._loop.call_soon(self.flush)
+
+    def _soon_or_later(self) -> None:
+        if self._timer is None and self._soon is None:
+            self._timer = self._loop.call_later(_LONGEST_DELAY_S, self.flush)
+
+    def flush(self) -> None:
+        """Commit what has gathered, and let those go on who waited for it."""
+        self._disarm()
+        if self.fenced:
+            return
+        batch = self._gathered()
+        if batch:
+            try:
+                self._store.commit(batch)
+            except StoreError as failure:
+                self._failed(failure)
+                return
+            self.commits += 1
+        for node in (*self._touched.values(), *self._status_only.values()):
+            node.durable_status = node.record.status
+        self._batch, self._touched, self._status_only = Batch(), {}, {}
+        if self.failure is not None:
+            _log.warning("the store can be written again; everything held back is durable now")
+            self.failure = None
+        self._release()
+
+    def _gathered(self) -> Batch:
+        batch = self._batch
+        for n, node in self._touched.items():
+            node.sync()
+            if n not in batch.created:
+                batch.changed[n] = node.record
+        for n, node in self._status_only.items():
+            if n not in self._touched and node.record.status is not node.durable_status:
+                node.sync()
+                batch.changed[n] = node.record
+        return batch
+
+    def _release(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        released, self._released = self._released, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+        for release in released:
+            release()
+
+    def _failed(self, failure: StoreError) -> None:
+        """Keep the batch and try again; only a lost ownership ends it (L23)."""
+        if failure.code == "fenced":
+            self.fenced = True
+            for future in self._waiting:
+                if not future.done():
+                    future.set_exception(failure)
+            self._waiting = []
+            self._on_fenced(failure)
+            return
+        if self.failure is None:
+            _log.error("%s It is tried again every %s s; nothing acknowledged is lost.", failure, _RETRY_DELAY_S)
+        self.failure = failure
+        self._timer = self._loop.call_later(_RETRY_DELAY_S, self.flush)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None

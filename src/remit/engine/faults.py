@@ -1,0 +1,78 @@
+"""Errors as records: encoded for the store, rebuilt as exceptions that a body may catch, the same live and in replay."""
+
+from __future__ import annotations
+
+import builtins
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from remit.engine.redaction import redact
+from remit.errors import DomainError, ErrorClass, ErrorInfo, RemitError, StepFailed, SystemFailure, TransientError
+from remit.kernel.retry import Classifier, classify
+
+__all__ = ["MAX_ERROR_BYTES", "decode_error", "encode_error", "exception_of", "info_of"]
+
+MAX_ERROR_BYTES = 65_536
+_BUILTIN = "builtin"
+
+
+def info_of(error: BaseException, origin: str, attempt: int, classifier: Classifier | None = None) -> ErrorInfo:
+    """The record of an exception, classified (L17), secrets redacted."""
+    error_class = classify(error, classifier)
+    if isinstance(error, RemitError):
+        info = error.info(origin, attempt)
+        return ErrorInfo(error_class, info.code, str(redact(info.message)), _plain(info.details), origin, attempt)
+    name = type(error).__name__
+    code = {ErrorClass.TRANSIENT: "transient_error", ErrorClass.SYSTEM: "system_failure"}.get(error_class, "domain_error")
+    details: dict[str, Any] = {"exception": name}
+    if getattr(builtins, name, None) is type(error):
+        details[_BUILTIN] = name
+    return ErrorInfo(error_class, code, str(redact(str(error) or name)), details, origin, attempt)
+
+
+def _plain(details: dict[str, Any]) -> dict[str, Any]:
+    plain = redact(orjson.loads(orjson.dumps(details, default=str, option=orjson.OPT_NON_STR_KEYS)))
+    assert isinstance(plain, dict)
+    return plain
+
+
+def encode_error(info: ErrorInfo) -> bytes:
+    """The record as JSON of at most 64 KiB; a longer message is cut, larger details are left out (L48)."""
+    payload = _dump(info, info.message, info.details)
+    if len(payload) > MAX_ERROR_BYTES:
+        payload = _dump(info, info.message[:4_000] + "… (cut)", {"cut": f"details and message were {len(payload)} bytes; the limit is {MAX_ERROR_BYTES}"})
+    return payload
+
+
+def _dump(info: ErrorInfo, message: str, details: dict[str, Any]) -> bytes:
+    message = message.encode("utf-8", "replace").decode()
+    fields = {"class": info.error_class, "code": info.code, "message": message, "details": details, "origin": info.origin, "attempt": info.attempt}
+    return orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS)
+
+
+def decode_error(payload: bytes) -> ErrorInfo:
+    """The record that was encoded."""
+    fields = orjson.loads(payload)
+    return ErrorInfo(ErrorClass(fields["class"]), fields["code"], fields["message"], fields["details"], fields["origin"], fields["attempt"])
+
+
+def exception_of(info: ErrorInfo) -> RemitError:
+    """The exception a body gets for a recorded failure; one that was a builtin exception can be caught as that too."""
+    if info.error_class is ErrorClass.TRANSIENT:
+        return TransientError(info.message, code=info.code, details=info.details)
+    if info.error_class is ErrorClass.SYSTEM:
+        return SystemFailure(info.message, code=info.code, details=info.details)
+    if _BUILTIN in info.details:
+        return _also(info.details[_BUILTIN])(info.message, code=info.code, details=info.details)
+    return DomainError(info.message, code=info.code, details=info.details)
+
+
+@lru_cache(maxsize=256)
+def _also(name: str) -> type[StepFailed]:
+    """A StepFailed that is a builtin exception too, where Python's object layouts allow one."""
+    try:
+        return type(f"StepFailed[{name}]", (StepFailed, getattr(builtins, name)), {})
+    except TypeError:
+        return StepFailed

@@ -1,0 +1,127 @@
+"""Tokens and cost: reserved before a metered effect starts, charged when it reports, never forgotten (L26-L28)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+
+from remit.engine.node import Node
+from remit.errors import DomainError, ErrorClass, ErrorInfo
+from remit.kernel.budget import Account, Refusal
+from remit.kernel.usage import Amount, Usage, decimal_string, measured
+from remit.store.records import AlertRecord, JournalRecord
+
+if TYPE_CHECKING:
+    from remit.engine.engine import Engine
+    from remit.engine.run import Run
+
+__all__ = ["Hold", "Metering"]
+
+
+class Hold:
+    """A reservation for one effect, as an account below its execution's."""
+
+    __slots__ = ("account", "amount", "node")
+
+    def __init__(self, node: Node, amount: Amount) -> None:
+        self.node = node
+        self.amount = amount
+        self.account = Account(node.account)
+
+
+class Metering:
+    """Reserves for effects and charges what they used, up the whole tree."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def hold(self, run: Run, entry: JournalRecord, amount: Amount) -> Hold | None:
+        """Reserve an effect's maximum; fails or suspends as the root's budget says where there is no headroom (L26)."""
+        if not (amount.tokens or amount.cost):
+            return None
+        refusal = run.node.account.overdrawn(amount)
+        if refusal is not None:
+            await self._exhausted(run, refusal, entry.name)
+        hold = Hold(run.node, amount)
+        hold.account.reserve(amount)
+        entry.reserved_tokens, entry.reserved_cost = amount
+        self._engine.touch_lenders(run.node)
+        return hold
+
+    async def _exhausted(self, run: Run, refusal: Refusal, effect: str) -> None:
+        error = _exhausted(run.node, refusal, effect)
+        if self._suspends(run.node):
+            self._engine.pause(run.node, error)
+            await run.never()
+        raise DomainError(error.message, code=error.code, details=error.details)
+
+    def _suspends(self, node: Node) -> bool:
+        terms = node.trace.root.record.terms
+        return bool(terms) and orjson.loads(terms or b"{}").get("on_exhausted") == "suspend"
+
+    def settle(self, hold: Hold | None, node: Node, entry: JournalRecord, usage: Usage | None, *, estimated: bool = False) -> None:
+        """Charge what the effect used, or its reservation where that cannot be known or believed; release the rest."""
+        amount = hold.amount if hold is not None else Amount(0, 0)
+        counts = (amount.tokens, 0, 0, amount.cost) if estimated else (0, 0, 0, 0)
+        if usage is not None:
+            found = measured(usage)
+            if isinstance(found, str):
+                counts = (amount.tokens, 0, 0, amount.cost)
+                estimated = True
+                self._alert(node, entry, found)
+            else:
+                counts = tuple(found)
+        entry.tokens, entry.input_tokens, entry.output_tokens, entry.cost = counts
+        entry.reserved_tokens = entry.reserved_cost = 0
+        self._charge(node, hold.account if hold is not None else node.account, counts, estimated=estimated)
+        if hold is not None:
+            hold.account.settle()
+            self._engine.touch_lenders(node)
+
+    async def report(self, run: Run, usage: Usage, entry: JournalRecord) -> None:
+        """`charge(Usage(...))`: count it, then fail or suspend where it has passed the limit."""
+        self.settle(None, run.node, entry, usage)
+        for unit, pool in (("tokens", run.node.account.tokens), ("cost", run.node.account.cost)):
+            room = pool.headroom()
+            if room is not None and room < 0:
+                await self._exhausted(run, Refusal(unit, -room, room), "charge()")
+
+    def charge_unrecorded(self, node: Node, entry: JournalRecord) -> None:
+        """A metered effect found open after a crash: its reservation is charged, marked as estimated (L27)."""
+        counts = (entry.reserved_tokens, 0, 0, entry.reserved_cost)
+        if any(counts):
+            entry.tokens, entry.cost = entry.tokens + entry.reserved_tokens, entry.cost + entry.reserved_cost
+            entry.reserved_tokens = entry.reserved_cost = 0
+            self._engine.durability.amend(entry)
+            self._charge(node, node.account, counts, estimated=True)
+
+    def _charge(self, node: Node, account: Account, counts: tuple[int, ...], *, estimated: bool) -> None:
+        if not any(counts):
+            return
+        tokens, input_tokens, output_tokens, cost = counts
+        record = node.record
+        record.tokens += tokens
+        record.input_tokens += input_tokens
+        record.output_tokens += output_tokens
+        record.cost += cost
+        record.estimated = record.estimated or estimated
+        account.spend(Amount(tokens, cost))
+        self._engine.durability.touch(node)
+        self._engine.touch_lenders(node)
+        above: Node | None = node
+        while above is not None:
+            above.subtree = [have + more for have, more in zip(above.subtree, counts, strict=True)]
+            above = above.parent
+
+    def _alert(self, node: Node, entry: JournalRecord, why: str) -> None:
+        details = {"effect": entry.name, "position": entry.position, "why": why, "charged": "its reservation"}
+        message = f"{entry.kind} {entry.name!r} reported usage that cannot be believed ({why}); its reservation was charged"
+        self._engine.durability.alert(AlertRecord("usage_rejected", node.id, node.record.tenant, message, orjson.dumps(details), self._engine.clock.now()))
+
+
+def _exhausted(node: Node, refusal: Refusal, effect: str) -> ErrorInfo:
+    spell = decimal_string if refusal.unit == "cost" else str
+    message = f"{effect} needs {spell(refusal.wanted)} {refusal.unit}; the budget has {spell(refusal.headroom)} left"
+    details = {"unit": refusal.unit, "needed": refusal.wanted, "headroom": refusal.headroom, "effect": effect}
+    return ErrorInfo(ErrorClass.DOMAIN, "budget_exhausted", message, details, node.id, node.record.attempt)

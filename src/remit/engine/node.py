@@ -1,0 +1,100 @@
+"""An execution in memory: its record, its place in the tree, its clocks and counters."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from remit.kernel.budget import Account
+from remit.kernel.lease import TtlClock
+from remit.kernel.states import TERMINAL, Status
+from remit.kernel.usage import Usage, decimal_string
+from remit.store.records import ExecutionRecord
+
+if TYPE_CHECKING:
+    from remit.engine.run import Run
+
+__all__ = ["Node", "Trace"]
+
+
+class Trace:
+    """What all executions of one root share: counts, slots and the queue for them (L15)."""
+
+    __slots__ = ("active", "attempts", "descendants", "queue", "root")
+
+    def __init__(self, root: Node, descendants: int = 0, attempts: int = 1) -> None:
+        self.root = root
+        self.descendants = descendants
+        self.attempts = attempts
+        self.active = 0
+        self.queue: deque[Node] = deque()
+
+
+class Node:
+    """One execution, held while it is driven, warm, or an ancestor of one that is."""
+
+    __slots__ = (
+        "account",
+        "asks",
+        "awaiting",
+        "clock",
+        "durable_status",
+        "human",
+        "humans",
+        "last_ordinal",
+        "live_children",
+        "open_children",
+        "parent",
+        "parked",
+        "path",
+        "queued",
+        "record",
+        "run",
+        "slot",
+        "subtree",
+        "ticking",
+        "ticking_children",
+        "trace",
+    )
+
+    def __init__(self, record: ExecutionRecord, parent: Node | None, trace: Trace | None = None) -> None:
+        self.record = record
+        self.parent = parent
+        self.trace = trace or (parent.trace if parent else Trace(self))
+        self.path: tuple[str, ...] = (*parent.path, record.process) if parent else (record.process,)
+        self.account = Account(parent.account if parent else None, record.limit_tokens, record.limit_cost)
+        self.clock = TtlClock(record.ttl_ms, record.ttl_used_ms, record.ttl_since)
+        self.run: Run | None = None
+        self.subtree = [0, 0, 0, 0]
+        self.durable_status: Status | None = None
+        self.last_ordinal = 0
+        self.live_children = 0
+        self.open_children = 0
+        self.awaiting = 0
+        self.humans = 0
+        self.asks = 0
+        self.ticking_children = 0
+        self.ticking = False
+        self.human = False
+        self.parked = False
+        self.queued = False
+        self.slot = False
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def ended(self) -> bool:
+        return self.record.status in TERMINAL
+
+    def sync(self) -> None:
+        """Bring the record up to what clock and ledger say, before it is written."""
+        record, clock = self.record, self.clock
+        record.ttl_ms, record.ttl_used_ms, record.ttl_since = clock.ttl, clock.used, clock.since
+        record.reserved_tokens, record.reserved_cost = self.account.tokens.unused, self.account.cost.unused
+
+    def usage(self) -> Usage:
+        """What the execution and everything below it used."""
+        tokens, input_tokens, output_tokens, cost = self.subtree
+        return Usage(tokens, input_tokens, output_tokens, decimal_string(cost))

@@ -1,0 +1,254 @@
+"""One drive of one execution: its body, its branches, and what they wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import asyncio.locks
+import asyncio.queues
+import asyncio.taskgroups
+import asyncio.tasks
+from contextvars import ContextVar, copy_context
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from remit.engine.delivery import Delivery
+from remit.engine.history import History, target_of
+from remit.errors import ErrorClass, ErrorInfo, MisuseError, Suspension
+from remit.store.records import ExecutionRecord, JournalRecord
+
+if TYPE_CHECKING:
+    from remit.engine.answer import Answer
+    from remit.engine.calls import Call
+    from remit.engine.definitions import Definition
+    from remit.engine.engine import Engine
+    from remit.engine.node import Node
+    from remit.engine.waits import Wait
+
+__all__ = ["INSIDE_STEP", "RUN", "ContinueAs", "Run", "current_run"]
+
+RUN: ContextVar[Run | None] = ContextVar("remit_run", default=None)
+INSIDE_STEP: ContextVar[str | None] = ContextVar("remit_inside_step", default=None)
+
+_QUIET_FILES = frozenset({asyncio.taskgroups.__file__, asyncio.locks.__file__, asyncio.queues.__file__, asyncio.tasks.__file__})
+_RECHECK_S = 0.05
+
+
+class ContinueAs(Suspension):
+    """The body asks for a fresh history with this input."""
+
+    def __init__(self, input: object) -> None:
+        super().__init__()
+        self.input = input
+
+
+class Run:
+    """A body under way. Once `stopped`, whatever its branches still try is refused and never resumes (L23)."""
+
+    __slots__ = ("_check", "_held", "branches", "calls", "children", "definition", "delivery", "engine", "epoch", "history", "loop", "node", "pending", "started", "stopped", "task", "unseen", "waits")
+
+    def __init__(self, engine: Engine, node: Node, definition: Definition) -> None:
+        self.engine = engine
+        self.node = node
+        self.definition = definition
+        self.epoch = node.record.epoch
+        self.loop = engine.loop
+        self.history = History(node.record.tenant or "", node.id, node.record.generation)
+        self.delivery = Delivery(self)
+        self.branches: set[asyncio.Task[Any]] = set()
+        self.pending: dict[asyncio.Future[Any], bool] = {}
+        self.calls: dict[bytes, Call] = {}
+        self.children: dict[int, Call] = {}
+        self.started: dict[str, Call] = {}
+        self.waits: dict[int, Wait] = {}
+        self.unseen: list[Answer] = []
+        self.stopped = False
+        self.task: asyncio.Task[None] | None = None
+        self._held: list[tuple[str, asyncio.Future[None]]] = []
+        self._check: asyncio.TimerHandle | None = None
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Start the body as a task of its own, in a context that carries the run."""
+        context = copy_context()
+        context.run(RUN.set, self)
+        context.run(INSIDE_STEP.set, None)
+        self.task = asyncio.Task(self.engine.drive(self), loop=self.loop, context=context, name=self.node.id)
+        self.branches.add(self.task)
+
+    def adopt(self, task: asyncio.Task[Any]) -> None:
+        """A branch the body has started."""
+        self.branches.add(task)
+        task.add_done_callback(self._branch_ended)
+
+    def _branch_ended(self, task: asyncio.Task[Any]) -> None:
+        self.branches.discard(task)
+        if not self.stopped:
+            self.progressed()
+
+    def stop(self) -> None:
+        """Leave the body: its branches are cancelled, and nothing they do from here on counts."""
+        self.stopped = True
+        if self._check is not None:
+            self._check.cancel()
+        current = asyncio.current_task(self.loop) if self.engine.on_loop() else None
+        for branch in self.branches:
+            branch._log_destroy_pending = False  # type: ignore[attr-defined]  # a branch may wait for ever by design
+            if branch is not current:
+                branch.cancel()
+
+    # -- what branches ask --------------------------------------------------------------------------------------------
+
+    @property
+    def single(self) -> bool:
+        """Whether one branch runs alone."""
+        return len(self.branches) == 1
+
+    @property
+    def valid(self) -> bool:
+        """Whether what this run does still counts (L23)."""
+        return not self.stopped and self.epoch == self.node.record.epoch
+
+    def take_slot(self) -> bool:
+        """Whether the execution may run on now."""
+        return self.engine.waiting.claim_slot(self.node)
+
+    async def enter(self) -> None:
+        """Begin an effect: refused inside a step, never resumed once the run is over."""
+        step = INSIDE_STEP.get()
+        if step is not None:
+            raise MisuseError(f"Step {step!r} used an effect. Steps do work; effects belong to the process body: call it from there.", code="effect_inside_step", step=step)
+        if not self.valid:
+            self.engine.refused(self)
+            await self.never()
+
+    async def never(self) -> NoReturn:
+        """Wait for ever; only cancellation ends it."""
+        while True:
+            await self.loop.create_future()
+
+    async def wait(self, future: asyncio.Future[None], *, fresh: bool) -> None:
+        """Wait for something the engine will bring; `fresh`: it was not in the recorded history."""
+        self.pending[future] = fresh
+        try:
+            if self.single:
+                if self.history.recorded and not fresh:
+                    self.code_changed(None)
+                self.engine.waiting.park(self.node)
+                self.engine.warm.parked(self)
+            else:
+                self.progressed()
+            await future
+        finally:
+            del self.pending[future]
+        if not self.valid:
+            await self.never()
+
+    # -- replay -------------------------------------------------------------------------------------------------------
+
+    def claim(self, key: bytes) -> JournalRecord | ExecutionRecord | None:
+        """What history has recorded under the key."""
+        record = self.history.claim(key)
+        if record is not None and self._held:
+            self._release_held()
+        return record
+
+    async def go_live(self, target: str, actual: dict[str, Any]) -> None:
+        """A fresh effect may run, unless records of the same target are still unclaimed: then those come first (L11)."""
+        if not self.history.recorded:
+            return
+        while target in self.history.unclaimed_targets:
+            if self.single:
+                self.code_changed(actual)
+                await self.never()
+            future: asyncio.Future[None] = self.loop.create_future()
+            self._held.append((target, future))
+            self.progressed()
+            await self.wait(future, fresh=False)
+
+    def _release_held(self) -> None:
+        waiting, self._held = self._held, []
+        for target, future in waiting:
+            if target in self.history.unclaimed_targets:
+                self._held.append((target, future))
+            elif not future.done():
+                future.set_result(None)
+
+    def code_changed(self, actual: dict[str, Any] | None) -> None:
+        """Pause the execution: the code does not do what its history recorded; both are shown (L11)."""
+        recorded = [_describe(record) for record in list(self.history.recorded.values())[:5]]
+        what = f"the code now does {actual['effect']}" if actual else "the code no longer does that"
+        message = f"History of {self.node.id} recorded {recorded[0]['effect'] if recorded else 'an effect'}; {what}"
+        details = {"recorded": recorded, "actual": actual, "unclaimed": len(self.history.recorded)}
+        self.engine.pause(self.node, ErrorInfo(ErrorClass.SYSTEM, "code_changed", message, details, self.node.id, self.node.record.attempt))
+
+    # -- quiescence ---------------------------------------------------------------------------------------------------
+
+    def progressed(self) -> None:
+        """Something moved; look again, a little later, whether every branch waits."""
+        if self._check is None and not self.stopped and self.pending:
+            self._check = self.loop.call_later(max(0.002, len(self.branches) * 1e-5), self._look)
+
+    def _look(self) -> None:
+        self._check = None
+        if self.stopped or not self.pending or self.node.queued:
+            return
+        if self._quiet():
+            stuck = self._held or self.history.recorded or (self.delivery.owing and not self.delivery.live)
+            if stuck and not any(self.pending.values()):
+                self.code_changed(None)
+            elif not self.delivery.owing:
+                self.engine.waiting.park(self.node)
+                self.engine.warm.parked(self)
+        elif not self.node.parked:
+            self._check = self.loop.call_later(_RECHECK_S, self._look)
+
+    def _quiet(self) -> bool:
+        """Whether every branch waits for the engine or for another branch."""
+        return all(self._waits(branch) for branch in self.branches)
+
+    def _waits(self, branch: asyncio.Task[Any]) -> bool:
+        waiter = getattr(branch, "_fut_waiter", None)
+        if waiter is None or waiter.done():
+            return False
+        if waiter in self.pending or waiter in self.branches:
+            return True
+        members = getattr(waiter, "_children", None)
+        if members is not None:
+            return all(member.done() or member in self.branches or member in self.pending for member in members)
+        return _innermost_file(branch) in _QUIET_FILES and _innermost_name(branch) != "sleep"
+
+
+def _innermost(branch: asyncio.Task[Any]) -> Any:
+    coroutine: Any = branch.get_coro()
+    while getattr(coroutine, "cr_await", None) is not None and hasattr(coroutine.cr_await, "cr_code"):
+        coroutine = coroutine.cr_await
+    return getattr(coroutine, "cr_code", None)
+
+
+def _innermost_file(branch: asyncio.Task[Any]) -> str | None:
+    code = _innermost(branch)
+    return code.co_filename if code is not None else None
+
+
+def _innermost_name(branch: asyncio.Task[Any]) -> str | None:
+    code = _innermost(branch)
+    return code.co_name if code is not None else None
+
+
+def _describe(record: JournalRecord | ExecutionRecord) -> dict[str, Any]:
+    payload = record.input if isinstance(record, ExecutionRecord) else record.params
+    kind = "call" if isinstance(record, ExecutionRecord) else str(record.kind)
+    name = record.process if isinstance(record, ExecutionRecord) else record.name
+    text = payload.decode("utf-8", "replace")[:500] if payload else ""
+    return {"effect": f"{kind} {name}({text})", "target": target_of(record)}
+
+
+def current_run(effect: str) -> Run:
+    """The run whose body is executing; raises MisuseError where there is none."""
+    run = RUN.get()
+    if run is None:
+        step = INSIDE_STEP.get()
+        if step is not None:
+            raise MisuseError(f"Step {step!r} used {effect}. Effects belong to the process body: call it from there.", code="effect_inside_step", step=step)
+        raise MisuseError(f"{effect} works only inside a process that runs: start it with app.start(...) or remit.run(...).", code="outside_execution", effect=effect)
+    return run

@@ -1,0 +1,54 @@
+"""Durable timers: sleeps, pauses before a retry, and the longest wait of asks and events; they live in the store's rows."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from remit.engine.engine import Engine
+
+__all__ = ["Timers"]
+
+_BATCH = 500
+
+
+class Timers:
+    """One loop timer for the earliest due row; executions that wait cost no memory here."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._timer: asyncio.TimerHandle | None = None
+        self._due_at: int | None = None
+
+    def expect(self, due_at: int) -> None:
+        """A row due then has been decided."""
+        if self._due_at is None or due_at < self._due_at:
+            self._arm(due_at)
+
+    def _arm(self, due_at: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due_at = due_at
+        delay = min(max(0, due_at - self._engine.clock.now()), 3_600_000) / 1_000
+        self._timer = self._engine.loop.call_later(delay, self.fire)
+
+    def fire(self) -> None:
+        """Deliver what is due, and arm for the next."""
+        self._timer, self._due_at = None, None
+        engine = self._engine
+        engine.durability.flush()
+        if engine.durability.failure is not None:
+            self._arm(engine.clock.now() + 250)
+            return
+        for execution_id, place in engine.store.due(engine.clock.now(), _BATCH):
+            engine.due(execution_id, place - 1 if place else None)
+        engine.durability.flush()
+        following = engine.store.next_due()
+        if following is not None:
+            self._arm(following)
+
+    def close(self) -> None:
+        """Stop."""
+        if self._timer is not None:
+            self._timer.cancel()

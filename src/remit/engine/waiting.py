@@ -1,0 +1,116 @@
+"""What an execution shows while it waits, and how that shows on its ancestors: statuses, clocks and slots (L15, L21, L33)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from remit.engine.node import Node
+from remit.kernel.states import TERMINAL, Status, Waits, parked_status
+
+if TYPE_CHECKING:
+    from remit.engine.engine import Engine
+
+__all__ = ["Waiting"]
+
+
+class Waiting:
+    """Keeps statuses, TTL clocks and the slots of a trace in step with what executions do."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def park(self, node: Node) -> None:
+        """Every branch of the execution waits."""
+        if not node.parked:
+            node.parked = True
+            self.refresh(node)
+            self.release_slot(node)
+
+    def claim_slot(self, node: Node) -> bool:
+        """Take one of the trace's slots, or stand in its queue (L15)."""
+        if node.slot:
+            return True
+        if node.queued:
+            return False
+        trace = node.trace
+        if trace.active < self._engine.limits.max_active:
+            self._grant(node)
+            return True
+        node.queued = True
+        trace.queue.append(node)
+        self.refresh(node)
+        return False
+
+    def _grant(self, node: Node) -> None:
+        node.trace.active += 1
+        node.slot, node.queued, node.parked = True, False, False
+        self.refresh(node)
+
+    def release_slot(self, node: Node) -> None:
+        """Give the slot back; the first in the queue gets it."""
+        trace = node.trace
+        if node.slot:
+            node.slot = False
+            trace.active -= 1
+        while trace.queue and trace.active < self._engine.limits.max_active:
+            waiting = trace.queue.popleft()
+            if waiting.queued and not waiting.ended:
+                self._grant(waiting)
+                self._engine.proceed(waiting)
+
+    def refresh(self, node: Node) -> None:
+        """Bring status and clock up to date, and the ancestors' along awaited edges."""
+        current: Node | None = node
+        while current is not None and self._refresh_one(current):
+            current = current.parent
+
+    def _refresh_one(self, node: Node) -> bool:
+        """Update one node; whether its parent's counters changed."""
+        before = node.record.status
+        idle = before in TERMINAL or before is Status.PAUSED
+        if idle:
+            ticking = human = False
+        else:
+            waits = Waits(node.asks, node.awaiting, node.humans)
+            human = bool((node.parked or node.queued) and (waits.asks or waits.human_children))
+            running = not node.parked and not node.queued
+            ticking = running or node.ticking_children > 0 or node.record.wake_at is not None
+            after = Status.PENDING if node.queued else Status.ACTIVE if running else parked_status(waits)
+            if after is not before:
+                node.record.status = after
+                node.record.updated_at = self._engine.clock.now()
+                self._engine.durability.touch_status(node)
+        return self._propagate(node, ticking, human)
+
+    def _propagate(self, node: Node, ticking: bool, human: bool) -> bool:
+        if ticking is node.ticking and human is node.human:
+            return False
+        now = self._engine.clock.now()
+        parent = node.parent if node.record.awaited else None
+        if ticking is not node.ticking:
+            node.ticking = ticking
+            if ticking:
+                node.clock.start(now)
+                self._engine.leases.watch(node)
+            else:
+                node.clock.stop(now)
+                self._engine.leases.forget(node)
+            if parent is not None:
+                parent.ticking_children += 1 if ticking else -1
+        if human is not node.human:
+            node.human = human
+            if parent is not None:
+                parent.humans += 1 if human else -1
+        return parent is not None
+
+    def ended(self, node: Node) -> None:
+        """The execution has its terminal status: its clock stops, its slot is free, its parent awaits one less."""
+        self._refresh_one(node)
+        parent = node.parent
+        if parent is not None:
+            parent.open_children -= 1
+            if node.record.awaited:
+                parent.awaiting -= 1
+                self.refresh(parent)
+        node.queued = False
+        self.release_slot(node)

@@ -1,0 +1,73 @@
+"""Where the code of steps runs: on the loop, in a thread, or in a process that can be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+
+from remit.engine.isolation import run_isolated
+from remit.errors import TransientError
+
+if TYPE_CHECKING:
+    from remit.engine.definitions import StepDefinition
+    from remit.engine.run import Run
+
+__all__ = ["Workers"]
+
+MAX_THREADS = 64
+MAX_STUCK_THREADS = 64
+_log = logging.getLogger("remit.workers")
+
+
+class Workers:
+    """Calls step functions. A thread that outlives its lease is abandoned, counted and replaced, up to a cap (L22)."""
+
+    def __init__(self) -> None:
+        self._threads: anyio.CapacityLimiter | None = None
+        self.stuck = 0
+
+    async def call(self, run: Run, step: StepDefinition, arguments: dict[str, Any]) -> Any:
+        """The function's own result; a step's `timeout` becomes a TimeoutError, which is TRANSIENT."""
+        if step.timeout_ms is None:
+            return await self._call(step, arguments)
+        async with asyncio.timeout(step.timeout_ms / 1_000):
+            return await self._call(step, arguments)
+
+    async def _call(self, step: StepDefinition, arguments: dict[str, Any]) -> Any:
+        if step.isolation == "process":
+            return await run_isolated(step, arguments)
+        if step.is_async:
+            return await step.function(**arguments)
+        return await self._in_thread(step, arguments)
+
+    async def _in_thread(self, step: StepDefinition, arguments: dict[str, Any]) -> Any:
+        if self.stuck >= MAX_STUCK_THREADS:
+            raise TransientError(
+                f"{self.stuck} threads are stuck in steps that outlived their lease; no more are started. Give those steps isolation=\"process\".",
+                code="too_many_stuck_threads",
+            )
+        if self._threads is None:
+            self._threads = anyio.CapacityLimiter(MAX_THREADS)
+        state = {"done": False, "stuck": False}
+
+        def work() -> Any:
+            try:
+                return step.function(**arguments)
+            finally:
+                state["done"] = True
+                if state["stuck"]:
+                    self.stuck -= 1
+                    _log.info("a stuck thread of step %s has come back", step.name)
+
+        try:
+            return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._threads)
+        except asyncio.CancelledError:
+            if not state["done"]:
+                state["stuck"] = True
+                self.stuck += 1
+                _log.warning("a thread is stuck in step %s (%s); it is abandoned and replaced (%s so far)", step.name, step.where, self.stuck)
+            raise
