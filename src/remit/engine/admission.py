@@ -17,6 +17,7 @@ from remit.kernel.retry import Retry
 from remit.kernel.states import Status
 from remit.kernel.trace import child_id, root_id, root_key
 from remit.kernel.usage import Amount, Budget
+from remit.store import boundaries
 from remit.store.records import ExecutionRecord
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ class Admission:
             node.account.reserve(estimate)
             engine.touch_lenders(node)
         engine.durability.create(node)
+        if boundaries.reach is not None:
+            boundaries.reach("admission.decided")
         engine.begin(node, definition)
         return node
 
@@ -134,6 +137,8 @@ class Admission:
         if key is not None:
             engine.new_root_keys[key] = record
         engine.durability.create(node)
+        if boundaries.reach is not None:
+            boundaries.reach("admission.decided")
         engine.begin(node, definition)
         return record, True
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from remit.engine.node import Node
 from remit.errors import StoreError
+from remit.store import boundaries
 from remit.store.port import Batch, Store
 from remit.store.records import AlertRecord, Command, EventRecord, JournalRecord
 
@@ -161,6 +162,8 @@ class Durability:
                 future.set_result(None)
         for release in released:
             release()
+        if boundaries.reach is not None:
+            boundaries.reach("commit.released")
 
     def _failed(self, failure: StoreError) -> None:
         """Keep the batch and try again; only a lost ownership ends it (L23)."""

@@ -13,6 +13,7 @@ from remit.engine.node import Node
 from remit.errors import ErrorClass, ErrorInfo
 from remit.kernel.retry import Retry, backoff_ms, exhausted, retries
 from remit.kernel.states import TERMINAL, Status, may
+from remit.store import boundaries
 from remit.store.records import AlertRecord
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ class Endings:
         engine.waiting.park(node)
         engine.waiting.refresh(node)
         engine.timers.expect(record.wake_at)
+        if boundaries.reach is not None:
+            boundaries.reach("retry.scheduled")
 
     # -- endings from outside -----------------------------------------------------------------------------------------
 
@@ -174,6 +177,8 @@ class Endings:
             self._note(node, {"subtree": node.subtree})
         engine.durability.touch(node)
         engine.waiting.ended(node)
+        if boundaries.reach is not None:
+            boundaries.reach("ending.decided")
 
     def _note(self, node: Node, notes: dict[str, Any]) -> None:
         terms = orjson.loads(node.record.terms) if node.record.terms else {}

@@ -36,6 +36,7 @@ from remit.engine.workers import Workers
 from remit.errors import CallFailed, ErrorClass, ErrorInfo, StoreError
 from remit.kernel.preflight import Limits
 from remit.kernel.states import TERMINAL, Status
+from remit.store import boundaries
 from remit.store.port import Store
 from remit.store.records import AlertRecord, EffectKind, EventRecord, ExecutionRecord, JournalRecord
 
@@ -347,6 +348,8 @@ class Engine:
         self.durability.amend(entry)
         if entry.kind is EffectKind.ASK:
             node.asks -= 1
+        if boundaries.reach is not None:
+            boundaries.reach("wait.settled")
         wait: Wait | None = node.run.waits.pop(entry.position, None) if node.run is not None else None
         if wait is not None:
             wait.run.delivery.complete(wait)
@@ -492,13 +495,19 @@ class Engine:
 
     def recover(self) -> None:
         """Drive on what was being driven when the last owner ended; the rest waits in the store."""
+        if boundaries.reach is not None:
+            boundaries.reach("recovery.before")
         for execution_id in self.store.to_recover():
             node = self.traces.load(execution_id)
             if node is None or node.ended:
                 continue
             self._recover_one(node)
+            if boundaries.reach is not None:
+                boundaries.reach("recovery.each")
             if node.run is None and not node.queued:
                 self.traces.let_go(node)
+        if boundaries.reach is not None:
+            boundaries.reach("recovery.after")
         following = self.store.next_due()
         if following is not None:
             self.timers.expect(following)
@@ -520,6 +529,8 @@ class Engine:
         if self.closed:
             return
         self.closed = True
+        if boundaries.reach is not None:
+            boundaries.reach("close.before")
         if settle is not None:
             await settle()
         self.durability.flush()

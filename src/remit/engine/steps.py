@@ -12,6 +12,7 @@ from remit.engine.run import INSIDE_STEP, RUN
 from remit.engine.seam import SeamError, canonical, digest
 from remit.errors import ContractViolation, ErrorClass, ErrorInfo, RemitError, TransientError
 from remit.kernel.usage import Usage, decimal_string
+from remit.store import boundaries
 from remit.store.records import EffectKind, JournalRecord
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ async def _run(run: Run, step: StepDefinition, arguments: dict[str, Any], entry:
     if not run.valid:
         engine.refused(run)
         await run.never()
+    if boundaries.reach is not None:
+        boundaries.reach("step.before")
     try:
         usage = await _work(run, step, arguments, entry)
     except asyncio.CancelledError:
@@ -118,10 +121,14 @@ async def _run(run: Run, step: StepDefinition, arguments: dict[str, Any], entry:
         engine.refused(run)
         engine.abandoned(run, entry, hold)
         await run.never()
+    if boundaries.reach is not None:
+        boundaries.reach("step.after")
     entry.ended_at = engine.clock.now()
     if hold is not None or usage is not None:
         engine.metering.settle(hold, run.node, entry, usage)
     engine.durability.amend(entry)
+    if boundaries.reach is not None:
+        boundaries.reach("step.recorded")
 
 
 async def _hold(run: Run, step: StepDefinition, entry: JournalRecord) -> Hold | None:

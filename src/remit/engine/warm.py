@@ -39,5 +39,9 @@ class Warm:
         for run in list(self._runs)[: len(self._runs) - self._limit]:
             del self._runs[run]
             node = run.node
-            if node.parked and not node.ticking and not run.delivery.owing and run.valid:
+            if not run.valid:
+                continue
+            if node.parked and not node.ticking and not run.delivery.owing:
                 self._engine.evict(run)
+            else:
+                self._runs[run] = None

@@ -11,6 +11,7 @@ import orjson
 
 from remit.errors import StoreError
 from remit.kernel.trace import descendant_range
+from remit.store import boundaries
 from remit.store.port import Batch
 from remit.store.records import Command
 from remit.store.sqlite.database import Location, connect, explained, migrate, parse_location, prepare_file
@@ -47,6 +48,8 @@ class SqliteStore(SqliteReader):
             self._writes.close()
             raise
         super().__init__(self._writes if self.location.in_memory else connect(self.location, readonly=True))
+        if boundaries.reach is not None:
+            boundaries.reach("ownership.taken")
         self._writes.set_wal_hook(self._committed)
         self._wal_pages = 0
         self._checkpointing: threading.Thread | None = None
@@ -62,16 +65,22 @@ class SqliteStore(SqliteReader):
         """Write the batch as one transaction with one sync; nothing of it is written where an error is raised (L8, L46)."""
         writes = self._writes
         with explained(self.location, "commit"):
+            if boundaries.reach is not None:
+                boundaries.reach("commit.before")
             writes.execute("BEGIN IMMEDIATE")
             try:
                 if not self._ownership.holds():
                     raise StoreError("Another process has taken this store over: everything this one still had to write is refused", code="fenced", path=self.location.path)
                 self._write(writes, batch)
+                if boundaries.reach is not None:
+                    boundaries.reach("commit.written")
                 writes.execute("COMMIT")
             except BaseException:
                 if writes.in_transaction:
                     writes.execute("ROLLBACK")
                 raise
+        if boundaries.reach is not None:
+            boundaries.reach("commit.after")
         if self._wal_pages >= CHECKPOINT_PAGES:
             self._start_checkpoint()
 
@@ -122,10 +131,14 @@ class SqliteStore(SqliteReader):
 
     def checkpoint(self) -> None:
         """Copy what the WAL still holds into the database, so that the WAL starts anew."""
+        if boundaries.reach is not None:
+            boundaries.reach("checkpoint.before")
         try:
             self._writes.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.Error:
             _log.warning("a checkpoint of %s failed; it is tried again", self.location.path, exc_info=True)
+        if boundaries.reach is not None:
+            boundaries.reach("checkpoint.after")
         self._wal_pages = 0
 
     def renew(self, now_ms: int) -> None:
