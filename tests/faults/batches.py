@@ -28,9 +28,7 @@ def batch(number: int) -> Batch:
     """Batch `number`: a root with one recorded step and one alert; it ends the root of the batch before."""
     made = Batch()
     root = made.created[number] = _root(number, Status.ACTIVE)
-    entry = JournalRecord(
-        root.n, 0, 0, EffectKind.STEP, "step", b"k", result=b"1" * (number % 700), ended_at=1
-    )
+    entry = JournalRecord(root.n, 0, 0, EffectKind.STEP, "step", b"k", result=b"1" * (number % 700), ended_at=1)
     made.new_journal[id(entry)] = entry
     if number > 1:
         made.changed[number - 1] = _root(number - 1, Status.COMPLETED)

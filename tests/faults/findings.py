@@ -72,13 +72,14 @@ def _lost_acknowledgements(label: str, history: History) -> Iterator[str]:
     if started and started.execution != now:
         yield f"{label} was started as {started.execution}, and again as {now}"
     end = next(seen.value for seen in history.after if (seen.what, seen.label) == ("ended", label))
+    if "failed" in end:
+        yield f"{label} failed: {end['failed']}"
+        return
     ended = history.acknowledged("ended", label)
     if ended and ended.value != end:
         yield f"{label} ended with {ended.value}, and again with {end}"
     if ended:
-        yield from (
-            f"{each} ran after its root had ended" for each in history.again() if _is_own(each, label)
-        )
+        yield from (f"{each} ran after its root had ended" for each in history.again() if _is_own(each, label))
     for what, field in (("answered", "verdict"), ("sent", "word")):
         told = history.acknowledged(what, label)
         if told and told.value != end[field]:

@@ -112,9 +112,7 @@ def test_a_torn_write_reaches_the_disk_by_half(tmp_path):
     page = bytes([7]) * 4096
     with FaultyVFS() as vfs:
         name = str(tmp_path / DATABASE)
-        file = vfs.xOpen(
-            name, [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_READWRITE, 0]
-        )
+        file = vfs.xOpen(name, [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_READWRITE, 0])
         vfs.arm(torn_write(1))
         with pytest.raises(apsw.IOError):
             file.xWrite(page, 0)

@@ -77,9 +77,7 @@ def test_a_child_that_hangs_is_ended(victim):
 
 
 def test_a_module_function_can_be_the_victim():
-    assert run_until_killed(child_argv("builtins:print", "one", "two"), "before") == Exited(
-        0, "one two\n", ""
-    )
+    assert run_until_killed(child_argv("builtins:print", "one", "two"), "before") == Exited(0, "one two\n", "")
     assert isinstance(run_until_killed(child_argv("print"), "before"), Exited)
 
 

@@ -50,8 +50,13 @@ async def _recover(directory: Path, before: list[Seen], answers: Answers = _AFTE
     """Opens the disk that a cut left, drives all roots to their end, and names every broken promise."""
     after: list[Seen] = []
     watch(after.append)
-    async with Remit(_url(directory, "OFF"), processes=PROCESSES) as app, asyncio.timeout(30):
-        await drive(app, _ROOTS, answers)
+    async with Remit(_url(directory, "OFF"), processes=PROCESSES) as app:
+        try:
+            async with asyncio.timeout(10):
+                await drive(app, _ROOTS, answers)
+        except TimeoutError:
+            open_ones = [record for record in await app.list() if record.ended_at is None]
+            return [f"{record.execution_id} ({record.process}) stays {record.status}" for record in open_ones]
         return await findings(app, _ROOTS, History(before, after, answers))
 
 

@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pydantic import BaseModel
-from remit.durable import sleep, wait_event
 
 from remit import (
     Budget,
+    MisuseError,
     Remit,
     Retry,
     TransientError,
@@ -31,6 +31,7 @@ from remit import (
     step,
     tool,
 )
+from remit.durable import sleep, wait_event
 
 __all__ = ["PROCESSES", "Answers", "Seen", "drive", "expected_acts", "nodes", "watch"]
 
@@ -147,7 +148,7 @@ async def postscript(job: Job) -> int:
     return await act(f"{job.label}/act", current().execution_id, job.after)
 
 
-@process("errand", calls=[leg, postscript], retry=Retry(first=0.002))
+@process("errand", calls=[leg, postscript], retry=Retry(attempts=9, first=0.002))
 async def errand(job: Job) -> Report:
     me, label, trail = current().execution_id, job.label, list(job.after)
     for effect, name in ((act, "first"), (think, "think"), (look_up, "look"), (stumble, "stumble")):
@@ -170,9 +171,7 @@ PROCESSES = [errand, leg, hop, postscript]
 
 def expected_acts(root: str) -> set[str]:
     """The labels of all acts of a root that ran to its end."""
-    own = {
-        f"{root}/{name}" for name in ("first", "think", "look", "stumble", "between", "end", "postscript/act")
-    }
+    own = {f"{root}/{name}" for name in ("first", "think", "look", "stumble", "between", "end", "postscript/act")}
     return own | {f"{root}/leg{n}/{name}" for n in range(LEGS) for name in ("first", "hop/act", "last")}
 
 
@@ -184,15 +183,13 @@ async def drive(app: Remit, labels: Iterable[str], answers: Answers) -> None:
 
 
 async def _see_through(app: Remit, label: str, answers: Answers) -> None:
-    execution = await app.start(
-        errand, Job(label=label), key=label, budget=Budget(tokens=100_000, cost="1.00")
-    )
+    execution = await app.start(errand, Job(label=label), key=label, budget=Budget(tokens=100_000, cost="1.00"))
     _witness(Seen("started", label, execution.id))
-    await app.send(execution.id, "word", answers.word, dedupe="word")
-    _witness(Seen("sent", label, execution.id, value=answers.word))
+    await _send(app, label, execution.id, answers.word)
     await _answer(app, label, execution.id, answers.verdict)
     outcome = await execution.outcome(timeout=30)
-    _witness(Seen("ended", label, execution.id, value=outcome.unwrap().model_dump()))
+    report = outcome.value.model_dump() if outcome.value is not None else {"failed": str(outcome.error)}
+    _witness(Seen("ended", label, execution.id, value=report))
     while any(node.ended_at is None for node in nodes(await app.tree(execution.id))):  # noqa: ASYNC110 - a test polls
         await asyncio.sleep(_POLL_S)
 
@@ -200,6 +197,17 @@ async def _see_through(app: Remit, label: str, answers: Answers) -> None:
 def nodes(tree: Any) -> list[Any]:
     """A node of `app.tree()` and everything below it."""
     return [tree, *(below for child in tree.children for below in nodes(child))]
+
+
+async def _send(app: Remit, label: str, execution_id: str, word: str) -> None:
+    try:
+        accepted = await app.send(execution_id, "word", word, dedupe="word")
+    except MisuseError as error:
+        if error.code != "wrong_state":  # it has ended: an earlier event was delivered
+            raise
+        accepted = False
+    if accepted:
+        _witness(Seen("sent", label, execution_id, value=word))
 
 
 async def _answer(app: Remit, label: str, execution_id: str, verdict: str) -> None:
