@@ -33,9 +33,7 @@ def need(node: Node, path: str) -> Node:
     """The node at the path; refused as `missing_element` where it is absent."""
     found = node.first(path)
     if found is None:
-        raise Refused(
-            "missing_element", f"{node.path}/{path}", "the element is missing", "UBL 2.1 requires it: add it"
-        )
+        raise Refused("missing_element", f"{node.path}/{path}", "the element is missing", "UBL 2.1 requires it: add it")
     return found
 
 
@@ -46,9 +44,7 @@ def need_text(node: Node, path: str) -> str:
     if not text:
         raise Refused("missing_element", found.path, "the element is empty", "Fill it in")
     if len(text) > MAX_TEXT:
-        raise Refused(
-            "too_long", found.path, f"the text has {len(text)} characters", f"Use at most {MAX_TEXT}"
-        )
+        raise Refused("too_long", found.path, f"the text has {len(text)} characters", f"Use at most {MAX_TEXT}")
     return text
 
 

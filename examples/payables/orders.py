@@ -121,9 +121,7 @@ def _order_line(book: sqlite3.Connection, number: str, line: Line) -> sqlite3.Ro
     )
 
 
-def _claim_line(
-    book: sqlite3.Connection, key: str, document: Document, line: Line, ordered: sqlite3.Row
-) -> None:
+def _claim_line(book: sqlite3.Connection, key: str, document: Document, line: Line, ordered: sqlite3.Row) -> None:
     name = "InvoicedQuantity" if document.kind == "invoice" else "CreditedQuantity"
     quantity_element = f"{line.element}/cbc:{name}"
     if line.quantity is None:

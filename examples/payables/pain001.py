@@ -33,9 +33,7 @@ _CREDITOR_REFERENCE = re.compile(r"RF\d{2}[A-Z0-9]{1,21}", re.ASCII)
 _Group = tuple[str, date, bool]  # currency, execution date, whether SEPA carries it
 
 
-def payment_file(
-    message_id: str, created: datetime, debtors: dict[str, Debtor], transfers: list[Transfer]
-) -> bytes:
+def payment_file(message_id: str, created: datetime, debtors: dict[str, Debtor], transfers: list[Transfer]) -> bytes:
     """The file that orders these transfers (at least one), each from the debtor account in its currency."""
     groups: dict[_Group, list[Transfer]] = defaultdict(list)
     for transfer in transfers:
@@ -55,9 +53,7 @@ def payment_file(
     return bytes(ET.tostring(document, encoding="UTF-8", xml_declaration=True)) + b"\n"
 
 
-def _add_group(
-    parent: ET.Element, payment_id: str, group: _Group, debtor: Debtor, transfers: list[Transfer]
-) -> None:
+def _add_group(parent: ET.Element, payment_id: str, group: _Group, debtor: Debtor, transfers: list[Transfer]) -> None:
     currency, day, sepa = group
     info = _add(parent, "PmtInf")
     _add(info, "PmtInfId", bank_text(payment_id, _ID))

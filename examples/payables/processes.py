@@ -15,11 +15,10 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from remit import DomainError, Outcome, Process, ask, call_process, process, start_process
 from remit.durable import now
-
-from remit import DomainError, Outcome, ask, call_process, process, start_process
 
 from .document import Document
 from .messages import (
@@ -74,13 +73,15 @@ async def screening(case: Case) -> Payee:
     document, supplier = case.document, _matched(case).supplier
     names = {party.name: party.element for party in (document.supplier, document.creditor)}
     names |= {means.holder: means.element for means in document.means if means.holder}
-    look_ups = [look_up_name(name, element) for name, element in names.items()]
-    if document.owed > 0:
-        payee, *_ = await asyncio.gather(find_account(supplier, document), *look_ups)
-    else:
-        payee = Payee(iban="", bic="", reference="")
-        await asyncio.gather(*look_ups)
-    await claim_number(supplier, case.digest, document)  # last: nothing is claimed for what was refused above
+    look_ups = asyncio.gather(*(look_up_name(name, element) for name, element in names.items()))
+    payee, hits = await asyncio.gather(_payee(supplier, document), look_ups)
+    for found in (*hits, payee):
+        if isinstance(found, Reason):
+            raise _refusal(found)
+    assert isinstance(payee, Payee)
+    duplicate = await claim_number(supplier, case.digest, document)  # last: nothing is claimed if refused above
+    if duplicate is not None:
+        raise _refusal(duplicate)
     return payee
 
 
@@ -118,7 +119,7 @@ async def approval(request: ApprovalRequest) -> Decision:
             problem=f"above {limit}, and {decision.by} refused: {decision.comment or 'no reason given'}",
             mend="Clear it with them; a corrected invoice is looked at afresh",
         )
-        raise DomainError(reason.problem, code=reason.code, details=reason.model_dump())
+        raise _refusal(reason)
     return decision
 
 
@@ -146,7 +147,7 @@ async def invoice(incoming: Incoming) -> Settlement:
     return settlement
 
 
-PROCESSES = [
+PROCESSES: list[Process[Any, Any]] = [
     invoice,
     extract,
     match_order,
@@ -200,6 +201,17 @@ def _accepted(outcome: Outcome[T], known: Settlement) -> T:
     return outcome.unwrap()
 
 
+async def _payee(supplier: str, document: Document) -> Payee | Reason:
+    """The account to pay to; none for a credit note, which is set off."""
+    if document.owed > 0:
+        return await find_account(supplier, document)
+    return Payee(iban="", bic="", reference="")
+
+
+def _refusal(reason: Reason) -> DomainError:
+    return DomainError(reason.problem, code=reason.code, details=reason.model_dump())
+
+
 def _request(document: Document, limit: Decimal) -> ApprovalRequest:
     return ApprovalRequest(
         number=document.number,
@@ -222,7 +234,5 @@ def _notice(digest: str, settlement: Settlement) -> Notice:
     if reason is not None:
         text = f"{reason.element}: {reason.problem}. {reason.mend}."
     else:
-        text = (
-            f"{settlement.supplier}: {format_amount(settlement.amount or Decimal(0), settlement.currency)}."
-        )
+        text = f"{settlement.supplier}: {format_amount(settlement.amount or Decimal(0), settlement.currency)}."
     return Notice(digest=digest, number=settlement.number or digest[:12], status=settlement.status, text=text)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import dataclass
+from decimal import Decimal
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -14,7 +15,7 @@ from .export import Export
 from .messages import Settlement
 from .money import format_amount
 
-__all__ = ["Failed", "Row", "Waiting", "print_report"]
+__all__ = ["Failed", "Result", "Row", "Waiting", "answer_command", "print_report"]
 
 _ANSWER = {"approved": True, "by": "your name"}
 _COLOURS = {
@@ -39,11 +40,14 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An invoice whose process itself failed: no verdict on the document."""
+    """An invoice whose process itself failed or is paused: no verdict on the document."""
 
     execution_id: str
     code: str
     message: str
+
+
+Result = Settlement | Waiting | Failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,66 +55,73 @@ class Row:
     """What became of one file, and what it cost to find out (decimal string)."""
 
     file: str
-    result: Settlement | Waiting | Failed
+    result: Result
     cost: str
 
 
 def print_report(console: Console, rows: list[Row], export: Export, store: str, out: str) -> None:
-    """Print the table and the sums; commands stand on lines of their own, to be copied."""
-    table = Table(title="Payables", title_justify="left", show_lines=True, expand=False)
-    table.add_column("File", overflow="fold")
-    table.add_column("Status")
-    table.add_column("Amount", justify="right")
-    table.add_column("What and why", overflow="fold", ratio=1)
-    table.add_column("Cost", justify="right")
+    """Print the table, the sums, and the commands that are to be given, on lines of their own to be copied."""
     parked = {booking.end_to_end_id for booking in export.parked}
+    table = Table(title="Payables", title_justify="left", show_lines=True)
+    table.add_column("Status", no_wrap=True)
+    table.add_column("Invoice", overflow="fold", min_width=20)
+    table.add_column("What and why", overflow="fold", ratio=1)
     for row in rows:
-        status, amount, why = _cells(row.result, parked, store)
-        table.add_row(row.file, Text(status, style=_COLOURS[status]), amount, why, f"${row.cost}")
+        status, amount, why = _cells(row.result, parked)
+        name = row.file.rpartition(".")[0]
+        cost = f"screening ${row.cost}"
+        table.add_row(Text(status, style=_COLOURS[status]), Text(f"{name}\n{amount or '-'}\n{cost}"), why)
     console.print(table)
-    _print_sums(console, export, out)
+    _say(console, _sums(export, out))
     for row in rows:
         if isinstance(row.result, Waiting):
-            console.print(f"{row.file} waits for {row.result.who}. To release it, then run this again:")
-            console.print(Text("  " + _command(row.result, store)), soft_wrap=True)
+            _say(console, f"{row.file} waits for {row.result.who}. Answer, then run this again:")
+            _say(console, f"  {answer_command(row.result, store)}")
         if isinstance(row.result, Failed):
-            console.print(f"{row.file} failed. Once the cause is mended:")
-            console.print(
-                Text(f"  remit retry {row.result.execution_id} --store {shlex.quote(store)}"), soft_wrap=True
-            )
+            _say(console, f"{row.file} failed. Mend the cause, then try it again and run this again:")
+            _say(console, f"  remit retry {row.result.execution_id} --store {shlex.quote(store)}")
 
 
-def _cells(result: Settlement | Waiting | Failed, parked: set[str], store: str) -> tuple[str, str, RenderableType]:
+def answer_command(waiting: Waiting, store: str) -> str:
+    """The command that releases the payment."""
+    answer = shlex.quote(json.dumps(_ANSWER))
+    return f"remit answer {waiting.execution_id} {answer} --store {shlex.quote(store)}"
+
+
+def _cells(result: Result, parked: set[str]) -> tuple[str, str, Text]:
     if isinstance(result, Waiting):
-        return "waiting", "", Group(Text(f"for {result.who}: {result.question}"))
+        return "waiting", "", Text.assemble((f"for {result.who}\n", "cyan"), result.question)
     if isinstance(result, Failed):
-        return "failed", "", Text(f"{result.code}: {result.message}")
+        return "failed", "", Text.assemble((f"{result.code}\n", "cyan"), result.message)
     amount = "" if result.amount is None else format_amount(result.amount, result.currency)
-    if result.reason is not None:
-        reason = result.reason
-        return "refused", amount, Group(
-            Text(reason.element, style="cyan"), Text(f"{reason.problem}. {reason.mend}.")
-        )
+    reason = result.reason
+    if reason is not None:
+        why = Text.assemble((f"{reason.element}\n", "cyan"), f"{reason.problem}. {reason.mend}.")
+        return "refused", amount, why
     if result.status == "nothing_due":
         return "nothing due", amount, Text(f"{result.supplier}: the document asks for no money")
     if result.end_to_end_id in parked:
-        return "parked", amount, Text(f"{result.supplier}: credit that waits for larger invoices")
+        return "parked", amount, Text(f"{result.supplier}: waits until invoices exceed the credit")
     status = "paid" if result.status == "booked" else "set off"
-    return status, amount, Text(f"{result.supplier} {result.end_to_end_id}")
+    return status, amount, Text(f"{result.supplier}\n{result.end_to_end_id}")
 
 
-def _print_sums(console: Console, export: Export, out: str) -> None:
-    sums: dict[str, tuple[int, object]] = {}
+def _sums(export: Export, out: str) -> str:
+    sums: dict[str, list[Decimal]] = {}
     for transfer in export.transfers:
-        count, total = sums.get(transfer.head.currency, (0, 0))
-        sums[transfer.head.currency] = (count + 1, total + transfer.amount)
+        sums.setdefault(transfer.head.currency, []).append(transfer.amount)
     if not sums:
-        console.print("No payment file: nothing is to be paid.")
-        return
-    paid = ", ".join(f"{count} x {format_amount(total, currency)}" for currency, (count, total) in sums.items())
-    console.print(f"{out} ({export.message_id}) pays {paid}.")
+        return "No payment file: nothing is to be paid."
+    paid = " and ".join(
+        f"{format_amount(sum(amounts, Decimal(0)), currency)} in {_count(len(amounts))}"
+        for currency, amounts in sorted(sums.items())
+    )
+    return f"{out} ({export.message_id}) pays {paid}."
 
 
-def _command(waiting: Waiting, store: str) -> str:
-    answer = shlex.quote(json.dumps(_ANSWER))
-    return f"remit answer {waiting.execution_id} {answer} --store {shlex.quote(store)}"
+def _count(transfers: int) -> str:
+    return "1 transfer" if transfers == 1 else f"{transfers} transfers"
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(Text(text), soft_wrap=True)  # unbroken, so that commands and paths can be copied

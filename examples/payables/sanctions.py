@@ -46,9 +46,7 @@ def listed_name(name: str, sanctions: Iterable[Listed]) -> Listed | None:
 
 @lru_cache(maxsize=4096)
 def _words(name: str) -> tuple[str, ...]:
-    joined = re.sub(
-        r"(?<=\b\w)\.(?=\w\b)", "", to_latin(name).casefold()
-    )  # S.A. and Sp. z o.o. are one word each
+    joined = re.sub(r"(?<=\b\w)\.(?=\w\b)", "", to_latin(name).casefold())  # S.A. and Sp. z o.o. are one word each
     words = re.findall(r"\w+", joined)
     telling = [word for word in words if word not in _LEGAL_FORMS]
     return tuple(sorted(telling or words))

@@ -40,8 +40,7 @@ def payable_account(book: sqlite3.Connection, supplier: str, document: Document)
     Only accounts on file are paid: an invoice with new bank details is the commonest fraud there is.
     """
     on_file = [
-        row["iban"]
-        for row in book.execute("SELECT iban FROM supplier_accounts WHERE supplier = ?", (supplier,))
+        row["iban"] for row in book.execute("SELECT iban FROM supplier_accounts WHERE supplier = ?", (supplier,))
     ]
     _check_own_account(book, document)
     if document.means:
@@ -71,13 +70,9 @@ def claim_number(book: sqlite3.Connection, key: str, supplier: str, document: Do
 
     Raises Refused (`duplicate`) where another document has the number, however it is spaced or punctuated.
     """
-    number = (
-        f"{document.kind}:{re.sub(r'[^0-9A-Z]', '', to_latin(document.number).upper()) or document.number}"
-    )
+    number = f"{document.kind}:{re.sub(r'[^0-9A-Z]', '', to_latin(document.number).upper()) or document.number}"
     book.execute("INSERT OR IGNORE INTO numbers VALUES (?, ?, ?)", (supplier, number, key))
-    row = book.execute(
-        "SELECT document FROM numbers WHERE supplier = ? AND number = ?", (supplier, number)
-    ).fetchone()
+    row = book.execute("SELECT document FROM numbers WHERE supplier = ? AND number = ?", (supplier, number)).fetchone()
     if row["document"] != key:
         raise Refused(
             "duplicate",
@@ -117,9 +112,7 @@ def _transfer(document: Document) -> Means:
 
 def _check_own_account(book: sqlite3.Connection, document: Document) -> None:
     if book.execute("SELECT 1 FROM accounts WHERE currency = ?", (document.currency,)).fetchone() is None:
-        ours = ", ".join(
-            row["currency"] for row in book.execute("SELECT currency FROM accounts ORDER BY currency")
-        )
+        ours = ", ".join(row["currency"] for row in book.execute("SELECT currency FROM accounts ORDER BY currency"))
         raise Refused(
             "no_account_in_currency",
             f"{document.element}/cbc:DocumentCurrencyCode",

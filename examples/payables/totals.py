@@ -60,9 +60,7 @@ def _document_refusals(document: Document) -> Iterator[Refusal]:
     for rule, name, stated, expected, figures in rules:
         if stated is not None and all(abs(stated - value) > _tolerance(figures, unit) for value in expected):
             yield _wrong("wrong_total", f"{totals.element}/cbc:{name}", stated, expected[0], rule)
-    if (
-        abs(totals.rounding) > 1
-    ):  # rounding is for coins: more would be a way to slip an amount past the order
+    if abs(totals.rounding) > 1:  # rounding is for coins: more would be a way to slip an amount past the order
         yield Refusal(
             "wrong_total",
             f"{totals.element}/cbc:PayableRoundingAmount",
@@ -104,9 +102,7 @@ def _tax_refusals(document: Document) -> Iterator[Refusal]:
             yield from _share_refusals(share, bases, len(document.lines), unit)
 
 
-def _share_refusals(
-    share: TaxShare, bases: dict[_TaxKey, Decimal], lines: int, unit: Decimal
-) -> Iterator[Refusal]:
+def _share_refusals(share: TaxShare, bases: dict[_TaxKey, Decimal], lines: int, unit: Decimal) -> Iterator[Refusal]:
     if share.taxable is None or share.percent is None:
         return
     tax = share.taxable * share.percent / 100

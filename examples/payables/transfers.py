@@ -55,9 +55,7 @@ def _set_off(group: list[Booking], today: date) -> tuple[list[Transfer], list[Bo
     credits_ = [booking for booking in group if booking.amount <= 0]
     if not credits_:
         return [_transfer([invoice], today) for invoice in invoices], []
-    iban = max(
-        {invoice.iban for invoice in invoices}, key=lambda iban: (_sum(invoices, iban), iban), default=""
-    )
+    iban = max({invoice.iban for invoice in invoices}, key=lambda iban: (_sum(invoices, iban), iban), default="")
     joined = [invoice for invoice in invoices if invoice.iban == iban]
     others = [_transfer([invoice], today) for invoice in invoices if invoice.iban != iban]
     if _sum(joined, iban) > -_sum(credits_):

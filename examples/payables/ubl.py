@@ -90,9 +90,7 @@ def _currency(root: Node) -> str:
         payable = need(root, "cac:LegalMonetaryTotal/cbc:PayableAmount")
         code, element = payable.attributes.get("currencyID", ""), f"{payable.path}/@currencyID"
     if minor_unit(code) is None:
-        raise Refused(
-            "unknown_currency", element, f"{code[:40]!r} is no ISO 4217 currency", "Use a code such as EUR"
-        )
+        raise Refused("unknown_currency", element, f"{code[:40]!r} is no ISO 4217 currency", "Use a code such as EUR")
     return code
 
 

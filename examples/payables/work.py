@@ -60,32 +60,39 @@ def match_and_claim(case: Case) -> Match:
 
 
 @tool("screening.account", cost="0.0010")
-def find_account(supplier: str, document: Document) -> Payee:
-    """The account to pay to, sound and on file."""
+def find_account(supplier: str, document: Document) -> Payee | Reason:
+    """The account to pay to, sound and on file; or why there is none."""
     with _domain_errors(), reading(_desk().book) as book_:
-        account = screening.payable_account(book_, supplier, document)
+        try:
+            account = screening.payable_account(book_, supplier, document)
+        except Refused as refused:
+            return _reason(refused.refusal)
         return Payee(iban=account.iban, bic=account.bic, reference=account.reference)
 
 
 @tool("screening.sanctions", cost="0.0150")
-def look_up_name(name: str, element: str) -> None:
-    """Refuses a name that is on the sanctions list."""
-    with _domain_errors():
-        listed = listed_name(name, load_sanctions(_desk().sanctions))
-        if listed is not None:
-            raise Refused(
-                "sanctions_hit",
-                element,
-                f"{name} matches {listed.name} ({listed.programme})",
-                "Hold the payment and have compliance clear the name",
-            )
+def look_up_name(name: str, element: str) -> Reason | None:
+    """Why nobody of that name is paid; None where the sanctions list has no such name."""
+    listed = listed_name(name, load_sanctions(_desk().sanctions))
+    if listed is None:
+        return None
+    return Reason(
+        code="sanctions_hit",
+        element=element,
+        problem=f"{name} matches {listed.name} ({listed.programme})",
+        mend="Hold the payment and have compliance clear the name",
+    )
 
 
 @tool("screening.duplicates", cost="0.0005")
-def claim_number(supplier: str, digest: str, document: Document) -> None:
-    """Refuses a document whose number came before, else claims the number."""
+def claim_number(supplier: str, digest: str, document: Document) -> Reason | None:
+    """Claims the document's number for its supplier; or says that it came before."""
     with _domain_errors(), writing(_desk().book) as book_:
-        screening.claim_number(book_, digest, supplier, document)
+        try:
+            screening.claim_number(book_, digest, supplier, document)
+        except Refused as refused:
+            return _reason(refused.refusal)
+        return None
 
 
 @step
@@ -102,9 +109,7 @@ def book(order: Order, booked_at: datetime) -> Booked:
     account = screening.Account(order.payee.iban, order.payee.bic, order.payee.reference)
     with _domain_errors(), writing(_desk().book) as book_:
         return Booked(
-            end_to_end_id=book_payment(
-                book_, order.digest, order.supplier, order.document, account, booked_at
-            )
+            end_to_end_id=book_payment(book_, order.digest, order.supplier, order.document, account, booked_at)
         )
 
 

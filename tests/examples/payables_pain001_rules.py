@@ -235,9 +235,7 @@ def _characters(root: ET.Element, _today: date) -> Iterator[str]:
             yield f"{name}: {text!r} has characters outside the Latin set"
         if name == "Nm" and len(text) > 70:
             yield f"Nm: {len(text)} characters"
-        if name in {"MsgId", "PmtInfId", "EndToEndId"} and (
-            text[:1] == "/" or text[-1:] == "/" or "//" in text
-        ):
+        if name in {"MsgId", "PmtInfId", "EndToEndId"} and (text[:1] == "/" or text[-1:] == "/" or "//" in text):
             yield f"{name}: slashes in {text!r}"
 
 

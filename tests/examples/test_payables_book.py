@@ -60,9 +60,7 @@ def test_lines_are_found_by_number_item_and_name():
 
 
 def test_a_line_is_found_by_its_name_alone(book):
-    text = (
-        Ubl(lines=[("25", "8.40")], item="").text().replace(">Paper<", ">shipping labels 62 x 100 MM, ROLL<")
-    )
+    text = Ubl(lines=[("25", "8.40")], item="").text().replace(">Paper<", ">shipping labels 62 x 100 MM, ROLL<")
     match_document(book, "a", read_document(text.encode()))
     assert claims(book) == [("a", "2", "25")]
 
@@ -171,9 +169,7 @@ OTHER = "DE" + check_digits("DE", "000000000000999999") + "000000000000999999"
         ({"currency": "GBP"}, "", "", "no_account_in_currency", "cbc:DocumentCurrencyCode"),
     ],
 )
-def test_an_account_that_must_not_be_paid_is_refused_under_its_element(
-    book, changes, old, new, code, element
-):
+def test_an_account_that_must_not_be_paid_is_refused_under_its_element(book, changes, old, new, code, element):
     text = Ubl(**changes).text().replace(old, new) if old else Ubl(**changes).text()
     refusal = refusal_of(payable_account, book, "brightwater", read_document(text.encode()))
     assert refusal.code == code
@@ -226,9 +222,7 @@ def test_a_document_is_booked_once(book):
 
 
 def test_two_documents_with_one_number_keep_ids_apart(book):
-    ids = {
-        book_payment(book, key * 64, "brightwater", document(), Account(IBAN, "", ""), NOW) for key in "ab"
-    }
+    ids = {book_payment(book, key * 64, "brightwater", document(), Account(IBAN, "", ""), NOW) for key in "ab"}
     assert len(ids) == 2
 
 

@@ -29,9 +29,7 @@ async def test_many_mails_at_once_are_all_filed(tmp_path):
     async with mail_sink(tmp_path) as sink:
         await asyncio.gather(
             *(
-                asyncio.to_thread(
-                    send_mail, sink.host, sink.port, notice_mail(str(at), "N", "booked", "text")
-                )
+                asyncio.to_thread(send_mail, sink.host, sink.port, notice_mail(str(at), "N", "booked", "text"))
                 for at in range(20)
             )
         )

@@ -105,9 +105,7 @@ def test_nothing_is_lost_or_paid_twice_by_setting_off(parts):
         for at, (amount, supplier, currency) in enumerate(parts)
     ]
     transfers, parked = plan_transfers(bookings, TODAY)
-    used = [part.number for transfer in transfers for part in transfer.bookings] + [
-        part.number for part in parked
-    ]
+    used = [part.number for transfer in transfers for part in transfer.bookings] + [part.number for part in parked]
     assert sorted(used) == sorted(part.number for part in bookings)
     assert all(transfer.amount > 0 for transfer in transfers)
     assert all(len({part.currency for part in transfer.bookings}) == 1 for transfer in transfers)
@@ -162,9 +160,7 @@ def test_a_currency_without_decimals_is_written_without():
 
 
 def test_sepa_is_asked_for_only_where_it_reaches():
-    content = file_of(
-        booking("A", "1"), booking("B", "2", iban="SA4420000001234567891234", end_to_end_id="b")
-    )
+    content = file_of(booking("A", "1"), booking("B", "2", iban="SA4420000001234567891234", end_to_end_id="b"))
     assert content.count(b"<Cd>SEPA</Cd>") == 1
     assert content.count(b"<ChrgBr>SHAR</ChrgBr>") == 1
     assert content.count(b"<PmtInf>") == 2
@@ -174,9 +170,7 @@ def test_an_iso_11649_reference_is_passed_on_as_such():
     content = file_of(booking("A", "1", reference="RF18 5390 0754 7034"))
     assert b"<Ref>RF18539007547034</Ref>" in content
     assert b"SCOR" in content
-    assert b"<Ustrd>A RF17 5390</Ustrd>" in file_of(
-        booking("A", "1", reference="RF17 5390")
-    )  # check digits fail
+    assert b"<Ustrd>A RF17 5390</Ustrd>" in file_of(booking("A", "1", reference="RF17 5390"))  # check digits fail
 
 
 TWO = [booking("A", "10"), booking("B", "20", end_to_end_id="b")]

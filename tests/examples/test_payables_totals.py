@@ -76,9 +76,7 @@ def test_the_second_of_two_wrong_lines_is_numbered():
 def test_a_price_rounded_to_its_decimals_is_no_fault():
     text = Ubl(lines=[("300", "0.33")]).text()
     exact = Ubl(lines=[("1", "100.00")]).text()
-    amounts = (
-        text.replace(">99.00<", ">100.00<").replace(">18.81<", ">19.00<").replace(">117.81<", ">119.00<")
-    )
+    amounts = text.replace(">99.00<", ">100.00<").replace(">18.81<", ">19.00<").replace(">117.81<", ">119.00<")
     assert refusals(exact) == refusals(amounts) == []
 
 
@@ -140,6 +138,4 @@ def test_totals_that_are_left_out_are_not_missed():
     assert (document.totals.lines, document.totals.exclusive, document.totals.inclusive) == (None, None, None)
     assert total_refusals(document) == []
     wrong = kept.replace(">23.80<", ">24.80<")
-    assert refusals(f"{head}{mark}{wrong}") == [
-        ("wrong_total", "/Invoice/cac:LegalMonetaryTotal/cbc:PayableAmount")
-    ]
+    assert refusals(f"{head}{mark}{wrong}") == [("wrong_total", "/Invoice/cac:LegalMonetaryTotal/cbc:PayableAmount")]

@@ -81,9 +81,7 @@ def test_the_currency_of_the_payable_amount_stands_in_for_a_missing_code():
 def test_a_tax_total_in_the_accounting_currency_is_left_out():
     extra = '<cac:TaxTotal><cbc:TaxAmount currencyID="SEK">41.00</cbc:TaxAmount></cac:TaxTotal>'
     text = Ubl(extra=extra).text()
-    stated = text.replace(
-        "<cac:OrderReference>", "<cbc:TaxCurrencyCode>SEK</cbc:TaxCurrencyCode><cac:OrderReference>"
-    )
+    stated = text.replace("<cac:OrderReference>", "<cbc:TaxCurrencyCode>SEK</cbc:TaxCurrencyCode><cac:OrderReference>")
     assert len(read_document(stated.encode()).taxes) == 1
     assert refusal_of(text.encode()).code == "currency_mixed"
 
@@ -219,7 +217,7 @@ def survives(content: bytes) -> None:
     assert all(refusal.element and refusal.problem and refusal.mend for refusal in found)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(SAMPLES), st.randoms(use_true_random=False), st.integers(1, 12))
 def test_no_mutation_of_the_bytes_is_a_traceback(name, chance, count):
     content = bytearray((INVOICES / name).read_bytes())
@@ -228,21 +226,19 @@ def test_no_mutation_of_the_bytes_is_a_traceback(name, chance, count):
     survives(bytes(content))
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(SAMPLES), st.data())
 def test_no_mutation_of_a_text_is_a_traceback(name, data):
     root = parse_xml((INVOICES / name).read_bytes())
     leaves = sorted({node.text for node in _nodes(root) if not node.children and node.text})
     old = data.draw(st.sampled_from(leaves))
-    new = data.draw(
-        st.one_of(st.sampled_from(NASTY), st.text(st.characters(codec="utf-8", exclude_characters="<&\r")))
-    )
+    new = data.draw(st.one_of(st.sampled_from(NASTY), st.text(st.characters(codec="utf-8", exclude_characters="<&\r"))))
     clean = "".join(character for character in new if character >= " ")
     text = (INVOICES / name).read_text(encoding="utf-8")
     survives(text.replace(f">{old}<", f">{clean.replace('<', '').replace('&', '')}<").encode())
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(SAMPLES), st.data())
 def test_no_missing_or_doubled_element_is_a_traceback(name, data):
     text = (INVOICES / name).read_text(encoding="utf-8")

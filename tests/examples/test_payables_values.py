@@ -105,9 +105,7 @@ def test_what_is_no_xsd_decimal_is_none(text):
     assert parse_decimal(text) is None
 
 
-@pytest.mark.parametrize(
-    ("text", "value"), [("+1.50", "1.5"), (".5", "0.5"), ("5.", "5"), ("-0", "0"), ("007", "7")]
-)
+@pytest.mark.parametrize(("text", "value"), [("+1.50", "1.5"), (".5", "0.5"), ("5.", "5"), ("-0", "0"), ("007", "7")])
 def test_every_form_of_xsd_decimal_is_read(text, value):
     assert parse_decimal(text) == Decimal(value)
 

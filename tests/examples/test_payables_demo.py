@@ -1,0 +1,366 @@
+"""The payables end to end, on the engine: first run, second run, killed and run again, answered."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from examples.payables import demo, work
+from examples.payables.book import reading
+from examples.payables.demo import Options, main, process_folder
+from examples.payables.messages import Settlement
+from examples.payables.processes import PROCESSES
+from examples.payables.report import Failed, Row, Waiting
+from remit import DomainError, MisuseError, Record, Remit, Status
+from tests.examples.payables_pain001_rules import findings
+from tests.examples.payables_samples import INVOICES, Ubl, sample
+
+EXPECTED = {
+    "01-brightwater-paper": "booked",
+    "02-van-den-berg-elektro": "booked",
+    "03-costa-azul-catering": "wrong_total /Invoice/cac:LegalMonetaryTotal/cbc:TaxInclusiveAmount",
+    "04-officina-bellini": "broken_iban /Invoice/cac:PaymentMeans/cac:PayeeFinancialAccount/cbc:ID",
+    "05-brightwater-paper-again": "duplicate /Invoice/cbc:ID",
+    "06-quickparts-trading": "unknown_supplier /Invoice/cac:AccountingSupplierParty/cac:Party"
+    "/cac:PartyTaxScheme/cbc:CompanyID",
+    "07-sjoberg-verktyg": "booked",
+    "08-fenwick-tooling": "no_account_in_currency /Invoice/cbc:DocumentCurrencyCode",
+    "09-brightwater-credit-note": "credited",
+    "10-atelier-mercier": "waiting for role:controller",
+    "11-zarya-marine": "sanctions_hit /Invoice/cac:AccountingSupplierParty/cac:Party",
+    "12-kowalski-opakowania": "not_received /Invoice/cac:InvoiceLine/cbc:InvoicedQuantity",
+    "13-lumen-lys": "account_not_on_file /Invoice/cac:PaymentMeans/cac:PayeeFinancialAccount/cbc:ID",
+    "14-hibernia-data": "booked",
+}
+PAID = {"EUR": Decimal("4524.22"), "SEK": Decimal("21240.00")}
+RELEASED = {"EUR": Decimal("29844.22"), "SEK": Decimal("21240.00")}
+
+
+@pytest.fixture
+def options(tmp_path) -> Options:
+    return Options(INVOICES, f"sqlite:///{tmp_path / 'remit.db'}", tmp_path / "payments.xml")
+
+
+def verdict(row: Row) -> str:
+    match row.result:
+        case Waiting(who=who):
+            return f"waiting for {who}"
+        case Failed(code=code):
+            return f"failed: {code}"
+        case Settlement(reason=None) as settlement:
+            return settlement.status
+        case Settlement(reason=reason):
+            return f"{reason.code} {reason.element}"
+
+
+def verdicts(rows: list[Row]) -> dict[str, str]:
+    return {row.file.removesuffix(".xml"): verdict(row) for row in rows}
+
+
+def paid(export) -> dict[str, Decimal]:
+    sums: dict[str, Decimal] = {}
+    for transfer in export.transfers:
+        sums[transfer.head.currency] = sums.get(transfer.head.currency, Decimal(0)) + transfer.amount
+    return sums
+
+
+def sound(options: Options) -> bool:
+    return findings(options.out.read_bytes(), datetime.now(UTC).date()) == []
+
+
+def app_on(options: Options, **more) -> Remit:
+    return Remit(options.store, processes=PROCESSES, **more)
+
+
+def waiting_id(rows: list[Row]) -> str:
+    (found,) = [row.result.execution_id for row in rows if isinstance(row.result, Waiting)]
+    return found
+
+
+def mails(options: Options) -> list[str]:
+    return sorted(path.name for path in (options.out.parent / "mail").iterdir())
+
+
+async def test_a_folder_becomes_a_payment_file(options):
+    rows, export = await process_folder(options)
+    assert verdicts(rows) == EXPECTED
+    assert paid(export) == PAID
+    assert sound(options)
+    assert len(mails(options)) == 13  # all but the one that waits
+
+
+async def test_L9_a_second_run_pays_nothing_twice(options):
+    rows, _ = await process_folder(options)
+    first = options.out.read_bytes().splitlines()
+    again, export = await process_folder(options)
+    second = options.out.read_bytes().splitlines()
+    assert verdicts(again) == EXPECTED
+    assert paid(export) == PAID
+    assert [line for line in first if b"CreDtTm" not in line] == [line for line in second if b"CreDtTm" not in line]
+    assert [row.cost for row in again] == [row.cost for row in rows]
+    assert len(mails(options)) == 13
+
+
+async def test_L27_the_cost_of_every_look_up_rolls_up(options):
+    rows, _ = await process_folder(options)
+    costs = {row.file[:2]: row.cost for row in rows}
+    assert {Decimal(costs[name]) for name in ("03", "06", "12")} == {Decimal(0)}  # refused before screening
+    assert Decimal(costs["01"]) == Decimal("0.0165")  # account, one name, duplicates
+    assert Decimal(costs["14"]) == Decimal("0.0315")  # and the factor's name
+    assert Decimal(costs["11"]) == Decimal("0.0160")  # refused by name: the look-ups are paid for all the same
+    async with app_on(options) as app:
+        for root in await app.list(process="invoice"):
+            tree = await app.tree(root.execution_id)
+            assert sum(own_costs(tree)) == Decimal(tree.usage.subtree.cost)
+            lineage = await app.lineage(root.execution_id)
+            assert sum(Decimal(entry.usage.cost) for entry in lineage) == Decimal(tree.usage.subtree.cost)
+
+
+def own_costs(node: Record) -> list[Decimal]:
+    return [Decimal(node.usage.own.cost), *(cost for child in node.children for cost in own_costs(child))]
+
+
+async def test_L33_the_waiting_invoice_shows_its_whole_chain(options):
+    rows, _ = await process_folder(options)
+    async with app_on(options) as app:
+        tree = await app.tree(waiting_id(rows))
+    chain = {node.process: (node.depth, node.status) for node in nodes(tree) if node.ended_at is None}
+    assert chain == {
+        "invoice": (0, Status.WAITING_CHILD_HUMAN_INPUT),
+        "approval": (1, Status.WAITING_CHILD_HUMAN_INPUT),
+        "finance_approval": (2, Status.WAITING_CHILD_HUMAN_INPUT),
+        "delegate_approval": (3, Status.WAITING_HUMAN_INPUT),
+    }
+    done = [node.process for node in nodes(tree) if node.status is Status.COMPLETED]
+    assert done == ["extract", "match_order", "screening"]
+
+
+def nodes(node: Record) -> list[Record]:
+    return [node, *(below for child in node.children for below in nodes(child))]
+
+
+async def test_an_answer_releases_the_payment(options):
+    rows, _ = await process_folder(options)
+    async with app_on(options) as app:
+        await app.answer(waiting_id(rows), {"approved": True, "by": "M. Okafor"})
+    again, export = await process_folder(options)
+    assert verdicts(again) == EXPECTED | {"10-atelier-mercier": "booked"}
+    assert paid(export) == RELEASED
+    assert sound(options)
+    assert b"F-2026-118" in options.out.read_bytes()
+
+
+async def test_a_no_is_a_refusal_with_its_reason(options):
+    rows, _ = await process_folder(options)
+    async with app_on(options) as app:
+        no = {"approved": False, "by": "M. Okafor", "comment": "not calibrated yet"}
+        await app.answer(waiting_id(rows), no)
+    again, export = await process_folder(options)
+    (refused,) = [row.result for row in again if row.file.startswith("10")]
+    assert refused.reason.code == "not_approved"
+    assert refused.reason.element == "/Invoice/cac:LegalMonetaryTotal/cbc:PayableAmount"
+    assert refused.reason.problem == "above 10,000.00 EUR, and M. Okafor refused: not calibrated yet"
+    assert paid(export) == PAID
+
+
+async def test_L48_an_answer_of_the_wrong_shape_changes_nothing(options):
+    rows, _ = await process_folder(options)
+    async with app_on(options) as app:
+        with pytest.raises(DomainError):
+            await app.answer(waiting_id(rows), {"approved": "perhaps", "by": ""})
+    again, _ = await process_folder(options)
+    assert verdicts(again) == EXPECTED
+    async with app_on(options) as app:
+        await app.answer(waiting_id(again), {"approved": True, "by": "M. Okafor"})
+        with pytest.raises(MisuseError):
+            await app.answer(waiting_id(rows), {"approved": False, "by": "someone else"})
+
+
+async def test_a_very_large_amount_goes_to_the_chief_financial_officer(options, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    large = sample("10").decode().replace('unitCode="H87">2<', 'unitCode="H87">10<')
+    for old, new in (("23800.00", "119000.00"), ("25320.00", "120520.00")):
+        large = large.replace(old, new)
+    (folder / "large.xml").write_text(large, encoding="utf-8")
+    await process_folder(Options(folder, options.store, options.out))  # makes the book, refuses: not received
+    with sqlite3.connect(tmp_path / "book.db") as book:
+        book.execute("UPDATE order_lines SET quantity = '10' WHERE order_number = 'PO-2026-0107' AND line = '1'")
+        book.execute("UPDATE receipts SET quantity = '10' WHERE order_number = 'PO-2026-0107' AND line = '1'")
+    (folder / "large.xml").write_text(f"{large}<!-- sent again -->", encoding="utf-8")
+    rows, _ = await process_folder(Options(folder, options.store, options.out))
+    assert verdicts(rows) == {"large": "waiting for role:cfo"}
+
+
+async def test_a_corrected_invoice_may_carry_the_number_of_the_refused_one(options, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    wrong = Ubl(lines=[("10", "21.90"), ("10", "99.00")])
+    (folder / "a.xml").write_bytes(wrong.content())
+    (folder / "b.xml").write_bytes(Ubl(lines=[("80", "21.90")]).content())
+    rows, export = await process_folder(Options(folder, options.store, options.out))
+    assert verdicts(rows) == {
+        "a": "price_too_high /Invoice/cac:InvoiceLine[2]/cbc:LineExtensionAmount",
+        "b": "booked",
+    }
+    assert [transfer.amount for transfer in export.transfers] == [Decimal("2084.88")]
+
+
+async def test_nothing_in_a_folder_is_a_traceback(options, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    hostile = {
+        "empty": (b"", "not_xml"),
+        "image": (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "not_xml"),
+        "laughs": (b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "unsafe_xml"),
+        "order": (b"<Order/>", "not_an_invoice"),
+        "cut": (sample("01")[:3000], "not_xml"),
+        "utf16": (sample("06").decode().replace("UTF-8", "UTF-16").encode("utf-16"), "unknown_supplier"),
+    }
+    for name, (content, _) in hostile.items():
+        (folder / f"{name}.xml").write_bytes(content)
+    (folder / "folder.xml").mkdir()
+    (folder / "copy.xml").write_bytes(hostile["utf16"][0])  # the same bytes twice are one invoice
+    rows, export = await process_folder(Options(folder, options.store, options.out))
+    codes = {row.file.removesuffix(".xml"): row.result.reason.code for row in rows}
+    assert codes == {name: code for name, (_, code) in hostile.items()} | {"copy": "unknown_supplier"}
+    assert export.transfers == []
+    assert not options.out.exists()
+    async with app_on(options) as app:
+        assert len(await app.list(process="invoice")) == len(hostile)
+
+
+async def test_L18_a_mail_server_that_comes_back_gets_its_mail(options, monkeypatch):
+    send, refused = work.send_mail, []
+
+    def flaky(host, port, message):
+        if len(refused) < 2:
+            refused.append(message["Subject"])
+            raise ConnectionRefusedError("no mail server")
+        send(host, port, message)
+
+    monkeypatch.setattr(work, "send_mail", flaky)
+    rows, _ = await process_folder(options)
+    assert verdicts(rows) == EXPECTED
+    assert len(refused) == 2
+    assert len(mails(options)) == 13
+
+
+async def test_L14_mail_that_cannot_be_sent_stops_no_payment(options, monkeypatch):
+    def refuse(*_arguments):
+        raise ConnectionRefusedError("no mail server")
+
+    monkeypatch.setattr(work, "send_mail", refuse)
+    monkeypatch.setattr(demo, "take_in", lambda folder, desk: take_one(desk))
+    rows, export = await process_folder(options)
+    assert verdicts(rows) == {"one": "booked"}
+    assert len(export.transfers) == 1
+    async with app_on(options) as app:
+        (notice,) = await app.list(process="notify")
+        assert (notice.status, notice.error.code) == (Status.FAILED, "retries_exhausted")
+
+
+def take_one(desk):
+    return [demo.Taken("one.xml", desk.take_in(sample("01")))]
+
+
+def run_until(options: Options, stop) -> int:
+    """Run the demo in a process of its own, and kill -9 it as soon as `stop()` says so; the exit code."""
+    command = [sys.executable, "-m", "examples.payables", str(options.folder), "--store", options.store]
+    process = subprocess.Popen(
+        [*command, "--out", str(options.out)],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"COLUMNS": "200"},
+    )
+    try:
+        while process.poll() is None and not stop():
+            time.sleep(0.002)
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert b"Traceback" not in errors, errors.decode()
+    return process.returncode
+
+
+def booked(options: Options) -> int:
+    """How many documents the book holds, as far as it is there."""
+    path = options.out.parent / "book.db"
+    if not path.exists():
+        return 0
+    with reading(path) as book:
+        return int(book.execute("SELECT count(*) FROM bookings").fetchone()[0])
+
+
+@pytest.mark.parametrize("bookings", [1, 2, 3, 4, 5])
+def test_L11_killed_after_any_booking_it_finishes(options, bookings):
+    assert run_until(options, lambda: booked(options) >= bookings) == -signal.SIGKILL
+    assert booked(options) >= bookings
+    rows, export = asyncio.run(process_folder(options))
+    assert verdicts(rows) == EXPECTED
+    assert paid(export) == PAID
+    assert booked(options) == 5
+    assert len(mails(options)) == 13
+    assert sound(options)
+
+
+def test_L47_killed_again_and_again_it_finishes(options):
+    for delay in (0.35, 0.4, 0.45, 0.5, 0.55, 0.6):
+        due = time.monotonic() + delay
+        run_until(options, lambda due=due: time.monotonic() > due)
+    assert run_until(options, lambda: False) == 0
+    rows, export = asyncio.run(process_folder(options))
+    assert verdicts(rows) == EXPECTED
+    assert paid(export) == PAID
+    assert booked(options) == 5
+
+
+def test_the_demo_ends_with_a_table_and_the_command_that_answers(options, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    arguments = [str(options.folder), "--store", options.store, "--out", str(options.out)]
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    for file in EXPECTED:
+        assert file in shown
+    assert "pays 4,524.22 EUR in 3 transfers and 21,240.00 SEK in 1 transfer" in shown
+    (command,) = [line.strip() for line in shown.splitlines() if line.strip().startswith("remit answer exec_")]
+    assert command.endswith(f'\'{{"approved": true, "by": "your name"}}\' --store {options.store}')
+
+
+def test_a_released_file_is_set_aside_and_what_follows_is_in_a_new_one(options, capsys):
+    arguments = [str(options.folder), "--store", options.store, "--out", str(options.out)]
+    assert main([*arguments, "--release"]) == 0
+    (released,) = options.out.parent.glob("payments.PAY-*.xml")
+    assert not options.out.exists()
+    assert findings(released.read_bytes(), datetime.now(UTC).date()) == []
+    assert main(arguments) == 0
+    assert not options.out.exists()
+    assert "nothing is to be paid" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["no/such/folder"], ["--colour"]])
+def test_wrong_usage_ends_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def test_a_store_that_cannot_be_opened_is_told(options, tmp_path, capsys):
+    (tmp_path / "remit.db").write_bytes(b"this is no database" * 100)
+    assert main([str(options.folder), "--store", options.store, "--out", str(options.out)]) == 2
+    assert "remit.db" in capsys.readouterr().err
