@@ -13,12 +13,11 @@ import orjson
 
 from remit.authoring.outcome import Outcome
 from remit.authoring.process import Process, ProcessRef, amount_of, split_reference
-from remit.engine import calls, waits
 from remit.engine.answer import Answer
-from remit.engine.calls import CallRequest
-from remit.engine.run import INSIDE_STEP, RUN, ContinueAs, current_run
+from remit.engine.port import PORT, ContinueAs, current_port
+from remit.engine.request import CallRequest
 from remit.engine.seam import Seam, SeamError, canonical
-from remit.errors import DomainError, InvalidInput, MisuseError
+from remit.errors import DomainError, InvalidInput
 from remit.kernel.durations import Duration, milliseconds
 from remit.kernel.retry import Retry
 from remit.kernel.trace import ancestors_of, otel_trace_id, parent_of, root_of
@@ -51,7 +50,7 @@ _MISSING: Any = object()
 def _request(target: Any, input: object, key: str | None, ttl: Duration | None, estimate: int | Budget | None, budget: Budget | None, retry: Retry | None, detached: bool) -> CallRequest:
     result = None
     if isinstance(target, Process):
-        name, versions = target.name, None
+        name, versions, result = target.name, None, target.definition.result
     elif isinstance(target, ProcessRef):
         name, versions, result = target.name, target.versions, target.result_seam()
     elif isinstance(target, str):
@@ -126,8 +125,8 @@ async def call_process(
     `key` names the call instead of its input and occurrence (L9); `budget` is a cap for its subtree, narrower than the
     root's. A child never raises here: a rejection or failure is in the Outcome. Only a SYSTEM error does not come back.
     """
-    run = current_run("call_process()")
-    return Outcome(await calls.call(run, _request(target, input, key, ttl, estimate, budget, retry, detached=False)))
+    port = current_port("call_process()")
+    return Outcome(await port.call(_request(target, input, key, ttl, estimate, budget, retry, detached=False)))
 
 
 class Child(Generic[T]):
@@ -141,23 +140,15 @@ class Child(Generic[T]):
 
     async def status(self) -> str:
         """The child's status now; recorded, so that replay sees the same."""
-        run = current_run("Child.status()")
-
-        def look() -> str:
-            node = run.engine.traces.nodes.get(self.id)
-            record = node.record if node is not None else run.engine.store.execution(self.id)
-            return str(record.status) if record is not None else "UNKNOWN"
-
-        return cast("str", await waits.value(run, f"status of {self.id}", look))
+        return await current_port("Child.status()").child_status(self.id)
 
     async def outcome(self) -> Outcome[T]:
         """Wait for the child's end."""
-        return Outcome(await calls.await_child(current_run("Child.outcome()"), self.id, self._result))
+        return Outcome(await current_port("Child.outcome()").await_child(self.id, self._result))
 
     async def cancel(self) -> bool:
         """Cancel the child; False where it had ended already."""
-        run = current_run("Child.cancel()")
-        return cast("bool", await waits.value(run, f"cancel {self.id}", lambda: run.engine.endings.cancel(self.id, "its parent asked for it")))
+        return await current_port("Child.cancel()").child_cancel(self.id)
 
     def __repr__(self) -> str:
         return f"<Child {self.id}>"
@@ -213,9 +204,9 @@ async def start_process(
 
     A rejected start raises DomainError with the rejection's code. `detached`: it survives a cancelled parent.
     """
-    run = current_run("start_process()")
+    port = current_port("start_process()")
     request = _request(target, input, key, ttl, estimate, budget, retry, detached)
-    started = await calls.start(run, request)
+    started = await port.start(request)
     if isinstance(started, Answer):
         started.seen = True
         assert started.error is not None
@@ -237,13 +228,13 @@ async def ask(
     Nobody in time: `on_timeout` is the answer where it was given (None included), else DOMAIN `ask_timeout`.
     `to` says who should answer ('role:warehouse-lead').
     """
-    run = current_run("ask()")
+    port = current_port("ask()")
     seam = _answer_seam(answer, name)
     default = None if on_timeout is _MISSING else orjson.dumps(None) if on_timeout is None else seam.accept(on_timeout)[0]
     if default == b"null":
         seam = _answer_seam(answer | None, name)
     timeout_ms = milliseconds(timeout) if timeout is not None else None
-    return cast("T", await waits.ask(run, seam, name, prompt, to, timeout_ms, default))
+    return cast("T", await port.ask(seam, name, prompt, to, timeout_ms, default))
 
 
 _ANSWERS: dict[Any, Seam[Any]] = {}
@@ -258,23 +249,23 @@ def _answer_seam(answer: Any, name: str) -> Seam[Any]:
 
 async def sleep(duration: Duration) -> None:
     """Sleep durably: a crash or a restart does not begin it anew (at most 30 days)."""
-    await waits.sleep(current_run("sleep()"), milliseconds(duration))
+    await current_port("sleep()").sleep(milliseconds(duration))
 
 
 async def now() -> datetime:
     """The time, in UTC; recorded, so that replay sees the same."""
-    run = current_run("now()")
-    return datetime.fromisoformat(await waits.value(run, "now", lambda: datetime.now(UTC).isoformat()))
+    port = current_port("now()")
+    return datetime.fromisoformat(await port.value("now", lambda: datetime.now(UTC).isoformat()))
 
 
 async def uuid4() -> _uuid.UUID:
     """A random UUID; recorded, so that replay sees the same."""
-    return _uuid.UUID(await waits.value(current_run("uuid4()"), "uuid4", lambda: str(_uuid.uuid4())))
+    return _uuid.UUID(await current_port("uuid4()").value("uuid4", lambda: str(_uuid.uuid4())))
 
 
 async def random() -> float:
     """A random float in [0, 1); recorded, so that replay sees the same."""
-    return cast("float", await waits.value(current_run("random()"), "random", _random.random))
+    return cast("float", await current_port("random()").value("random", _random.random))
 
 
 async def wait_event(name: str, *, key: str | None = None, timeout: Duration | None = None) -> Any:
@@ -283,12 +274,12 @@ async def wait_event(name: str, *, key: str | None = None, timeout: Duration | N
     Without it in time: DOMAIN `event_timeout`.
     """
     timeout_ms = milliseconds(timeout) if timeout is not None else None
-    return await waits.wait_event(current_run("wait_event()"), name, key, timeout_ms)
+    return await current_port("wait_event()").wait_event(name, key, timeout_ms)
 
 
 async def charge(usage: Usage) -> None:
     """Count usage that no tool or model reports, once; DOMAIN `budget_exhausted` where it passes the limit (L26)."""
-    await waits.charge(current_run("charge()"), usage)
+    await current_port("charge()").charge(usage)
 
 
 class _Done:
@@ -317,25 +308,20 @@ class _Branch:
 
 def set_progress(value: Any) -> _Done:
     """Say how far the execution has come: any JSON-able value, readable while it runs (L51)."""
-    run = current_run("set_progress()")
-    if run.valid:
-        run.node.record.progress = canonical(value, "set_progress()")
-        run.engine.durability.touch(run.node)
+    current_port("set_progress()").progress(canonical(value, "set_progress()"))
     return _Done()
 
 
 def changed(identity: str) -> _Branch:
     """True for executions that come here first with the new code, False for histories that went past here before (L11)."""
-    return _Branch(waits.changed(current_run("changed()"), identity))
+    return _Branch(current_port("changed()").changed(identity))
 
 
 def continue_as(input: Any) -> NoReturn:
     """Start this execution's history afresh with a new input, under the same id, root and ledger (L48)."""
-    run = current_run("continue_as()")
-    if INSIDE_STEP.get() is not None:
-        raise MisuseError(f"Step {INSIDE_STEP.get()!r} used continue_as(). Effects belong to the process body.", code="effect_inside_step")
+    port = current_port("continue_as()")
     try:
-        run.definition.input.accept(input)
+        port.definition.input.accept(input)
     except SeamError as error:
         raise InvalidInput(f"continue_as: {error}", path=error.path) from None
     raise ContinueAs(input)
@@ -386,6 +372,6 @@ class Current:
 
 def current() -> Current:
     """The execution this code runs in, in bodies and in steps; raises MisuseError `outside_execution` elsewhere."""
-    run = RUN.get() or current_run("current()")
-    record = run.node.record
-    return Current(record.id, record.process, record.version, record.tenant, record.owner, record.region, record.department, run.engine.resources)
+    port = PORT.get() or current_port("current()")
+    who = port.identity
+    return Current(who.execution_id, who.process, who.version, who.tenant, who.owner, who.region, who.department, port.resources)

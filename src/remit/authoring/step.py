@@ -11,9 +11,8 @@ from pydantic import TypeAdapter
 
 from remit.authoring.signatures import hints_of, place_of
 from remit.engine.definitions import StepDefinition
-from remit.engine.run import INSIDE_STEP, RUN, current_run
+from remit.engine.port import INSIDE_STEP, PORT, current_port
 from remit.engine.seam import Seam
-from remit.engine.steps import perform
 from remit.errors import DefinitionError
 from remit.kernel.durations import Duration, milliseconds
 from remit.kernel.usage import Amount, Cost, micros
@@ -37,12 +36,13 @@ class Step(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         """Run the step; the result must be awaited inside a process."""
-        if RUN.get() is None and INSIDE_STEP.get() is None:
+        if PORT.get() is None and INSIDE_STEP.get() is None:
             return cast("Coroutine[Any, Any, R]", self.definition.function(*args, **kwargs))
         return self._perform(self._arguments(args, kwargs))
 
     async def _perform(self, arguments: dict[str, Any]) -> R:
-        return cast("R", await perform(current_run(f"{self.definition.kind} {self.definition.name!r}"), self.definition, arguments))
+        port = current_port(f"{self.definition.kind} {self.definition.name!r}")
+        return cast("R", await port.step(self.definition, arguments))
 
     def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         if self._simple and not kwargs and len(args) == len(self._names):

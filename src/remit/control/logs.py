@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from remit.engine.redaction import redact
-from remit.engine.run import RUN
+from remit.engine.port import PORT
 
 __all__ = ["CONTEXT_FIELDS", "carry_trace_context"]
 
@@ -26,17 +26,17 @@ def carry_trace_context() -> None:
 
     def make(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = before(*args, **kwargs)
-        run = RUN.get()
-        if run is None:
+        port = PORT.get()
+        if port is None:
             record.__dict__.update(_EMPTY)
             return record
-        node = run.node
-        record.trace_id = node.trace.root.id
-        record.execution_id = node.id
-        record.depth = node.id.count(".")
-        record.process = node.record.process
-        record.tenant = node.record.tenant
-        record.attempt = node.record.attempt
+        who = port.identity
+        record.trace_id = who.trace_id
+        record.execution_id = who.execution_id
+        record.depth = who.execution_id.count(".")
+        record.process = who.process
+        record.tenant = who.tenant
+        record.attempt = who.attempt
         record.msg, record.args = redact(record.getMessage()), ()
         return record
 

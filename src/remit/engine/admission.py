@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from remit.engine.calls import CallRequest
 from remit.engine.definitions import Definition
 from remit.engine.node import Node
+from remit.engine.request import CallRequest
 from remit.engine.seam import SeamError, digest
 from remit.errors import InvalidInput, MisuseError
 from remit.kernel.lease import DEFAULT_TTL_MS, ROOT_TTL_MS, granted_ttl

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -12,10 +11,10 @@ from remit.engine.answer import Answer, outcome_status
 from remit.engine.definitions import Definition
 from remit.engine.faults import decode_error, encode_error
 from remit.engine.node import Node
+from remit.engine.request import CallRequest
 from remit.engine.seam import SeamError, canonical, digest
 from remit.errors import ErrorClass, ErrorInfo, LimitExceeded, MisuseError
 from remit.kernel.preflight import CallFacts, Rejection, preflight
-from remit.kernel.retry import Retry
 from remit.kernel.usage import Amount, Usage
 from remit.store.records import AlertRecord, EffectKind, ExecutionRecord, JournalRecord
 
@@ -23,24 +22,7 @@ if TYPE_CHECKING:
     from remit.engine.run import Run
     from remit.engine.seam import Seam
 
-__all__ = ["Call", "CallRequest", "await_child", "call", "start"]
-
-
-@dataclass(slots=True)
-class CallRequest:
-    """What a body asks for; None leaves it to the callee's definition."""
-
-    target: str
-    input: object
-    versions: str | None = None
-    key: str | None = None
-    ttl_ms: int | None = None
-    estimate: Amount | None = None
-    limit_tokens: int | None = None
-    limit_cost: int | None = None
-    retry: Retry | None = None
-    detached: bool = False
-    result: Seam[Any] | None = None
+__all__ = ["Call", "await_child", "call", "start"]
 
 
 class Call:

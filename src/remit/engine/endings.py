@@ -80,7 +80,8 @@ class Endings:
         node.trace.attempts += 1
         record.wake_at = engine.clock.now() + pause_ms
         if error.code == "lease_expired":
-            node.clock.used = 0
+            node.clock.restart(engine.clock.now())
+            engine.leases.watch(node)
         engine.durability.touch(node)
         engine.waiting.park(node)
         engine.waiting.refresh(node)

@@ -25,7 +25,9 @@ from remit.engine.endings import Endings
 from remit.engine.leases import Leases
 from remit.engine.metering import Hold, Metering
 from remit.engine.node import Node
-from remit.engine.run import INSIDE_STEP, RUN, ContinueAs, Run
+from remit.engine.local import LocalPort
+from remit.engine.port import INSIDE_STEP, PORT, ContinueAs, Port
+from remit.engine.run import Run
 from remit.engine.seam import SeamError, digest
 from remit.engine.timers import Timers
 from remit.engine.traces import Traces
@@ -79,10 +81,21 @@ class Engine:
         """Make tasks as before; one that a body starts is a branch of its run."""
         task = self._factory(loop, coro, **options) if self._factory is not None else asyncio.Task(coro, loop=loop, **options)
         context = options.get("context")
-        run = context.get(RUN) if context is not None else RUN.get()
+        port = context.get(PORT) if context is not None else PORT.get()
+        run: Run | None = getattr(port, "run", None)
         if run is not None and run.engine is self and INSIDE_STEP.get() is None and isinstance(task, asyncio.Task):
             run.adopt(task)
         return task
+
+    def port_of(self, run: Run) -> Port:
+        """What the body of that run asks for its effects."""
+        return LocalPort(run)
+
+    def status_of(self, execution_id: str) -> str:
+        """The status of an execution as it stands in memory, else in the store."""
+        node = self.traces.nodes.get(execution_id)
+        record = node.record if node is not None else self.store.execution(execution_id)
+        return str(record.status) if record is not None else "UNKNOWN"
 
     def on_loop(self) -> bool:
         """Whether this is the loop's thread."""
@@ -164,6 +177,8 @@ class Engine:
         except ContinueAs as fresh:
             if run.valid:
                 self._continue_as(run, fresh.input)
+            else:
+                self.refused(run)
             return
         except asyncio.CancelledError:
             if not run.valid:

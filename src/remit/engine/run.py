@@ -7,12 +7,13 @@ import asyncio.locks
 import asyncio.queues
 import asyncio.taskgroups
 import asyncio.tasks
-from contextvars import ContextVar, copy_context
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from remit.engine.delivery import Delivery
 from remit.engine.history import History, target_of
-from remit.errors import ErrorClass, ErrorInfo, MisuseError, Suspension
+from remit.engine.port import INSIDE_STEP, PORT, no_effect_inside_step
+from remit.errors import ErrorClass, ErrorInfo
 from remit.store.records import ExecutionRecord, JournalRecord
 
 if TYPE_CHECKING:
@@ -23,21 +24,10 @@ if TYPE_CHECKING:
     from remit.engine.node import Node
     from remit.engine.waits import Wait
 
-__all__ = ["INSIDE_STEP", "RUN", "ContinueAs", "Run", "current_run"]
-
-RUN: ContextVar[Run | None] = ContextVar("remit_run", default=None)
-INSIDE_STEP: ContextVar[str | None] = ContextVar("remit_inside_step", default=None)
+__all__ = ["Run"]
 
 _QUIET_FILES = frozenset({asyncio.taskgroups.__file__, asyncio.locks.__file__, asyncio.queues.__file__, asyncio.tasks.__file__})
 _RECHECK_S = 0.05
-
-
-class ContinueAs(Suspension):
-    """The body asks for a fresh history with this input."""
-
-    def __init__(self, input: object) -> None:
-        super().__init__()
-        self.input = input
 
 
 class Run:
@@ -70,7 +60,7 @@ class Run:
     def begin(self) -> None:
         """Start the body as a task of its own, in a context that carries the run."""
         context = copy_context()
-        context.run(RUN.set, self)
+        context.run(PORT.set, self.engine.port_of(self))
         context.run(INSIDE_STEP.set, None)
         self.task = asyncio.Task(self.engine.drive(self), loop=self.loop, context=context, name=self.node.id)
         self.branches.add(self.task)
@@ -114,9 +104,7 @@ class Run:
 
     async def enter(self) -> None:
         """Begin an effect: refused inside a step, never resumed once the run is over."""
-        step = INSIDE_STEP.get()
-        if step is not None:
-            raise MisuseError(f"Step {step!r} used an effect. Steps do work; effects belong to the process body: call it from there.", code="effect_inside_step", step=step)
+        no_effect_inside_step("an effect")
         if not self.valid:
             self.engine.refused(self)
             await self.never()
@@ -241,14 +229,3 @@ def _describe(record: JournalRecord | ExecutionRecord) -> dict[str, Any]:
     name = record.process if isinstance(record, ExecutionRecord) else record.name
     text = payload.decode("utf-8", "replace")[:500] if payload else ""
     return {"effect": f"{kind} {name}({text})", "target": target_of(record)}
-
-
-def current_run(effect: str) -> Run:
-    """The run whose body is executing; raises MisuseError where there is none."""
-    run = RUN.get()
-    if run is None:
-        step = INSIDE_STEP.get()
-        if step is not None:
-            raise MisuseError(f"Step {step!r} used {effect}. Effects belong to the process body: call it from there.", code="effect_inside_step", step=step)
-        raise MisuseError(f"{effect} works only inside a process that runs: start it with app.start(...) or remit.run(...).", code="outside_execution", effect=effect)
-    return run

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from remit.engine.definitions import StepDefinition
 from remit.engine.faults import decode_error, encode_error, exception_of, info_of
 from remit.engine.metering import Hold
-from remit.engine.run import INSIDE_STEP, RUN
+from remit.engine.port import INSIDE_STEP
 from remit.engine.seam import SeamError, canonical, digest
 from remit.errors import ContractViolation, ErrorClass, ErrorInfo, RemitError, TransientError
 from remit.kernel.usage import Usage, decimal_string
@@ -188,8 +188,3 @@ def _priced(step: StepDefinition, usage: Usage) -> Usage:
     except TypeError:
         return usage
     return Usage(usage.tokens, usage.input_tokens, usage.output_tokens, decimal_string(micro) if micro >= 0 else str(micro))
-
-
-def outside_run() -> bool:
-    """Whether no body is executing here, so that a step is a plain function (L52)."""
-    return RUN.get() is None

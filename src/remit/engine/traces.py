@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from remit.engine.node import Node, Trace
+from remit.engine.node import Node
 from remit.kernel.states import TERMINAL, Status
 from remit.kernel.trace import ordinal_of, parent_of
 from remit.store.records import ExecutionRecord

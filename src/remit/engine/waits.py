@@ -157,6 +157,9 @@ def _plain(usage: Usage) -> bool:
 
 def changed(run: Run, identity: str) -> bool:
     """Whether the execution takes the new branch: False where its history went past here before the branch was marked (L11)."""
+    if not run.valid:
+        run.engine.refused(run)
+        return False
     history = run.history
     key = history.effect_key(EffectKind.CHANGED, identity, b"")
     if key in history.markers:

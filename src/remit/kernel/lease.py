@@ -42,6 +42,11 @@ class TtlClock:
             self.used += max(0, now - self.since)
             self.since = None
 
+    def restart(self, now: int) -> None:
+        """Begin anew for another attempt; one that runs goes on running."""
+        self.used = 0
+        self.since = None if self.since is None else now
+
     def left(self, now: int) -> int:
         """Running time left, not below 0."""
         running = max(0, now - self.since) if self.since is not None else 0

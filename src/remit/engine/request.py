@@ -1,0 +1,29 @@
+"""What a body asks for when it calls another process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from remit.engine.seam import Seam
+from remit.kernel.retry import Retry
+from remit.kernel.usage import Amount
+
+__all__ = ["CallRequest"]
+
+
+@dataclass(slots=True)
+class CallRequest:
+    """One call; None leaves it to the callee's definition."""
+
+    target: str
+    input: object
+    versions: str | None = None
+    key: str | None = None
+    ttl_ms: int | None = None
+    estimate: Amount | None = None
+    limit_tokens: int | None = None
+    limit_cost: int | None = None
+    retry: Retry | None = None
+    detached: bool = False
+    result: Seam[Any] | None = None
