@@ -8,9 +8,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Adjustment", "Document", "Kind", "Line", "Means", "Party", "TaxShare", "TaxTotal", "Totals"]
+__all__ = ["ROOTS", "Adjustment", "Document", "Kind", "Line", "Means", "Party", "TaxShare", "TaxTotal", "Totals"]
 
 Kind = Literal["invoice", "credit_note"]
+ROOTS: dict[Kind, str] = {"invoice": "/Invoice", "credit_note": "/CreditNote"}
 
 
 class _Part(BaseModel):

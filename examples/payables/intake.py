@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .desk import Desk
-from .messages import Reason, Settlement
+from .messages import Settlement
+from .refusal import Refusal
 from .safe_xml import MAX_BYTES
 
 __all__ = ["Taken", "take_in"]
@@ -38,5 +39,4 @@ def _take_in(path: Path, desk: Desk) -> Taken:
 
 
 def _refused(path: Path, code: str, problem: str, mend: str) -> Taken:
-    reason = Reason(code=code, element="/", problem=problem, mend=mend)
-    return Taken(path.name, None, Settlement(status="refused", reason=reason))
+    return Taken(path.name, None, Settlement(status="refused", reason=Refusal(code, "/", problem, mend)))

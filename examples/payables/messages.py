@@ -8,20 +8,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from .document import Document
+from .orders import Match
+from .refusal import Refusal
+from .screening import Account
 
-__all__ = [
-    "ApprovalRequest",
-    "Booked",
-    "Case",
-    "Decision",
-    "Incoming",
-    "Match",
-    "Notice",
-    "Order",
-    "Payee",
-    "Reason",
-    "Settlement",
-]
+__all__ = ["ApprovalRequest", "Booked", "Case", "Decision", "Incoming", "Notice", "Order", "Settlement"]
 
 
 class _Message(BaseModel):
@@ -34,27 +25,12 @@ class Incoming(_Message):
     digest: str = Field(pattern="^[0-9a-f]{64}$")
 
 
-class Match(_Message):
-    """A document's supplier in the book, and the orders it draws on."""
-
-    supplier: str
-    orders: tuple[str, ...]
-
-
 class Case(_Message):
     """A document on its way, and what it was matched with; `match` is None before that."""
 
     digest: str
     document: Document
     match: Match | None = None
-
-
-class Payee(_Message):
-    """Where the money goes; all empty for a credit note, which is set off."""
-
-    iban: str
-    bic: str
-    reference: str
 
 
 class ApprovalRequest(_Message):
@@ -83,22 +59,13 @@ class Order(_Message):
     digest: str
     supplier: str
     document: Document
-    payee: Payee
+    account: Account
 
 
 class Booked(_Message):
     """The booking: the payment's identity up to the creditor's bank statement."""
 
     end_to_end_id: str
-
-
-class Reason(_Message):
-    """Why a document was refused: code, element at fault, problem, and how to mend it."""
-
-    code: str
-    element: str
-    problem: str
-    mend: str
 
 
 class Settlement(_Message):
@@ -110,7 +77,7 @@ class Settlement(_Message):
     amount: Decimal | None = None
     currency: str = ""
     end_to_end_id: str = ""
-    reason: Reason | None = None
+    reason: Refusal | None = None
 
 
 class Notice(_Message):

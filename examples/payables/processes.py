@@ -17,24 +17,16 @@ import asyncio
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from remit import DomainError, Outcome, Process, ask, call_process, process, start_process
+from remit import DomainError, Outcome, Process, call_process, process, start_process
 from remit.durable import now
 
+from .approvals import approval, delegate_approval, finance_approval
 from .document import Document
-from .messages import (
-    ApprovalRequest,
-    Booked,
-    Case,
-    Decision,
-    Incoming,
-    Match,
-    Notice,
-    Order,
-    Payee,
-    Reason,
-    Settlement,
-)
+from .messages import ApprovalRequest, Booked, Case, Incoming, Notice, Order, Settlement
 from .money import format_amount
+from .orders import Match
+from .refusal import Refusal
+from .screening import Account
 from .work import (
     approval_limit,
     book,
@@ -44,15 +36,13 @@ from .work import (
     mail,
     match_and_claim,
     read_file,
+    refusal_error,
     release,
 )
 
 __all__ = ["PROCESSES", "invoice"]
 
 T = TypeVar("T")
-
-_DELEGATED_UP_TO = 5  # times the limit; beyond that the chief financial officer decides
-_ANSWER_WITHIN = "14d"
 
 
 @process("extract")
@@ -68,59 +58,22 @@ async def match_order(case: Case) -> Match:
 
 
 @process("screening")
-async def screening(case: Case) -> Payee:
+async def screening(case: Case) -> Account:
     """The account to pay to, once account, names and number have passed."""
     document, supplier = case.document, _matched(case).supplier
     names = {party.name: party.element for party in (document.supplier, document.creditor)}
     names |= {means.holder: means.element for means in document.means if means.holder}
     look_ups = asyncio.gather(*(look_up_name(name, element) for name, element in names.items()))
-    payee, hits = await asyncio.gather(_payee(supplier, document), look_ups)
-    for found in (*hits, payee):
-        if isinstance(found, Reason):
-            raise _refusal(found)
-    assert isinstance(payee, Payee)
-    duplicate = await claim_number(supplier, case.digest, document)  # last: nothing is claimed if refused above
+    account, hits = await asyncio.gather(_account(supplier, document), look_ups)
+    for found in (*hits, account):
+        if isinstance(found, Refusal):
+            raise refusal_error(found)
+    assert isinstance(account, Account)
+    # last, so that what was refused above has claimed nothing
+    duplicate = await claim_number(supplier, case.digest, document.kind, document.number)
     if duplicate is not None:
-        raise _refusal(duplicate)
-    return payee
-
-
-@process("delegate_approval")
-async def delegate_approval(request: ApprovalRequest) -> Decision:
-    """The decision of the person in charge."""
-    amount = format_amount(request.amount, request.currency)
-    return await ask(
-        Decision,
-        name="release",
-        prompt=f"Release {amount} to {request.supplier} for {request.number}?",
-        to=request.to,
-        timeout=_ANSWER_WITHIN,
-        on_timeout=Decision(approved=False, by="nobody", comment=f"no answer within {_ANSWER_WITHIN}"),
-    )
-
-
-@process("finance_approval", calls=[delegate_approval])
-async def finance_approval(request: ApprovalRequest) -> Decision:
-    """The decision of whoever may decide on that much."""
-    is_delegated = request.amount <= request.limit * _DELEGATED_UP_TO
-    to = "role:controller" if is_delegated else "role:cfo"
-    return (await call_process(delegate_approval, request.model_copy(update={"to": to}))).unwrap()
-
-
-@process("approval", calls=[finance_approval])
-async def approval(request: ApprovalRequest) -> Decision:
-    """The approval, or a refusal that says who refused and why."""
-    decision = (await call_process(finance_approval, request)).unwrap()
-    if not decision.approved:
-        limit = format_amount(request.limit, request.currency)
-        reason = Reason(
-            code="not_approved",
-            element=request.element,
-            problem=f"above {limit}, and {decision.by} refused: {decision.comment or 'no reason given'}",
-            mend="Clear it with them; a corrected invoice is looked at afresh",
-        )
-        raise _refusal(reason)
-    return decision
+        raise refusal_error(duplicate)
+    return account
 
 
 @process("payment")
@@ -181,13 +134,13 @@ async def _settle(incoming: Incoming) -> Settlement:
     case = Case(digest=incoming.digest, document=document)
     match = _accepted(await call_process(match_order, case), known)
     case = case.model_copy(update={"match": match})
-    payee = _accepted(await call_process(screening, case), known)
+    account = _accepted(await call_process(screening, case), known)
     limit = await approval_limit(document.currency)
     if limit is not None and document.owed > limit:
         _accepted(await call_process(approval, _request(document, limit)), known)
     if document.owed == 0:
         return known.model_copy(update={"status": "nothing_due"})
-    order = Order(digest=incoming.digest, supplier=match.supplier, document=document, payee=payee)
+    order = Order(digest=incoming.digest, supplier=match.supplier, document=document, account=account)
     booked = _accepted(await call_process(payment, order), known)
     status = "booked" if document.owed > 0 else "credited"
     return known.model_copy(update={"status": status, "end_to_end_id": booked.end_to_end_id})
@@ -196,20 +149,16 @@ async def _settle(incoming: Incoming) -> Settlement:
 def _accepted(outcome: Outcome[T], known: Settlement) -> T:
     """The child's value; a refusal that names an element ends the invoice, all else escalates (L19)."""
     if not outcome.ok and outcome.error is not None and "element" in outcome.error.details:
-        reason = Reason.model_validate(outcome.error.details)
-        raise _RefusedByChild(known.model_copy(update={"reason": reason}))
+        refusal = Refusal(**outcome.error.details)
+        raise _RefusedByChild(known.model_copy(update={"reason": refusal}))
     return outcome.unwrap()
 
 
-async def _payee(supplier: str, document: Document) -> Payee | Reason:
+async def _account(supplier: str, document: Document) -> Account | Refusal:
     """The account to pay to; none for a credit note, which is set off."""
     if document.owed > 0:
-        return await find_account(supplier, document)
-    return Payee(iban="", bic="", reference="")
-
-
-def _refusal(reason: Reason) -> DomainError:
-    return DomainError(reason.problem, code=reason.code, details=reason.model_dump())
+        return await find_account(supplier, document.currency, document.means, document.element)
+    return Account("", "", "")
 
 
 def _request(document: Document, limit: Decimal) -> ApprovalRequest:
@@ -230,9 +179,8 @@ def _matched(case: Case) -> Match:
 
 
 def _notice(digest: str, settlement: Settlement) -> Notice:
-    reason = settlement.reason
-    if reason is not None:
-        text = f"{reason.element}: {reason.problem}. {reason.mend}."
+    if settlement.reason is not None:
+        text = settlement.reason.text
     else:
         text = f"{settlement.supplier}: {format_amount(settlement.amount or Decimal(0), settlement.currency)}."
     return Notice(digest=digest, number=settlement.number or digest[:12], status=settlement.status, text=text)

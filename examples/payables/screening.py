@@ -6,7 +6,7 @@ import re
 import sqlite3
 from dataclasses import dataclass
 
-from .document import Document, Means
+from .document import ROOTS, Kind, Means
 from .iban import compact, iban_problem
 from .latin import to_latin
 from .refusal import Refused
@@ -34,50 +34,43 @@ class Account:
     reference: str
 
 
-def payable_account(book: sqlite3.Connection, supplier: str, document: Document) -> Account:
+def payable_account(
+    book: sqlite3.Connection, supplier: str, currency: str, offered: tuple[Means, ...], document: str
+) -> Account:
     """The account to pay to, one that is on file for the supplier; raises Refused naming the element.
 
-    Only accounts on file are paid: an invoice with new bank details is the commonest fraud there is.
+    `offered` are the means of payment of the document whose root element is `document`. Only accounts on file are
+    paid: an invoice with new bank details is the commonest fraud there is.
     """
-    on_file = [
-        row["iban"] for row in book.execute("SELECT iban FROM supplier_accounts WHERE supplier = ?", (supplier,))
-    ]
-    _check_own_account(book, document)
-    if document.means:
-        means = _transfer(document)
-        iban = compact(means.account)
-        if iban not in on_file:
-            raise Refused(
-                "account_not_on_file",
-                f"{means.element}/cac:PayeeFinancialAccount/cbc:ID",
-                f"{iban} is not an account we have on file for this supplier",
-                "Confirm it with the supplier by telephone, then add it to the book",
-            )
-        bic = compact(means.bic)
-        return Account(iban, bic if _BIC.fullmatch(bic) else "", means.reference)
+    _check_own_account(book, currency, document)
+    rows = book.execute("SELECT iban FROM supplier_accounts WHERE supplier = ?", (supplier,))
+    on_file = [row["iban"] for row in rows]
+    if offered:
+        return _offered_account(_transfer(offered), on_file)
     if len(on_file) == 1:
         return Account(on_file[0], "", "")
     raise Refused(
         "missing_account",
-        f"{document.element}/cac:PaymentMeans/cac:PayeeFinancialAccount/cbc:ID",
+        f"{document}/cac:PaymentMeans/cac:PayeeFinancialAccount/cbc:ID",
         f"it states no account and {len(on_file) or 'none'} are on file for this supplier",
         "State the IBAN to pay to",
     )
 
 
-def claim_number(book: sqlite3.Connection, key: str, supplier: str, document: Document) -> None:
-    """Claim the document's number for its supplier; again for the same key changes nothing.
+def claim_number(book: sqlite3.Connection, key: str, supplier: str, kind: Kind, number: str) -> None:
+    """Claim a document's number for its supplier; again for the same key changes nothing.
 
     Raises Refused (`duplicate`) where another document has the number, however it is spaced or punctuated.
     """
-    number = f"{document.kind}:{re.sub(r'[^0-9A-Z]', '', to_latin(document.number).upper()) or document.number}"
-    book.execute("INSERT OR IGNORE INTO numbers VALUES (?, ?, ?)", (supplier, number, key))
-    row = book.execute("SELECT document FROM numbers WHERE supplier = ? AND number = ?", (supplier, number)).fetchone()
+    plain = re.sub(r"[^0-9A-Z]", "", to_latin(number).upper()) or number
+    claimed = (supplier, f"{kind}:{plain}")
+    book.execute("INSERT OR IGNORE INTO numbers VALUES (?, ?, ?)", (*claimed, key))
+    row = book.execute("SELECT document FROM numbers WHERE supplier = ? AND number = ?", claimed).fetchone()
     if row["document"] != key:
         raise Refused(
             "duplicate",
-            f"{document.element}/cbc:ID",
-            f"{document.number!r} of this supplier came before (file {row['document'][:12]})",
+            f"{ROOTS[kind]}/cbc:ID",
+            f"{number!r} of this supplier came before (file {row['document'][:12]})",
             "Nothing is to be done if it was sent twice; a new invoice needs a new number",
         )
 
@@ -87,14 +80,26 @@ def release_number(book: sqlite3.Connection, key: str) -> None:
     book.execute("DELETE FROM numbers WHERE document = ?", (key,))
 
 
-def _transfer(document: Document) -> Means:
-    transfers = [means for means in document.means if means.code in _TRANSFERS]
+def _offered_account(means: Means, on_file: list[str]) -> Account:
+    iban, bic = compact(means.account), compact(means.bic)
+    if iban not in on_file:
+        raise Refused(
+            "account_not_on_file",
+            f"{means.element}/cac:PayeeFinancialAccount/cbc:ID",
+            f"{iban} is not an account we have on file for this supplier",
+            "Confirm it with the supplier by telephone, then add it to the book",
+        )
+    return Account(iban, bic if _BIC.fullmatch(bic) else "", means.reference)
+
+
+def _transfer(offered: tuple[Means, ...]) -> Means:
+    """The first credit transfer to a sound IBAN."""
+    transfers = [means for means in offered if means.code in _TRANSFERS]
     if not transfers:
-        first = document.means[0]
         raise Refused(
             "not_a_transfer",
-            f"{first.element}/cbc:PaymentMeansCode",
-            f"code {first.code!r} is no credit transfer, so there is nothing for us to send",
+            f"{offered[0].element}/cbc:PaymentMeansCode",
+            f"code {offered[0].code!r} is no credit transfer, so there is nothing for us to send",
             "Offer a credit transfer (code 30 or 58), or collect as agreed",
         )
     problems = [(means, iban_problem(means.account)) for means in transfers]
@@ -110,12 +115,13 @@ def _transfer(document: Document) -> Means:
     )
 
 
-def _check_own_account(book: sqlite3.Connection, document: Document) -> None:
-    if book.execute("SELECT 1 FROM accounts WHERE currency = ?", (document.currency,)).fetchone() is None:
-        ours = ", ".join(row["currency"] for row in book.execute("SELECT currency FROM accounts ORDER BY currency"))
+def _check_own_account(book: sqlite3.Connection, currency: str, document: str) -> None:
+    if book.execute("SELECT 1 FROM accounts WHERE currency = ?", (currency,)).fetchone() is None:
+        rows = book.execute("SELECT currency FROM accounts ORDER BY currency")
+        ours = ", ".join(row["currency"] for row in rows)
         raise Refused(
             "no_account_in_currency",
-            f"{document.element}/cbc:DocumentCurrencyCode",
-            f"we have no account in {document.currency} to pay from, only in {ours}",
+            f"{document}/cbc:DocumentCurrencyCode",
+            f"we have no account in {currency} to pay from, only in {ours}",
             f"Invoice in {ours}, or open an account and add it to the book",
         )

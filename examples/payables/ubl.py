@@ -12,9 +12,10 @@ from .refusal import Refused
 from .safe_xml import Node, parse_xml
 from .ubl_parts import read_adjustment, read_line, read_means, read_party, read_taxes, read_totals
 
-__all__ = ["MAX_LINES", "read_document"]
+__all__ = ["MAX_LINES", "MAX_RECORD", "read_document"]
 
-MAX_LINES = 2_000  # keeps a document within the size of one recorded value
+MAX_LINES = 2_000
+MAX_RECORD = 900_000  # bytes; a document must fit into one recorded value, with what goes beside it
 
 _KINDS: dict[str, tuple[Kind, str, str, str]] = {
     "Invoice": ("invoice", "cbc:InvoiceTypeCode", "cac:InvoiceLine", "cbc:InvoicedQuantity"),
@@ -42,7 +43,7 @@ def read_document(content: bytes) -> Document:
     currency = _currency(root)
     order = root.value("cac:OrderReference/cbc:ID")
     payee = root.first("cac:PayeeParty")
-    return Document(
+    document = Document(
         element=root.path,
         kind=kind,
         type_code=root.value(type_element),
@@ -61,6 +62,8 @@ def read_document(content: bytes) -> Document:
         totals=read_totals(need(root, "cac:LegalMonetaryTotal"), currency),
         means=tuple(read_means(node) for node in root.all("cac:PaymentMeans")),
     )
+    _check_size(document)
+    return document
 
 
 def _check_type(root: Node, name: str) -> None:
@@ -106,6 +109,17 @@ def _lines(root: Node, name: str) -> Iterator[Node]:
             f"Split it into documents of at most {MAX_LINES:,} lines",
         )
     return iter(nodes)
+
+
+def _check_size(document: Document) -> None:
+    size = len(document.model_dump_json().encode())
+    if size > MAX_RECORD:
+        raise Refused(
+            "too_large",
+            document.element,
+            f"its parties, lines and amounts take {size:,} bytes, at most {MAX_RECORD:,} are recorded",
+            "Shorten names and identifiers, or split it into several documents",
+        )
 
 
 def _due(root: Node) -> date | None:

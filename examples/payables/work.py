@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from smtplib import SMTPResponseException, SMTPServerDisconnected
@@ -18,12 +19,13 @@ from . import screening
 from .book import reading, writing
 from .bookings import book_payment
 from .desk import Desk
-from .document import Document
+from .document import Document, Kind, Means
 from .mail import notice_mail, send_mail
-from .messages import Booked, Case, Incoming, Match, Notice, Order, Payee, Reason
-from .orders import match_document, release_claims
+from .messages import Booked, Case, Incoming, Notice, Order
+from .orders import Match, match_document, release_claims
 from .refusal import Refusal, Refused
 from .sanctions import listed_name, load_sanctions
+from .screening import Account
 from .totals import total_refusals
 from .ubl import read_document
 
@@ -36,6 +38,7 @@ __all__ = [
     "mail",
     "match_and_claim",
     "read_file",
+    "refusal_error",
     "release",
 ]
 
@@ -54,71 +57,67 @@ def read_file(incoming: Incoming) -> Document:
 @step
 def match_and_claim(case: Case) -> Match:
     """The three-way match, with the quantities claimed."""
-    with _domain_errors(), writing(_desk().book) as book_:
-        match = match_document(book_, case.digest, case.document)
-        return Match(supplier=match.supplier, orders=match.orders)
+    with _domain_errors(), writing(_desk().book) as connection:
+        return match_document(connection, case.digest, case.document)
 
 
 @tool("screening.account", cost="0.0010")
-def find_account(supplier: str, document: Document) -> Payee | Reason:
+def find_account(supplier: str, currency: str, offered: tuple[Means, ...], document: str) -> Account | Refusal:
     """The account to pay to, sound and on file; or why there is none."""
-    with _domain_errors(), reading(_desk().book) as book_:
+    with _domain_errors(), reading(_desk().book) as connection:
         try:
-            account = screening.payable_account(book_, supplier, document)
+            return screening.payable_account(connection, supplier, currency, offered, document)
         except Refused as refused:
-            return _reason(refused.refusal)
-        return Payee(iban=account.iban, bic=account.bic, reference=account.reference)
+            return refused.refusal
 
 
 @tool("screening.sanctions", cost="0.0150")
-def look_up_name(name: str, element: str) -> Reason | None:
+def look_up_name(name: str, element: str) -> Refusal | None:
     """Why nobody of that name is paid; None where the sanctions list has no such name."""
     listed = listed_name(name, load_sanctions(_desk().sanctions))
     if listed is None:
         return None
-    return Reason(
-        code="sanctions_hit",
-        element=element,
-        problem=f"{name} matches {listed.name} ({listed.programme})",
-        mend="Hold the payment and have compliance clear the name",
+    return Refusal(
+        "sanctions_hit",
+        element,
+        f"{name} matches {listed.name} ({listed.programme})",
+        "Hold the payment and have compliance clear the name",
     )
 
 
 @tool("screening.duplicates", cost="0.0005")
-def claim_number(supplier: str, digest: str, document: Document) -> Reason | None:
+def claim_number(supplier: str, digest: str, kind: Kind, number: str) -> Refusal | None:
     """Claims the document's number for its supplier; or says that it came before."""
-    with _domain_errors(), writing(_desk().book) as book_:
+    with _domain_errors(), writing(_desk().book) as connection:
         try:
-            screening.claim_number(book_, digest, supplier, document)
+            screening.claim_number(connection, digest, supplier, kind, number)
         except Refused as refused:
-            return _reason(refused.refusal)
+            return refused.refusal
         return None
 
 
 @step
 def approval_limit(currency: str) -> Decimal | None:
     """The amount above which a human decides; None where the book has no account in the currency."""
-    with _domain_errors(), reading(_desk().book) as book_:
-        row = book_.execute("SELECT approval_above FROM accounts WHERE currency = ?", (currency,)).fetchone()
+    with _domain_errors(), reading(_desk().book) as connection:
+        row = connection.execute("SELECT approval_above FROM accounts WHERE currency = ?", (currency,)).fetchone()
         return None if row is None else Decimal(row["approval_above"])
 
 
 @step
 def book(order: Order, booked_at: datetime) -> Booked:
     """The payment, booked once whatever happens."""
-    account = screening.Account(order.payee.iban, order.payee.bic, order.payee.reference)
-    with _domain_errors(), writing(_desk().book) as book_:
-        return Booked(
-            end_to_end_id=book_payment(book_, order.digest, order.supplier, order.document, account, booked_at)
-        )
+    with _domain_errors(), writing(_desk().book) as connection:
+        end_to_end_id = book_payment(connection, order.digest, order.supplier, order.document, order.account, booked_at)
+        return Booked(end_to_end_id=end_to_end_id)
 
 
 @step
 def release(digest: str) -> None:
     """Gives back what a refused document claimed, so that its correction can have it."""
-    with _domain_errors(), writing(_desk().book) as book_:
-        release_claims(book_, digest)
-        screening.release_number(book_, digest)
+    with _domain_errors(), writing(_desk().book) as connection:
+        release_claims(connection, digest)
+        screening.release_number(connection, digest)
 
 
 @step
@@ -135,6 +134,11 @@ def mail(notice: Notice) -> None:
         raise TransientError(f"the mail server asks to come back later: {error}") from error
 
 
+def refusal_error(refusal: Refusal) -> DomainError:
+    """The refusal as a child's failure: its parent finds the element in the details."""
+    return DomainError(refusal.text, code=refusal.code, details=asdict(refusal))
+
+
 def _desk() -> Desk:
     desk = current().resources
     if not isinstance(desk, Desk):
@@ -148,8 +152,7 @@ def _domain_errors() -> Iterator[None]:
     try:
         yield
     except Refused as refused:
-        reason = refused.refusal
-        raise DomainError(reason.text, code=reason.code, details=_reason(reason).model_dump()) from refused
+        raise refusal_error(refused.refusal) from refused
     except sqlite3.OperationalError as error:
         if "locked" not in str(error) and "busy" not in str(error):
             raise
@@ -160,7 +163,3 @@ def _refused(refusals: list[Refusal]) -> Refused:
     first, more = refusals[0], len(refusals) - 1
     suffix = f" ({more} more like it follow)" if more else ""
     return Refused(first.code, first.element, f"{first.problem}{suffix}", first.mend)
-
-
-def _reason(refusal: Refusal) -> Reason:
-    return Reason(code=refusal.code, element=refusal.element, problem=refusal.problem, mend=refusal.mend)

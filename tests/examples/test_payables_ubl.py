@@ -14,7 +14,7 @@ from examples.payables.document import Document
 from examples.payables.refusal import Refused
 from examples.payables.safe_xml import MAX_BYTES, MAX_DEPTH, parse_xml
 from examples.payables.totals import total_refusals
-from examples.payables.ubl import MAX_LINES, read_document
+from examples.payables.ubl import MAX_LINES, MAX_RECORD, read_document
 from tests.examples.payables_samples import INVOICES, UBL, Ubl, sample
 
 SAMPLES = sorted(path.name for path in INVOICES.glob("*.xml"))
@@ -195,6 +195,11 @@ def test_what_is_no_invoice_is_refused(content, code):
 def test_too_many_lines_are_refused():
     refusal = refusal_of(Ubl(lines=[("1", "1.00")] * (MAX_LINES + 1)).content())
     assert (refusal.code, refusal.element) == ("too_many_lines", "/Invoice/cac:InvoiceLine")
+
+
+def test_L48_a_document_that_no_record_holds_is_refused():
+    refusal = refusal_of(Ubl(item="x" * MAX_RECORD).content())
+    assert (refusal.code, refusal.element) == ("too_large", "/Invoice")
 
 
 def test_a_fault_in_the_xml_is_told_with_its_line():
