@@ -176,7 +176,6 @@ def _make(function: Callable[..., Any], name: str, kind: EffectKind, **options: 
         function=function,
         is_async=inspect.iscoroutinefunction(function),
         result=Seam(hints.get("return", Any), where=f"{where}, result"),
-        reports_usage=True,
         decode_arguments=_decoder(function, hints) if options.get("isolation") == "process" else None,
         where=where,
         **options,

@@ -12,7 +12,7 @@ from semantic_version import NpmSpec, Version  # type: ignore[import-untyped]
 from remit.engine.seam import Seam
 from remit.errors import DefinitionError, ErrorClass, ErrorInfo
 from remit.kernel.retry import Classifier, Retry
-from remit.kernel.usage import NOTHING, Amount
+from remit.kernel.usage import NOTHING, Amount, Usage, decimal_string, measured
 from remit.store.records import EffectKind
 
 __all__ = ["CallRule", "Catalog", "Definition", "Isolation", "StepDefinition", "in_range", "parse_version"]
@@ -41,7 +41,6 @@ class StepDefinition:
     is_async: bool
     result: Seam[Any]
     maximum: Amount = NOTHING
-    reports_usage: bool = False
     flat_cost: int = 0
     input_price: int = 0
     output_price: int = 0
@@ -50,7 +49,24 @@ class StepDefinition:
     isolation: Isolation = "none"
     timeout_ms: int | None = None
     decode_arguments: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    usage_of: Callable[[Any], Usage | None] | None = None
     where: str = ""
+
+    def usage(self, value: Any) -> Usage | None:
+        """What a finished call used: what it reports, priced where it names tokens only, else the flat price (L26)."""
+        if self.usage_of is not None:
+            return self.usage_of(value)
+        if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], Usage):
+            return self._priced(value[1])
+        return Usage(cost=decimal_string(self.flat_cost)) if self.flat_cost else None
+
+    def _priced(self, usage: Usage) -> Usage:
+        """Prices are micro-dollars per million tokens; the product is rounded up."""
+        if usage.cost not in ("0", "0.00") or not (self.input_price or self.output_price) or isinstance(measured(usage), str):
+            return usage
+        other = usage.tokens - usage.input_tokens - usage.output_tokens
+        micro = -(-((usage.input_tokens + other) * self.input_price + usage.output_tokens * self.output_price) // 1_000_000)
+        return Usage(usage.tokens, usage.input_tokens, usage.output_tokens, decimal_string(micro))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -54,7 +54,7 @@ class Durability:
         self._soon_or_later()
 
     def touch_status(self, node: Node) -> None:
-        """The status may have changed; written only if the durable one is another by the time of the commit (L33)."""
+        """Status or clock may have changed; written only if the durable ones are others by the time of the commit (L33)."""
         self._status_only[node.record.n] = node
         self._soon_or_later()
 
@@ -135,7 +135,7 @@ class Durability:
                 return
             self.commits += 1
         for node in (*self._touched.values(), *self._status_only.values()):
-            node.durable_status = node.record.status
+            node.durable_status, node.durable_ticking = node.record.status, node.ticking
         self._batch, self._touched, self._status_only = Batch(), {}, {}
         if self.failure is not None:
             _log.warning("the store can be written again; everything held back is durable now")
@@ -149,7 +149,8 @@ class Durability:
             if n not in batch.created:
                 batch.changed[n] = node.record
         for n, node in self._status_only.items():
-            if n not in self._touched and node.record.status is not node.durable_status:
+            stale = node.record.status is not node.durable_status or node.ticking is not node.durable_ticking
+            if stale and n not in self._touched:
                 node.sync()
                 batch.changed[n] = node.record
         return batch

@@ -20,6 +20,7 @@ from remit.engine.answer import Answer
 from remit.engine.calls import answer_of
 from remit.engine.clock import Clock
 from remit.engine.definitions import Catalog, Definition
+from remit.engine.elsewhere import locate
 from remit.engine.durability import Durability
 from remit.engine.endings import Endings
 from remit.engine.leases import Leases
@@ -27,6 +28,7 @@ from remit.engine.metering import Hold, Metering
 from remit.engine.node import Node
 from remit.engine.local import LocalPort
 from remit.engine.port import INSIDE_STEP, PORT, ContinueAs, Port
+from remit.engine.remote import RemoteBody
 from remit.engine.run import Run
 from remit.engine.seam import SeamError, digest
 from remit.engine.timers import Timers
@@ -35,7 +37,7 @@ from remit.engine.waiting import Waiting
 from remit.engine.waits import Wait
 from remit.engine.warm import Warm
 from remit.engine.workers import Workers
-from remit.errors import CallFailed, ErrorClass, ErrorInfo, StoreError
+from remit.errors import CallFailed, DefinitionError, ErrorClass, ErrorInfo, StoreError
 from remit.kernel.preflight import Limits
 from remit.kernel.states import TERMINAL, Status
 from remit.store import boundaries
@@ -73,6 +75,8 @@ class Engine:
         self._thread = threading.get_ident()
         self._factory = self.loop.get_task_factory()
         self.closed = False
+        self.quarantined: set[Definition] = set()
+        self._reaping: set[asyncio.Task[int]] = set()
         self.loop.set_task_factory(self._new_task)
 
     # -- the loop -----------------------------------------------------------------------------------------------------
@@ -170,6 +174,9 @@ class Engine:
         """Run the body to its end and record what came of it."""
         node, definition = run.node, run.definition
         try:
+            if definition.isolation == "process" or definition in self.quarantined:
+                await self._drive_elsewhere(run)
+                return
             if definition.takes_input:
                 value = await definition.body(definition.input.decode(node.record.input))
             else:
@@ -195,6 +202,32 @@ class Engine:
                 self._returned(run, value)
             else:
                 self.refused(run)
+
+    async def _drive_elsewhere(self, run: Run) -> None:
+        """Run the body in a process of its own, and record what that reports."""
+        place = locate(run.definition.body, run.definition)
+        if place is None:
+            message = f"{run.definition.where} cannot be found by another process: define it at the top level of a module"
+            raise DefinitionError(message)
+        run.remote = RemoteBody(run, place)
+        end = await run.remote.drive()
+        if not run.valid:
+            self.refused(run)
+        elif "continue_as" in end:
+            self._begin_afresh(run, end["continue_as"])
+        elif "result" in end and not run.history.recorded:
+            self.endings.complete(run.node, end["result"])
+        elif "result" in end:
+            run.code_changed(None)
+        else:
+            fault = {key: end[key] for key in ("child", "position") if end.get(key) is not None}
+            self.endings.fail(run.node, end["error"], fault or None, child_failed=end.get("child_failed", False))
+
+    def reap(self, process: asyncio.subprocess.Process) -> None:
+        """Wait for a killed process beside everything else, so that none is left behind."""
+        task = self.loop.create_task(process.wait())
+        self._reaping.add(task)
+        task.add_done_callback(self._reaping.discard)
 
     def _returned(self, run: Run, value: Any) -> None:
         node = run.node
@@ -244,8 +277,11 @@ class Engine:
             info = ErrorInfo(ErrorClass.DOMAIN, "invalid_input", f"continue_as: {error}", {"path": error.path}, node.id, node.record.attempt)
             self.endings.fail(node, info, None)
             return
+        self._begin_afresh(run, payload)
+
+    def _begin_afresh(self, run: Run, payload: bytes) -> None:
+        node, record = run.node, run.node.record
         self.stop_run(node)
-        record = node.record
         record.generation += 1
         record.epoch += 1
         record.input, record.digest = payload, digest(payload)
@@ -557,6 +593,8 @@ class Engine:
         current = asyncio.current_task()
         if running:
             await asyncio.wait([task for task in running if task is not current] or [asyncio.ensure_future(asyncio.sleep(0))], timeout=1)
+        if self._reaping:
+            await asyncio.wait(self._reaping, timeout=5)
         self.durability.flush()
         self.loop.set_task_factory(self._factory)
         self.store.close()

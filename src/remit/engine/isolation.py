@@ -2,70 +2,73 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+import builtins
+from typing import Any
 
 import anyio
 import anyio.to_process
 import orjson
 
+from remit.engine.definitions import StepDefinition
+from remit.engine.elsewhere import Place, find, locate, prepare, surroundings
 from remit.engine.faults import exception_of
 from remit.engine.seam import canonical
-from remit.errors import RemitError, TransientError
-
-if TYPE_CHECKING:
-    from remit.engine.definitions import StepDefinition
+from remit.errors import DefinitionError, ErrorInfo, RemitError, TransientError
 
 __all__ = ["run_isolated"]
 
+Failure = tuple[str, str, ErrorInfo | None]
+
 
 async def run_isolated(step: StepDefinition, arguments: dict[str, Any]) -> Any:
-    """Run a step's function in a worker process; arguments and result cross as JSON. Cancelling kills the process."""
-    function = step.function
+    """Run a step's function in a worker process; arguments and result cross as JSON. Cancelling kills the process.
+
+    Raises TransientError `worker_died` where the process ends early, DefinitionError where it cannot find the function.
+    """
+    place = locate(step.function, step)
+    if place is None:
+        raise DefinitionError(f"{step.where} cannot be found by another process: define it at the top level of a module")
     payload = canonical(arguments, f"the arguments of {step.kind} {step.name!r}")
     try:
-        outcome = await anyio.to_process.run_sync(_there, function.__module__, function.__qualname__, payload, cancellable=True)
+        failure, result = await anyio.to_process.run_sync(_there, surroundings(), place, payload, cancellable=True)
     except anyio.BrokenWorkerProcess as error:
-        raise TransientError(f"The process that ran {step.kind} {step.name!r} died: {error}", code="worker_died", step=step.name) from error
-    failed, body = outcome
-    if failed:
-        raise _rebuilt(body)
-    return step.result.decode(body)
+        raise TransientError(f"The process that ran {step.kind} {step.name!r} died", code="worker_died", step=step.name) from error
+    if failure is not None:
+        raise _rebuilt(failure)
+    return step.result.decode(result)
 
 
-def _there(module: str, qualified_name: str, payload: bytes) -> tuple[bool, Any]:
+def _there(around: dict[str, Any], place: Place, payload: bytes) -> tuple[Failure | None, bytes]:
     """In the worker process: find the function by name, run it, and encode what comes of it."""
-    target: Any = importlib.import_module(module)
-    for part in qualified_name.split("."):
-        target = getattr(target, part)
-    definition: StepDefinition = target.definition
+    prepare(around)
+    step: StepDefinition = find(place).definition
     arguments = orjson.loads(payload)
     try:
-        result = _call(definition, arguments)
-        return False, definition.result.encode(result)
+        return None, step.result.encode(_call(step, step.decode_arguments(arguments) if step.decode_arguments else arguments))
     except Exception as error:
-        return True, (type(error).__module__, type(error).__qualname__, str(error), error.info() if isinstance(error, RemitError) else None)
+        info = error.info() if isinstance(error, RemitError) else None
+        return (type(error).__name__, str(error), info), b""
 
 
-def _call(definition: StepDefinition, arguments: dict[str, Any]) -> Any:
-    decoded = definition.decode_arguments(arguments) if definition.decode_arguments else arguments
-    if not definition.is_async:
-        return definition.function(**decoded)
+def _call(step: StepDefinition, arguments: dict[str, Any]) -> Any:
+    if not step.is_async:
+        return step.function(**arguments)
 
     async def awaited() -> Any:
-        return await definition.function(**decoded)
+        return await step.function(**arguments)
 
     return anyio.run(awaited)
 
 
-def _rebuilt(failure: tuple[str, str, str, Any]) -> Exception:
-    module, name, message, info = failure
+def _rebuilt(failure: Failure) -> Exception:
+    """The exception as this process can raise it: a RemitError by its record, a builtin one by its name."""
+    name, message, info = failure
     if info is not None:
         return exception_of(info)
-    found = getattr(importlib.import_module(module), name, None) if module == "builtins" else None
-    if isinstance(found, type) and issubclass(found, Exception):
+    kind = getattr(builtins, name, None)
+    if isinstance(kind, type) and issubclass(kind, Exception):
         try:
-            return found(message)
+            return kind(message)
         except TypeError:
-            return RuntimeError(message)
+            return RuntimeError(f"{name}: {message}")
     return RuntimeError(f"{name}: {message}")

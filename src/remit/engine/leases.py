@@ -47,8 +47,9 @@ class Leases:
     def forget(self, node: Node) -> None:
         """The execution's clock stands still."""
         number = self._bucket_of.pop(node.record.n, None)
-        if number is not None:
-            del self._buckets[number][node.record.n]
+        bucket = self._buckets.get(number) if number is not None else None
+        if bucket is not None:
+            bucket.pop(node.record.n, None)
 
     def _arm(self) -> None:
         if self._timer is not None:
@@ -65,11 +66,12 @@ class Leases:
         self._timer = None
         now = self._clock.now()
         while self._order and self._order[0] * _BUCKET_MS <= now:
-            for node in list(self._buckets[self._order[0]].values()):
-                if self._bucket_of.get(node.record.n) == self._order[0]:
-                    self.forget(node)
+            number = heapq.heappop(self._order)
+            # Out of the table first: settling one expiry starts and stops the clocks of others.
+            for node in list(self._buckets.pop(number).values()):
+                if self._bucket_of.get(node.record.n) == number:
+                    del self._bucket_of[node.record.n]
                     self._on_expiry(node)
-            del self._buckets[heapq.heappop(self._order)]
         self._arm()
 
     def close(self) -> None:

@@ -39,6 +39,7 @@ class Node:
         "awaiting",
         "clock",
         "durable_status",
+        "durable_ticking",
         "human",
         "humans",
         "last_ordinal",
@@ -67,6 +68,7 @@ class Node:
         self.run: Run | None = None
         self.subtree = [0, 0, 0, 0]
         self.durable_status: Status | None = None
+        self.durable_ticking = False
         self.last_ordinal = 0
         self.live_children = 0
         self.open_children = 0

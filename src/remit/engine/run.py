@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from remit.engine.definitions import Definition
     from remit.engine.engine import Engine
     from remit.engine.node import Node
+    from remit.engine.remote import RemoteBody
     from remit.engine.waits import Wait
 
 __all__ = ["Run"]
@@ -33,7 +34,7 @@ _RECHECK_S = 0.05
 class Run:
     """A body under way. Once `stopped`, whatever its branches still try is refused and never resumes (L23)."""
 
-    __slots__ = ("_check", "_held", "branches", "calls", "children", "definition", "delivery", "engine", "epoch", "history", "loop", "node", "pending", "started", "stopped", "task", "unseen", "waits")
+    __slots__ = ("_check", "_held", "branches", "calls", "children", "definition", "delivery", "engine", "epoch", "history", "loop", "node", "pending", "started", "remote", "stopped", "task", "unseen", "waits")
 
     def __init__(self, engine: Engine, node: Node, definition: Definition) -> None:
         self.engine = engine
@@ -51,6 +52,7 @@ class Run:
         self.waits: dict[int, Wait] = {}
         self.unseen: list[Answer] = []
         self.stopped = False
+        self.remote: RemoteBody | None = None
         self.task: asyncio.Task[None] | None = None
         self._held: list[tuple[str, asyncio.Future[None]]] = []
         self._check: asyncio.TimerHandle | None = None
@@ -195,6 +197,8 @@ class Run:
         return all(self._waits(branch) for branch in self.branches)
 
     def _waits(self, branch: asyncio.Task[Any]) -> bool:
+        if self.remote is not None and branch is self.task:
+            return self.remote.waiting
         waiter = getattr(branch, "_fut_waiter", None)
         if waiter is None or waiter.done():
             return False

@@ -11,9 +11,9 @@ from remit.engine.metering import Hold
 from remit.engine.port import INSIDE_STEP
 from remit.engine.seam import SeamError, canonical, digest
 from remit.errors import ContractViolation, ErrorClass, ErrorInfo, RemitError, TransientError
-from remit.kernel.usage import Usage, decimal_string
+from remit.kernel.usage import Usage
 from remit.store import boundaries
-from remit.store.records import EffectKind, JournalRecord
+from remit.store.records import JournalRecord
 
 if TYPE_CHECKING:
     from remit.engine.run import Run
@@ -158,7 +158,7 @@ async def _work(run: Run, step: StepDefinition, arguments: dict[str, Any], entry
         reported = getattr(error, "usage", None)
         return reported if isinstance(reported, Usage) else None
     else:
-        return _usage(step, value)
+        return step.usage(value)
     finally:
         INSIDE_STEP.reset(inside)
     return None
@@ -169,22 +169,3 @@ def _fail(run: Run, entry: JournalRecord, error: Exception) -> None:
         run.engine.log.debug("%s %s failed with a transient error", entry.kind, entry.name, exc_info=error)
     info = info_of(error, run.node.id, run.node.record.attempt, run.definition.classifier)
     entry.error = encode_error(info)
-
-
-def _usage(step: StepDefinition, value: Any) -> Usage | None:
-    if step.reports_usage and isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], Usage):
-        usage = value[1]
-        if step.kind is EffectKind.MODEL and usage.cost in ("0", "0.00") and (step.input_price or step.output_price):
-            return _priced(step, usage)
-        return usage
-    return Usage(cost=decimal_string(step.flat_cost)) if step.flat_cost else None
-
-
-def _priced(step: StepDefinition, usage: Usage) -> Usage:
-    """Usage that names tokens only, at the model's price (micro-dollars per million tokens, rounded up)."""
-    try:
-        other = max(0, usage.tokens - usage.input_tokens - usage.output_tokens)
-        micro = -(-((usage.input_tokens + other) * step.input_price + usage.output_tokens * step.output_price) // 1_000_000)
-    except TypeError:
-        return usage
-    return Usage(usage.tokens, usage.input_tokens, usage.output_tokens, decimal_string(micro) if micro >= 0 else str(micro))

@@ -84,7 +84,7 @@ class Traces:
                     node.ticking_children += ticking
         node.asks = self._engine.store.count_open_asks(node.record.n, node.record.generation)
         node.human = node.record.status in _HUMAN
-        node.ticking = node.clock.since is not None
+        node.ticking = node.durable_ticking = node.clock.since is not None
 
     def let_go(self, node: Node) -> None:
         """Drop a node that nothing needs any more, and ancestors that were kept for it alone."""

@@ -89,6 +89,7 @@ class Waiting:
         parent = node.parent if node.record.awaited else None
         if ticking is not node.ticking:
             node.ticking = ticking
+            self._engine.durability.touch_status(node)
             if ticking:
                 node.clock.start(now)
                 self._engine.leases.watch(node)

@@ -1,0 +1,66 @@
+"""Finding code by name in another process, so that functions need not be pickled."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+__all__ = ["Place", "find", "locate", "prepare", "surroundings"]
+
+_MAIN = "__main__"
+_MAIN_THERE = "__remit_main__"
+
+
+class Place(NamedTuple):
+    """Where a decorated function is found: a module and the name in it."""
+
+    module: str
+    name: str
+
+
+def locate(function: Callable[..., Any], definition: object) -> Place | None:
+    """The place of a definition's decorated function; None where another process could not import it (a closure, a lambda)."""
+    place = Place(function.__module__, function.__qualname__)
+    module = sys.modules.get(place.module)
+    found: Any = module
+    for part in place.name.split("."):
+        found = getattr(found, part, None)
+    return place if getattr(found, "definition", None) is definition else None
+
+
+def surroundings() -> dict[str, Any]:
+    """What another process needs to import the same code: the path, and the main script."""
+    main = sys.modules[_MAIN]
+    spec = getattr(main, "__spec__", None)
+    return {"path": list(sys.path), "main_module": spec.name if spec else None, "main_file": getattr(main, "__file__", None)}
+
+
+def prepare(there: dict[str, Any]) -> None:
+    """Make this process import as the other one does; its main script is run under another name, so its guard holds."""
+    sys.path[:] = there["path"]
+    name, file = there["main_module"], there["main_file"]
+    if _MAIN_THERE in sys.modules or (name is None and file is None):
+        return
+    if name is not None:
+        spec = importlib.util.find_spec(name)
+    else:
+        spec = importlib.util.spec_from_file_location(_MAIN_THERE, Path(file))
+    sys.modules.setdefault(_MAIN_THERE, sys.modules[_MAIN])
+    if spec is not None and spec.loader is not None and spec.origin is not None and spec.origin.endswith(".py"):
+        module = importlib.util.module_from_spec(spec)
+        module.__name__ = _MAIN_THERE
+        sys.modules[_MAIN_THERE] = module
+        spec.loader.exec_module(module)
+
+
+def find(place: Place) -> Any:
+    """The decorated function at a place: a Process or a Step."""
+    module: Any = sys.modules.get(_MAIN_THERE) if place.module == _MAIN else None
+    found = module if module is not None else importlib.import_module(place.module)
+    for part in place.name.split("."):
+        found = getattr(found, part)
+    return found

@@ -1,0 +1,185 @@
+"""The engine's side of a body in a process of its own: its effects come in as messages and are done here (L22).
+
+Each effect is a branch of the run, so replay, parking and delivery are the same as for a body on the loop. Stopping the run
+kills the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from remit.engine.answer import Answer
+from remit.engine.channel import Channel
+from remit.engine.definitions import StepDefinition
+from remit.engine.elsewhere import Place, surroundings
+from remit.engine.faults import exception_of, info_of
+from remit.engine.port import PORT, Port
+from remit.engine.seam import Seam
+from remit.errors import ErrorInfo, TransientError
+from remit.kernel.usage import Usage
+
+if TYPE_CHECKING:
+    from remit.engine.run import Run
+
+__all__ = ["RemoteBody"]
+
+_PLAIN: Seam[Any] = Seam(Any, where="a step in a process of its own")
+
+
+class _Raw:
+    """Passes a result through as the bytes it crossed as."""
+
+    def decode(self, payload: bytes) -> bytes:
+        return payload
+
+
+class RemoteBody:
+    """One body in one process."""
+
+    def __init__(self, run: Run, place: Place) -> None:
+        self._run = run
+        self._place = place
+        self._channel: Channel | None = None
+        self._effects: dict[int, asyncio.Task[None]] = {}
+        self._working: dict[int, asyncio.Future[tuple[bytes | None, Usage | None, ErrorInfo | None]]] = {}
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the body waits for its effects, and runs no step."""
+        return bool(self._effects) and not self._working
+
+    async def drive(self) -> dict[str, Any]:
+        """Run the body to its end: what it returned or raised, as `isolated.Body` reports it; raises TransientError if it died."""
+        ours, theirs = socket.socketpair()
+        command = (sys.executable, "-c", f"from remit.engine.isolated import main; main({theirs.fileno()})")
+        process = await asyncio.create_subprocess_exec(*command, pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL)
+        theirs.close()
+        try:
+            self._channel = await Channel.over(ours)
+            self._channel.send(self._first_words())
+            return await self._converse()
+        except EOFError:
+            code = await process.wait()
+            what = f"signal {-code}" if code < 0 else f"exit status {code}"
+            raise TransientError(f"The process that ran {self._place.name} ended early ({what})", code="worker_died", exit=code) from None
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+            if self._channel is not None:
+                self._channel.close()
+            for effect in self._effects.values():
+                effect.cancel()
+            self._run.engine.reap(process)
+
+    def _first_words(self) -> dict[str, Any]:
+        run = self._run
+        port = PORT.get()
+        assert port is not None
+        markers = {key.hex() for key in run.history.markers}
+        return {
+            "surroundings": surroundings(),
+            "place": self._place,
+            "input": run.node.record.input,
+            "identity": port.identity,
+            "markers": markers,
+            "replaying": bool(run.history.recorded),
+        }
+
+    async def _converse(self) -> dict[str, Any]:
+        assert self._channel is not None
+        while True:
+            kind, number, body = await self._channel.receive()
+            if kind == "end":
+                return dict(body)
+            if kind == "effect":
+                verb, arguments = body
+                self._effects[number] = asyncio.create_task(self._effect(number, verb, arguments))
+            elif kind == "worked":
+                self._working.pop(number).set_result(body)
+            elif kind == "withdrawn" and number in self._effects:
+                self._effects[number].cancel()
+
+    async def _effect(self, number: int, verb: str, arguments: dict[str, Any]) -> None:
+        port = PORT.get()
+        assert port is not None and self._channel is not None
+        try:
+            kind, body = "value", await self._perform(port, number, verb, arguments)
+        except Exception as error:
+            info = info_of(error, self._run.node.id, self._run.node.record.attempt)
+            kind, body = "error", (info, getattr(error, "position", None))
+        finally:
+            self._effects.pop(number, None)
+        self._channel.send((kind, number, body, bool(self._run.history.recorded)))
+
+    async def _perform(self, port: Port, number: int, verb: str, arguments: dict[str, Any]) -> Any:
+        if verb in ("call", "start"):
+            request = arguments["request"]
+            request.input = orjson.loads(request.input)
+            request.result = _Raw()
+            done = await (port.call(request) if verb == "call" else port.start(request))
+            return self._told(done) if isinstance(done, Answer) else done
+        if verb == "await_child":
+            return self._told(await port.await_child(arguments["child_id"], _Raw()))  # type: ignore[arg-type]  # decoded by the body
+        if verb == "step":
+            return await self._step(port, number, arguments)
+        if verb == "ask":
+            arguments["answer"] = _Asked(arguments.pop("schema"))
+        if verb == "value":
+            recorded = orjson.loads(arguments["produced"])
+            return await port.value(arguments["name"], lambda: recorded)
+        if verb == "progress":
+            return port.progress(arguments["payload"])
+        if verb == "changed":
+            return port.changed(arguments["identity"])
+        return await getattr(port, verb)(**arguments)
+
+    def _told(self, answer: Answer) -> Answer:
+        """The body in the other process says at its end what it has not looked at (L19)."""
+        answer.seen = True
+        return answer
+
+    async def _step(self, port: Port, number: int, arguments: dict[str, Any]) -> bytes:
+        """A step: recorded here, done there."""
+        step = StepDefinition(**arguments["step"], function=_elsewhere, is_async=True, result=_PLAIN)
+        reported: list[Usage | None] = [None]
+
+        async def there(**_values: Any) -> Any:
+            assert self._channel is not None
+            future: asyncio.Future[tuple[bytes | None, Usage | None, ErrorInfo | None]] = self._run.loop.create_future()
+            self._working[number] = future
+            self._channel.send(("work", number, None, False))
+            try:
+                result, reported[0], error = await future
+            finally:
+                self._working.pop(number, None)
+            if error is not None:
+                raise exception_of(error)
+            return orjson.loads(result or b"null")
+
+        proxy = replace(step, function=there, usage_of=lambda _value: reported[0])
+        return _PLAIN.encode(await port.step(proxy, orjson.loads(arguments["arguments"])))
+
+
+def _elsewhere() -> None:
+    """Stands for a function that lives in the other process."""
+
+
+class _Asked:
+    """The seam of an ask whose type lives in the other process: the schema goes out, the answer's bytes come back."""
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self._schema = schema
+
+    def schema(self) -> dict[str, Any]:
+        return self._schema
+
+    def decode(self, payload: bytes) -> bytes:
+        return payload
