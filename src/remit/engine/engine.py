@@ -36,6 +36,7 @@ from remit.engine.traces import Traces
 from remit.engine.waiting import Waiting
 from remit.engine.waits import Wait
 from remit.engine.warm import Warm
+from remit.engine.watchdog import LoopBlocked, Watchdog
 from remit.engine.workers import Workers
 from remit.errors import CallFailed, DefinitionError, ErrorClass, ErrorInfo, StoreError
 from remit.kernel.preflight import Limits
@@ -76,7 +77,8 @@ class Engine:
         self._factory = self.loop.get_task_factory()
         self.closed = False
         self.quarantined: set[Definition] = set()
-        self._reaping: set[asyncio.Task[int]] = set()
+        self._watchdog = Watchdog(self.loop, self._cut_off)
+        self._reaping: set[asyncio.Task[None]] = set()
         self.loop.set_task_factory(self._new_task)
 
     # -- the loop -----------------------------------------------------------------------------------------------------
@@ -187,6 +189,8 @@ class Engine:
             else:
                 self.refused(run)
             return
+        except LoopBlocked:
+            return
         except asyncio.CancelledError:
             if not run.valid:
                 return
@@ -203,10 +207,26 @@ class Engine:
             else:
                 self.refused(run)
 
+    def _cut_off(self, run: Run, where: str, step: str | None) -> None:
+        """A body has blocked the loop: it goes on in a process of its own, by replay, or in a thread where none finds its code (L22).
+
+        A step is not run again, since it may have had its effect: it has failed, and says how to mend it.
+        """
+        node = run.node
+        if not run.valid or step is not None:
+            return
+        message = f"{run.definition.name} blocked the event loop in {where} and was cut off. Move the work into a sync @step, or use isolation=\"process\"."
+        error = ErrorInfo(ErrorClass.DOMAIN, "blocked_event_loop", message, {"where": where}, node.id, node.record.attempt)
+        self.durability.alert(AlertRecord(error.code, node.id, node.record.tenant, message, orjson.dumps(error.details), self.clock.now()))
+        self.quarantined.add(run.definition)
+        self.stop_run(node)
+        node.record.epoch += 1
+        self._launch(node, run.definition)
+
     async def _drive_elsewhere(self, run: Run) -> None:
         """Run the body in a process of its own, and record what that reports."""
         place = locate(run.definition.body, run.definition)
-        if place is None:
+        if place is None and run.definition.isolation == "process":
             message = f"{run.definition.where} cannot be found by another process: define it at the top level of a module"
             raise DefinitionError(message)
         run.remote = RemoteBody(run, place)
@@ -223,9 +243,8 @@ class Engine:
             fault = {key: end[key] for key in ("child", "position") if end.get(key) is not None}
             self.endings.fail(run.node, end["error"], fault or None, child_failed=end.get("child_failed", False))
 
-    def reap(self, process: asyncio.subprocess.Process) -> None:
+    def reap(self, task: asyncio.Task[None]) -> None:
         """Wait for a killed process beside everything else, so that none is left behind."""
-        task = self.loop.create_task(process.wait())
         self._reaping.add(task)
         task.add_done_callback(self._reaping.discard)
 
@@ -588,6 +607,7 @@ class Engine:
         running = [branch for node in list(self.traces.nodes.values()) if node.run is not None for branch in node.run.branches]
         for node in list(self.traces.nodes.values()):
             self.stop_run(node)
+        self._watchdog.close()
         self.timers.close()
         self.leases.close()
         current = asyncio.current_task()

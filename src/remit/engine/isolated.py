@@ -26,7 +26,7 @@ from remit.errors import CallFailed, ErrorClass, ErrorInfo
 from remit.kernel.usage import Usage
 from remit.store.records import EffectKind
 
-__all__ = ["Body", "main"]
+__all__ = ["Body", "converse", "main"]
 
 _log = logging.getLogger("remit.isolated")
 
@@ -36,7 +36,7 @@ class Body:
 
     run = None
 
-    def __init__(self, channel: Channel, first: dict[str, Any]) -> None:
+    def __init__(self, channel: Channel, first: dict[str, Any], definition: Definition) -> None:
         self._channel = channel
         self._first = first
         self._waiting: dict[int, asyncio.Future[Any]] = {}
@@ -46,7 +46,7 @@ class Body:
         self._marks: dict[str, int] = {}
         self._replaying: bool = first["replaying"]
         self.identity: Identity = first["identity"]
-        self.definition: Definition = find(first["place"]).definition
+        self.definition = definition
         self.resources: Any = None
 
     # -- the body -----------------------------------------------------------------------------------------------------
@@ -210,14 +210,23 @@ def _crossing(request: CallRequest) -> CallRequest:
     return replace(request, input=canonical(request.input, f"the input of {request.target!r}"), result=None)
 
 
+async def converse(end: socket.socket, definition: Definition | None) -> None:
+    """Run one body over one end of a socket pair; without a definition, find it as the first message says."""
+    channel = await Channel.over(end)
+    first = await channel.receive()
+    if definition is None:
+        prepare(first["surroundings"])
+        definition = find(first["place"]).definition
+    assert definition is not None
+    await Body(channel, first, definition).drive()
+    channel.close()
+
+
 def main(descriptor: int) -> None:
-    """Run one body over the inherited socket, then end."""
+    """The process: run one body over the inherited socket, then end."""
 
     async def once() -> None:
-        channel = await Channel.over(socket.socket(fileno=descriptor))
-        first = await channel.receive()
-        prepare(first["surroundings"])
-        await Body(channel, first).drive()
+        await converse(socket.socket(fileno=descriptor), None)
 
     try:
         asyncio.run(once())

@@ -7,9 +7,7 @@ kills the process.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +18,7 @@ from remit.engine.channel import Channel
 from remit.engine.definitions import StepDefinition
 from remit.engine.elsewhere import Place, surroundings
 from remit.engine.faults import exception_of, info_of
+from remit.engine.hosts import OwnProcess, OwnThread
 from remit.engine.port import PORT, Port
 from remit.engine.seam import Seam
 from remit.errors import ErrorInfo, TransientError
@@ -43,7 +42,8 @@ class _Raw:
 class RemoteBody:
     """One body in one process."""
 
-    def __init__(self, run: Run, place: Place) -> None:
+    def __init__(self, run: Run, place: Place | None) -> None:
+        """`place`: where another process finds the code; None: a thread of its own has to do."""
         self._run = run
         self._place = place
         self._channel: Channel | None = None
@@ -58,26 +58,19 @@ class RemoteBody:
     async def drive(self) -> dict[str, Any]:
         """Run the body to its end: what it returned or raised, as `isolated.Body` reports it; raises TransientError if it died."""
         ours, theirs = socket.socketpair()
-        command = (sys.executable, "-c", f"from remit.engine.isolated import main; main({theirs.fileno()})")
-        process = await asyncio.create_subprocess_exec(*command, pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL)
-        theirs.close()
+        host = await OwnProcess.start(theirs) if self._place is not None else OwnThread(theirs, self._run.definition)
         try:
             self._channel = await Channel.over(ours)
             self._channel.send(self._first_words())
             return await self._converse()
         except EOFError:
-            code = await process.wait()
-            what = f"signal {-code}" if code < 0 else f"exit status {code}"
-            raise TransientError(f"The process that ran {self._place.name} ended early ({what})", code="worker_died", exit=code) from None
+            raise TransientError(f"What ran {self._run.definition.name} ended early ({await host.ending()})", code="worker_died") from None
         finally:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
+            self._run.engine.reap(host.end())
             if self._channel is not None:
                 self._channel.close()
             for effect in self._effects.values():
                 effect.cancel()
-            self._run.engine.reap(process)
 
     def _first_words(self) -> dict[str, Any]:
         run = self._run

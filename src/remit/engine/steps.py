@@ -10,7 +10,8 @@ from remit.engine.faults import decode_error, encode_error, exception_of, info_o
 from remit.engine.metering import Hold
 from remit.engine.port import INSIDE_STEP
 from remit.engine.seam import SeamError, canonical, digest
-from remit.errors import ContractViolation, ErrorClass, ErrorInfo, RemitError, TransientError
+from remit.engine.watchdog import LoopBlocked
+from remit.errors import ContractViolation, DomainError, ErrorClass, ErrorInfo, RemitError, TransientError
 from remit.kernel.usage import Usage
 from remit.store import boundaries
 from remit.store.records import JournalRecord
@@ -153,6 +154,9 @@ async def _work(run: Run, step: StepDefinition, arguments: dict[str, Any], entry
     except SeamError as error:
         violation = ContractViolation(f"{step.kind} {step.name!r} returned what its annotation does not allow: {error}", path=error.path)
         _fail(run, entry, violation)
+    except LoopBlocked as blocked:
+        message = f"{step.kind} {step.name!r} blocked the event loop in {blocked} and was cut off. Make it a plain `def`: sync steps run in threads."
+        _fail(run, entry, DomainError(message, code="blocked_event_loop"))
     except Exception as error:
         _fail(run, entry, error)
         reported = getattr(error, "usage", None)

@@ -1,0 +1,133 @@
+"""Notices user code that blocks the event loop, names it, and cuts it off by an exception (L22).
+
+A thread samples the loop's stack every few milliseconds. The same callback seen running on several samples in a row, with
+the author's code innermost, blocks the loop. A signal then raises inside that code: it interrupts C calls that sleep, and
+its handler looks again first, so that only the code that was seen is hit. Where the loop is not in the main thread no
+signal can reach it: there the code is named, and not cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+import sysconfig
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from remit.engine.port import INSIDE_STEP, PORT
+from remit.errors import Suspension
+
+if TYPE_CHECKING:
+    from remit.engine.run import Run
+
+__all__ = ["LoopBlocked", "Watchdog"]
+
+_SAMPLE_S = 0.01
+_BODY_SAMPLES = 3
+_STEP_SAMPLES = 100
+_HANDLE_RUN = asyncio.Handle._run.__code__
+_OURS = str(Path(__file__).parent.parent)
+_STDLIB = sysconfig.get_path("stdlib")
+_SIGNAL = signal.SIGURG
+_log = logging.getLogger("remit.watchdog")
+
+
+class LoopBlocked(Suspension):
+    """Raised inside a body or a step that blocks the event loop."""
+
+
+class Watchdog:
+    """Watches one event loop. `cut_off(run, where, step)` is called on the loop after a body or a step was hit."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, cut_off: Callable[[Run, str, str | None], None]) -> None:
+        self._loop = loop
+        self._cut_off = cut_off
+        self._loop_thread = threading.get_ident()
+        self._stopping = threading.Event()
+        self._target: asyncio.Handle | None = None
+        self._can_signal = threading.current_thread() is threading.main_thread() and signal.getsignal(_SIGNAL) in (signal.SIG_DFL, signal.SIG_IGN, None)
+        if self._can_signal:
+            self._before = signal.signal(_SIGNAL, self._hit)
+        self._thread = threading.Thread(target=self._watch, name="remit-watchdog", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._stopping.set()
+        self._thread.join(timeout=1)
+        if self._can_signal and threading.current_thread() is threading.main_thread():
+            signal.signal(_SIGNAL, self._before)
+
+    def _watch(self) -> None:
+        seen: asyncio.Handle | None = None
+        samples = 0
+        while not self._stopping.wait(_SAMPLE_S):
+            handle = _blocking(sys._current_frames().get(self._loop_thread))
+            samples = samples + 1 if handle is not None and handle is seen else 1
+            seen = handle
+            if handle is None or samples < _BODY_SAMPLES:
+                continue
+            inside_step = _context(handle).get(INSIDE_STEP) is not None
+            if samples == _BODY_SAMPLES:
+                self._name(handle, samples)
+            if not inside_step or samples >= _STEP_SAMPLES:
+                self._interrupt(handle)
+
+    def _name(self, handle: asyncio.Handle, samples: int) -> None:
+        frame = sys._current_frames().get(self._loop_thread)
+        _log.warning("the event loop has been blocked for %d ms by %s", samples * _SAMPLE_S * 1_000, _place(frame))
+
+    def _interrupt(self, handle: asyncio.Handle) -> None:
+        if self._can_signal:
+            self._target = handle
+            signal.pthread_kill(self._loop_thread, _SIGNAL)
+
+    def _hit(self, _number: int, frame: FrameType | None) -> None:
+        """In the loop's thread: raise inside the very code that was seen, or not at all."""
+        target, self._target = self._target, None
+        if target is None or _blocking(frame) is not target:
+            return
+        port = PORT.get()
+        run: Run | None = getattr(port, "run", None)
+        if run is None:
+            return
+        where = _place(frame)
+        self._loop.call_soon(self._cut_off, run, where, INSIDE_STEP.get())
+        raise LoopBlocked(where)
+
+
+def _blocking(frame: FrameType | None) -> asyncio.Handle | None:
+    """The callback whose author's code is innermost on this stack, if it belongs to an execution."""
+    authored = False
+    decided = False
+    while frame is not None:
+        code = frame.f_code
+        if code is _HANDLE_RUN:
+            handle: Any = frame.f_locals.get("self")
+            return handle if authored and handle is not None and _context(handle).get(PORT) is not None else None
+        if not decided:
+            if code.co_filename.startswith(_OURS):
+                decided = True
+            elif not code.co_filename.startswith(_STDLIB) and not code.co_filename.startswith("<frozen"):
+                authored = decided = True
+        frame = frame.f_back
+    return None
+
+
+def _context(handle: asyncio.Handle) -> Any:
+    return handle._context  # type: ignore[attr-defined]  # the only place that knows whose callback this is
+
+
+def _place(frame: FrameType | None) -> str:
+    """The innermost line of the author's code."""
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith((_OURS, _STDLIB, "<frozen")):
+            return f"{frame.f_code.co_qualname} ({Path(name).name}:{frame.f_lineno})"
+        frame = frame.f_back
+    return "unknown code"
