@@ -1,8 +1,8 @@
 """Governed work of every durable kind, and a witness who sees what the world sees of it.
 
 A root `errand` acts, asks a model and a priced tool, fails once and is retried, calls three `leg`s at once (each
-of which calls a `hop` between two acts of its own), waits for a human, sleeps, waits for an event, and starts a
-`postscript`. Every act tells the witness its label, and the labels of the acts whose results it stands on.
+of which calls a `hop` between two acts of its own), waits for a human while it takes a nap, waits for an event,
+and starts a `postscript`. Every act tells the witness its label, and the labels of the acts whose results it stands on.
 """
 
 from __future__ import annotations
@@ -148,6 +148,11 @@ async def postscript(job: Job) -> int:
     return await act(f"{job.label}/act", current().execution_id, job.after)
 
 
+async def _nap(label: str, execution: str, after: list[str]) -> None:
+    await sleep("2ms")
+    await act(label, execution, after)
+
+
 @process("errand", calls=[leg, postscript], retry=Retry(attempts=9, first=0.002))
 async def errand(job: Job) -> Report:
     me, label, trail = current().execution_id, job.label, list(job.after)
@@ -158,11 +163,14 @@ async def errand(job: Job) -> Report:
     outcomes = await asyncio.gather(*(call_process(leg, each, estimate=60) for each in jobs))
     trail += [f"{each.label}/last" for each in jobs]
     await act(f"{label}/between", me, trail)
-    verdict = await ask(Verdict, name="verdict", prompt="Well?", to="role:lead")
-    await sleep("2ms")
+    trail += [f"{label}/between"]
+    verdict, _ = await asyncio.gather(
+        ask(Verdict, name="verdict", prompt="Well?", to="role:lead"), _nap(f"{label}/nap", me, trail)
+    )
+    trail = [*trail, f"{label}/nap"]
     word = await wait_event("word")
-    await start_process(postscript, Job(label=f"{label}/postscript", after=[*trail, f"{label}/between"]))
-    await act(f"{label}/end", me, [*trail, f"{label}/between"])
+    await start_process(postscript, Job(label=f"{label}/postscript", after=trail))
+    await act(f"{label}/end", me, trail)
     return Report(legs=sum(outcome.unwrap() for outcome in outcomes), verdict=verdict.text, word=str(word))
 
 
@@ -171,7 +179,9 @@ PROCESSES = [errand, leg, hop, postscript]
 
 def expected_acts(root: str) -> set[str]:
     """The labels of all acts of a root that ran to its end."""
-    own = {f"{root}/{name}" for name in ("first", "think", "look", "stumble", "between", "end", "postscript/act")}
+    own = {
+        f"{root}/{name}" for name in ("first", "think", "look", "stumble", "between", "nap", "end", "postscript/act")
+    }
     return own | {f"{root}/leg{n}/{name}" for n in range(LEGS) for name in ("first", "hop/act", "last")}
 
 
