@@ -19,6 +19,7 @@ from .book import create_book
 from .desk import Desk
 from .export import Export, export_payments, release_payments
 from .intake import Taken, take_in
+from .live import Watch, live_tree
 from .mail_sink import mail_sink
 from .messages import Incoming, Settlement
 from .processes import PROCESSES, invoice
@@ -57,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console()
     options = Options(given.folder, given.store, given.out)
     try:
-        rows, export = asyncio.run(process_folder(options))
+        with live_tree(console) as watch:
+            rows, export = asyncio.run(process_folder(options, watch))
     except RemitError as error:
         print(f"{error.code}: {error.message}", file=sys.stderr)
         return 2
@@ -68,8 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(any(isinstance(row.result, Failed) for row in rows))
 
 
-async def process_folder(options: Options) -> tuple[list[Row], Export]:
-    """Process every invoice of the folder and write the payment file of all that is approved."""
+async def process_folder(options: Options, watch: Watch | None = None) -> tuple[list[Row], Export]:
+    """Process every invoice of the folder and write the payment file of all that is approved.
+
+    `watch` is called with each file's name and tree as it grows.
+    """
     work = options.out.parent
     work.mkdir(parents=True, exist_ok=True)
     create_book(_book(options), (_HERE / "book.sql").read_text(encoding="utf-8"))
@@ -78,7 +83,7 @@ async def process_folder(options: Options) -> tuple[list[Row], Export]:
         taken = take_in(options.folder, desk)
         async with Remit(options.store, processes=PROCESSES, resources=desk) as app:
             # One after the other: of two copies of an invoice, the one that came first counts.
-            rows = [await _process(app, each) for each in taken]
+            rows = [await _process(app, each, watch or _unseen) for each in taken]
     return rows, export_payments(_book(options), options.out, datetime.now(UTC))
 
 
@@ -86,22 +91,25 @@ def _book(options: Options) -> Path:
     return options.out.parent / "book.db"
 
 
-async def _process(app: Remit, taken: Taken) -> Row:
+async def _process(app: Remit, taken: Taken, watch: Watch) -> Row:
     if taken.digest is None:
         assert taken.refused is not None
         return Row(taken.file, taken.refused, "0")
     execution = await app.start(invoice, Incoming(digest=taken.digest), key=taken.digest, owner="payables")
-    tree = await _at_rest(app, execution.id)
+    while not _is_at_rest(tree := await app.tree(execution.id)):
+        watch(taken.file, tree)
+        await asyncio.sleep(_LOOK_EVERY_S)
+    watch(taken.file, tree)
     return Row(taken.file, _result(tree), tree.usage.subtree.cost)
 
 
-async def _at_rest(app: Remit, root_id: str) -> Record:
-    """The tree once nothing in it moves by itself: all has ended, or waits for a human."""
-    while True:
-        tree = await app.tree(root_id)
-        if all(node.ended_at is not None or _is_stopped(node) for node in _nodes(tree)):
-            return tree
-        await asyncio.sleep(_LOOK_EVERY_S)
+def _unseen(_file: str, _tree: Record) -> None:
+    """Watches nothing."""
+
+
+def _is_at_rest(tree: Record) -> bool:
+    """Whether nothing in the tree moves by itself: all has ended, or waits for a human."""
+    return all(node.ended_at is not None or _is_stopped(node) for node in _nodes(tree))
 
 
 def _is_stopped(node: Record) -> bool:

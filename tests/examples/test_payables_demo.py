@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from examples.payables import demo, work
 from examples.payables.book import reading
 from examples.payables.demo import Options, main, process_folder
+from examples.payables.live import live_tree, tree_of
 from examples.payables.messages import Settlement
 from examples.payables.processes import PROCESSES
 from examples.payables.report import Failed, Row, Waiting
@@ -350,6 +354,39 @@ def test_a_released_file_is_set_aside_and_what_follows_is_in_a_new_one(options, 
     assert main(arguments) == 0
     assert not options.out.exists()
     assert "nothing is to be paid" in capsys.readouterr().out
+
+
+async def test_a_watcher_sees_each_tree_grow_to_its_end(options):
+    seen: dict[str, list[str]] = {}
+
+    def watch(file, tree):
+        console = Console(width=120, record=True, file=io.StringIO())
+        console.print(tree_of(file, tree))
+        seen.setdefault(file, []).append(console.export_text())
+
+    await process_folder(options, watch)
+    assert sorted(seen) == sorted(f"{name}.xml" for name in EXPECTED)
+    last = seen["10-atelier-mercier.xml"][-1]
+    assert "delegate_approval WAITING_HUMAN_INPUT" in last
+    assert "waits for role:controller" in last
+    assert "invoice COMPLETED" in seen["01-brightwater-paper.xml"][-1]
+    assert "$0.0165" in seen["01-brightwater-paper.xml"][-1]
+
+
+def test_the_tree_is_live_on_a_terminal_only():
+    for is_terminal in (True, False):
+        shown = io.StringIO()
+        with live_tree(Console(file=shown, force_terminal=is_terminal, width=100)) as watch:
+            asyncio.run(watch_one(watch))
+        assert ("screening" in shown.getvalue()) is is_terminal
+
+
+async def watch_one(watch):
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        (place / "in").mkdir()
+        (place / "in" / "one.xml").write_bytes(sample("01"))
+        await process_folder(Options(place / "in", f"sqlite:///{place / 'remit.db'}", place / "out.xml"), watch)
 
 
 @pytest.mark.parametrize("arguments", [["no/such/folder"], ["--colour"]])
