@@ -195,7 +195,7 @@ SET_OFF = [booking("A", "10"), booking("C", "-4", end_to_end_id="c")]
         (TWO, b' Ccy="EUR">10.00', b">10.00", "attributes"),
         (TWO, IBAN.encode(), IBAN.replace("123456", "123465").encode(), "fails its check"),
         (TWO, b"Brightwater", b"Br&#228;tw", "outside the Latin set"),
-        (TWO, b"<PmtMtd>TRF", b"<PmtMtd>XXX", "PaymentMethod3Code"),
+        (TWO, b"<PmtMtd>TRF", b"<PmtMtd>ZZZ", "PaymentMethod3Code"),
         (TWO, b"SLEV", b"SHAR", "in a SEPA group"),
         (TWO, b"HALDNL2A", b"HALD", "BICFIDec2014Identifier"),
         (TWO, b"<ChrgBr>SLEV</ChrgBr>", b"<Purp/>", "does not belong"),

@@ -111,8 +111,8 @@ def test_every_form_of_xsd_decimal_is_read(text, value):
 
 
 def test_minor_units_are_those_of_iso_4217():
-    units = {code: str(minor_unit(code)) for code in ("EUR", "JPY", "KWD", "CLF", "XXX", "eur")}
-    assert units == {"EUR": "0.01", "JPY": "1", "KWD": "0.001", "CLF": "0.0001", "XXX": "None", "eur": "None"}
+    units = {code: str(minor_unit(code)) for code in ("EUR", "JPY", "KWD", "CLF", "QQQ", "eur")}
+    assert units == {"EUR": "0.01", "JPY": "1", "KWD": "0.001", "CLF": "0.0001", "QQQ": "None", "eur": "None"}
 
 
 def test_amounts_are_rounded_half_up_and_shown_in_minor_units():
