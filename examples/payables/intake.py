@@ -25,7 +25,14 @@ class Taken:
 def take_in(folder: Path, desk: Desk) -> list[Taken]:
     """Archive every XML file of the folder, in the order of names."""
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".xml" and path.is_file())
-    return [_take_in(path, desk) for path in paths]
+    taken: dict[str, Taken] = {}
+    for path in paths:
+        each = _take_in(path, desk)
+        first = next((other for other in taken.values() if other.digest == each.digest), None)
+        if first is not None and each.digest is not None:
+            each = _refused(path, "same_file", f"it is {first.file}, byte for byte", "Nothing: one is enough")
+        taken[path.name] = each
+    return list(taken.values())
 
 
 def _take_in(path: Path, desk: Desk) -> Taken:

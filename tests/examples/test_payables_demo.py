@@ -14,6 +14,7 @@ import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from smtplib import SMTPDataError, SMTPServerDisconnected
 
 import pytest
 from rich.console import Console
@@ -21,10 +22,12 @@ from rich.console import Console
 from examples.payables import demo, work
 from examples.payables.book import reading
 from examples.payables.demo import Options, main, process_folder
+from examples.payables.desk import Desk
+from examples.payables.intake import take_in
 from examples.payables.live import live_tree, tree_of
 from examples.payables.messages import Settlement
 from examples.payables.processes import PROCESSES
-from examples.payables.report import Failed, Row, Waiting
+from examples.payables.report import Failed, Row, Waiting, print_report
 from remit import DomainError, MisuseError, Record, Remit, Status
 from tests.examples.payables_pain001_rules import findings
 from tests.examples.payables_samples import INVOICES, Ubl, sample
@@ -237,7 +240,10 @@ async def test_nothing_in_a_folder_is_a_traceback(options, tmp_path):
     (folder / "copy.xml").write_bytes(hostile["utf16"][0])  # the same bytes twice are one invoice
     rows, export = await process_folder(Options(folder, options.store, options.out))
     codes = {row.file.removesuffix(".xml"): row.result.reason.code for row in rows}
-    assert codes == {name: code for name, (_, code) in hostile.items()} | {"copy": "unknown_supplier"}
+    assert codes == {name: code for name, (_, code) in hostile.items()} | {
+        "utf16": "same_file",
+        "copy": "unknown_supplier",
+    }
     assert export.transfers == []
     assert not options.out.exists()
     async with app_on(options) as app:
@@ -276,6 +282,104 @@ async def test_L14_mail_that_cannot_be_sent_stops_no_payment(options, monkeypatc
 
 def take_one(desk):
     return [demo.Taken("one.xml", desk.take_in(sample("01")))]
+
+
+async def test_L34_a_failure_that_is_no_refusal_is_shown_as_one_and_retried(options, monkeypatch, capsys):
+    fail = True
+
+    def content(desk, digest):
+        if fail:
+            raise PermissionError("the archive is closed")
+        return (desk.archive / f"{digest}.xml").read_bytes()
+
+    monkeypatch.setattr(Desk, "content", content)
+    monkeypatch.setattr(demo, "take_in", lambda folder, desk: take_one(desk))
+    rows, export = await process_folder(options)
+    (failed,) = [row.result for row in rows]
+    assert isinstance(failed, Failed)
+    assert "the archive is closed" in failed.message
+    print_report(Console(width=200), rows, export, options.store, "out.xml")
+    assert f"remit retry {failed.execution_id} --store {options.store}" in capsys.readouterr().out
+    fail = False
+    async with app_on(options, resources=None) as app:
+        await app.retry(failed.execution_id)
+    rows, _ = await process_folder(options)
+    assert verdicts(rows) == {"one": "booked"}
+
+
+async def test_L18_a_busy_book_is_tried_again(options, monkeypatch):
+    match, refused = work.match_document, []
+
+    def busy(*arguments):
+        if not refused:
+            refused.append(1)
+            raise sqlite3.OperationalError("database is locked")
+        return match(*arguments)
+
+    monkeypatch.setattr(work, "match_document", busy)
+    rows, _ = await process_folder(options)
+    assert refused
+    assert verdicts(rows) == EXPECTED
+
+
+@pytest.mark.parametrize("error", [SMTPServerDisconnected("gone"), SMTPDataError(451, b"later")])
+async def test_L18_a_mail_server_that_asks_for_patience_gets_it(options, monkeypatch, error):
+    send, refused = work.send_mail, []
+
+    def impatient(*arguments):
+        if not refused:
+            refused.append(1)
+            raise error
+        send(*arguments)
+
+    monkeypatch.setattr(work, "send_mail", impatient)
+    monkeypatch.setattr(demo, "take_in", lambda folder, desk: take_one(desk))
+    await process_folder(options)
+    assert len(mails(options)) == 1
+
+
+async def test_a_mail_that_is_refused_for_good_is_not_sent_again(options, monkeypatch):
+    sent = []
+
+    def refuse(*arguments):
+        sent.append(arguments)
+        raise SMTPDataError(550, b"no such mailbox")
+
+    monkeypatch.setattr(work, "send_mail", refuse)
+    monkeypatch.setattr(demo, "take_in", lambda folder, desk: take_one(desk))
+    rows, _ = await process_folder(options)
+    assert verdicts(rows) == {"one": "booked"}
+    assert len(sent) == 1
+
+
+async def test_what_asks_for_nothing_and_what_is_parked_is_shown_so(options, tmp_path, capsys):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    prepaid = '<cbc:PrepaidAmount currencyID="EUR">23.80</cbc:PrepaidAmount><cbc:PayableAmount currencyID="EUR">0.00'
+    text = Ubl(lines=[("1", "20.00")]).text().replace('<cbc:PayableAmount currencyID="EUR">23.80', prepaid)
+    (folder / "prepaid.xml").write_text(text)
+    (folder / "credit.xml").write_bytes(Ubl(kind="CreditNote", number="C-1").content())
+    rows, export = await process_folder(Options(folder, options.store, options.out))
+    assert verdicts(rows) == {"prepaid": "nothing_due", "credit": "credited"}
+    print_report(Console(width=200), rows, export, options.store, "out.xml")
+    shown = capsys.readouterr().out
+    assert "nothing due" in shown
+    assert "waits until invoices exceed the credit" in shown
+
+
+def test_a_file_that_cannot_be_taken_in_is_refused(tmp_path, monkeypatch):
+    desk = Desk(tmp_path / "b", tmp_path / "archive", tmp_path / "s", "", 0)
+    (tmp_path / "large.xml").write_bytes(b" " * 100)
+    (tmp_path / "link.XML").symlink_to(tmp_path / "large.xml")
+    monkeypatch.setattr("examples.payables.intake.MAX_BYTES", 99)
+    assert [each.refused.reason.code for each in take_in(tmp_path, desk)] == ["too_large", "too_large"]
+    monkeypatch.setattr("examples.payables.intake.MAX_BYTES", 100)
+    monkeypatch.setattr(Path, "read_bytes", _closed)
+    assert [each.refused.reason.code for each in take_in(tmp_path, desk)] == ["unreadable", "unreadable"]
+
+
+def _closed(_path):
+    raise PermissionError(13, "Permission denied")
 
 
 def run_until(options: Options, stop) -> int:
