@@ -164,6 +164,7 @@ class Endings:
         engine, record = self._engine, node.record
         assert may(record.status, status) or record.status is Status.PENDING, (record.status, status)
         now = engine.clock.now()
+        engine.metering.abandon(node)
         engine.stop_run(node)
         node.clock.stop(now)
         record.status = status
@@ -171,7 +172,7 @@ class Endings:
         record.ended_at = record.updated_at = now
         record.wake_at = None
         record.epoch += 1
-        if node.account.tokens.estimate or node.account.cost.estimate:
+        if any(pool.estimate or pool.unused for pool in (node.account.tokens, node.account.cost)):
             node.account.settle()
             engine.touch_lenders(node)
         if node.subtree != [record.tokens, record.input_tokens, record.output_tokens, record.cost]:

@@ -24,7 +24,7 @@ from remit.engine.elsewhere import locate
 from remit.engine.durability import Durability
 from remit.engine.endings import Endings
 from remit.engine.leases import Leases
-from remit.engine.metering import Hold, Metering
+from remit.engine.metering import Metering
 from remit.engine.node import Node
 from remit.engine.local import LocalPort
 from remit.engine.port import INSIDE_STEP, PORT, ContinueAs, Port
@@ -300,6 +300,7 @@ class Engine:
 
     def _begin_afresh(self, run: Run, payload: bytes) -> None:
         node, record = run.node, run.node.record
+        self.metering.abandon(node)
         self.stop_run(node)
         record.generation += 1
         record.epoch += 1
@@ -312,6 +313,7 @@ class Engine:
         run, node.run = node.run, None
         if run is not None:
             self.warm.forget(run)
+            self.metering.entrust(node)
             run.stop()
 
     # -- park, wake ---------------------------------------------------------------------------------------------------
@@ -495,14 +497,6 @@ class Engine:
         """A former driver tried to write: refused, counted, logged (L23)."""
         self.refusals += 1
         self.log.warning("a write of %s at epoch %s was refused: the execution is at epoch %s", run.node.id, run.epoch, run.node.record.epoch)
-
-    def abandoned(self, run: Run, entry: JournalRecord, hold: Hold | None) -> None:
-        """A metered effect was left while it ran: what it used cannot be known, so its reservation is charged (L27)."""
-        if hold is not None and entry.ended_at is None:
-            entry.ended_at = self.clock.now()
-            entry.error = faults.encode_error(ErrorInfo(ErrorClass.DOMAIN, "cancelled", "The execution ended while this ran", {}, run.node.id, run.node.record.attempt))
-            self.metering.settle(hold, run.node, entry, None, estimated=True)
-            self.durability.amend(entry)
 
     def touch_lenders(self, node: Node) -> None:
         """Reservations changed along the path: write them with this event (L24)."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from remit.engine.faults import encode_error
 from remit.engine.node import Node
 from remit.errors import DomainError, ErrorClass, ErrorInfo
 from remit.kernel.budget import Account, Refusal
@@ -45,7 +46,9 @@ class Metering:
             await self._exhausted(run, refusal, entry.name)
         hold = Hold(run.node, amount)
         hold.account.reserve(amount)
+        run.node.holds[entry.position] = (entry, hold)
         entry.reserved_tokens, entry.reserved_cost = amount
+        self._engine.durability.touch(run.node)
         self._engine.touch_lenders(run.node)
         return hold
 
@@ -63,7 +66,7 @@ class Metering:
     def settle(self, hold: Hold | None, node: Node, entry: JournalRecord, usage: Usage | None, *, estimated: bool = False) -> None:
         """Charge what the effect used, or its reservation where that cannot be known or believed; release the rest."""
         amount = hold.amount if hold is not None else Amount(0, 0)
-        counts = (amount.tokens, 0, 0, amount.cost) if estimated else (0, 0, 0, 0)
+        counts: tuple[int, ...] = (amount.tokens, 0, 0, amount.cost) if estimated else (0, 0, 0, 0)
         if usage is not None:
             found = measured(usage)
             if isinstance(found, str):
@@ -76,8 +79,40 @@ class Metering:
         entry.reserved_tokens = entry.reserved_cost = 0
         self._charge(node, hold.account if hold is not None else node.account, counts, estimated=estimated)
         if hold is not None:
+            node.holds.pop(entry.position, None)
             hold.account.settle()
+            self._engine.durability.touch(node)
             self._engine.touch_lenders(node)
+
+    def abandon(self, node: Node) -> None:
+        """Charge effects that are left while they run: what they used cannot be known, so each costs its reservation (L27)."""
+        running = dict(node.holds)
+        for entry, hold in running.values():
+            self.abandon_one(node, entry, hold)
+        if node.entrusted is not None:
+            # No flush: this is part of an ending, which is one event. What was charged since is known by its position.
+            charged = node.entrusted | running.keys()
+            for entry in self._engine.store.journal(node.record.n, node.record.generation):
+                if entry.ended_at is None and entry.position not in charged:
+                    self.charge_unrecorded(node, entry)
+
+    def abandon_one(self, node: Node, entry: JournalRecord, hold: Hold) -> None:
+        """Charge one effect that was left while it ran."""
+        entry.ended_at = self._engine.clock.now()
+        error = ErrorInfo(ErrorClass.DOMAIN, "cancelled", "The execution stopped waiting while this ran", {}, node.id, node.record.attempt)
+        entry.error = encode_error(error)
+        self.settle(hold, node, entry, None, estimated=True)
+        self._engine.durability.amend(entry)
+
+    def entrust(self, node: Node) -> None:
+        """The code is left and will run again: reservations of open effects stay with the execution until then (L27)."""
+        for _, hold in node.holds.values():
+            for own, held in ((node.account.tokens, hold.account.tokens), (node.account.cost, hold.account.cost)):
+                own.unused += held.unused
+                held.unused = 0
+        if node.holds:
+            node.entrusted = (node.entrusted or set()) - node.holds.keys()
+            node.holds.clear()
 
     async def report(self, run: Run, usage: Usage, entry: JournalRecord) -> None:
         """`charge(Usage(...))`: count it, then fail or suspend where it has passed the limit."""
@@ -93,6 +128,8 @@ class Metering:
         if any(counts):
             entry.tokens, entry.cost = entry.tokens + entry.reserved_tokens, entry.cost + entry.reserved_cost
             entry.reserved_tokens = entry.reserved_cost = 0
+            if node.entrusted is not None:
+                node.entrusted.add(entry.position)
             self._engine.durability.amend(entry)
             self._charge(node, node.account, counts, estimated=True)
 

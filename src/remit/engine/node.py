@@ -9,9 +9,10 @@ from remit.kernel.budget import Account
 from remit.kernel.lease import TtlClock
 from remit.kernel.states import TERMINAL, Status
 from remit.kernel.usage import Usage, decimal_string
-from remit.store.records import ExecutionRecord
+from remit.store.records import ExecutionRecord, JournalRecord
 
 if TYPE_CHECKING:
+    from remit.engine.metering import Hold
     from remit.engine.run import Run
 
 __all__ = ["Node", "Trace"]
@@ -40,6 +41,8 @@ class Node:
         "clock",
         "durable_status",
         "durable_ticking",
+        "entrusted",
+        "holds",
         "human",
         "humans",
         "last_ordinal",
@@ -61,14 +64,17 @@ class Node:
     def __init__(self, record: ExecutionRecord, parent: Node | None, trace: Trace | None = None) -> None:
         self.record = record
         self.parent = parent
-        self.trace = trace or (parent.trace if parent else Trace(self))
+        self.trace: Trace = trace or (parent.trace if parent else Trace(self))
         self.path: tuple[str, ...] = (*parent.path, record.process) if parent else (record.process,)
-        self.account = Account(parent.account if parent else None, record.limit_tokens, record.limit_cost)
+        self.account: Account = Account(parent.account if parent else None, record.limit_tokens, record.limit_cost)
         self.clock = TtlClock(record.ttl_ms, record.ttl_used_ms, record.ttl_since)
         self.run: Run | None = None
         self.subtree = [0, 0, 0, 0]
         self.durable_status: Status | None = None
         self.durable_ticking = False
+        self.entrusted: set[int] | None = None
+        """Once effects were left open here, for a later attempt to charge: the positions of those that are charged."""
+        self.holds: dict[int, tuple[JournalRecord, Hold]] = {}
         self.last_ordinal = 0
         self.live_children = 0
         self.open_children = 0
@@ -94,7 +100,10 @@ class Node:
         """Bring the record up to what clock and ledger say, before it is written."""
         record, clock = self.record, self.clock
         record.ttl_ms, record.ttl_used_ms, record.ttl_since = clock.ttl, clock.used, clock.since
-        record.reserved_tokens, record.reserved_cost = self.account.tokens.unused, self.account.cost.unused
+        # Open effects' reservations count as the execution's own, so that a restored ledger holds them too (L26).
+        held = [hold.account for _, hold in self.holds.values()]
+        record.reserved_tokens = self.account.tokens.unused + sum(account.tokens.unused for account in held)
+        record.reserved_cost = self.account.cost.unused + sum(account.cost.unused for account in held)
 
     def usage(self) -> Usage:
         """What the execution and everything below it used."""

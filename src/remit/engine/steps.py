@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from remit.engine.definitions import StepDefinition
@@ -112,16 +113,17 @@ async def _run(run: Run, step: StepDefinition, arguments: dict[str, Any], entry:
         await run.never()
     if boundaries.reach is not None:
         boundaries.reach("step.before")
+    draft = replace(entry)
     try:
-        usage = await _work(run, step, arguments, entry)
+        usage = await _work(run, step, arguments, draft)
     except asyncio.CancelledError:
-        if hold is not None and entry.ended_at is None:
-            engine.abandoned(run, entry, hold)
+        if hold is not None and run.valid:
+            engine.metering.abandon_one(run.node, entry, hold)
         raise
     if not run.valid:
         engine.refused(run)
-        engine.abandoned(run, entry, hold)
         await run.never()
+    entry.result, entry.error = draft.result, draft.error
     if boundaries.reach is not None:
         boundaries.reach("step.after")
     entry.ended_at = engine.clock.now()
@@ -148,12 +150,14 @@ async def _hold(run: Run, step: StepDefinition, entry: JournalRecord) -> Hold | 
 async def _work(run: Run, step: StepDefinition, arguments: dict[str, Any], entry: JournalRecord) -> Usage | None:
     """Call the function and put its result or error into the entry; what it reports as used."""
     inside = INSIDE_STEP.set(step.name)
+    value: Any = None
     try:
         value = await run.engine.workers.call(run, step, arguments)
-        entry.result, value = step.result.cross(value)
+        entry.result, arrived = step.result.cross(value)
     except SeamError as error:
         violation = ContractViolation(f"{step.kind} {step.name!r} returned what its annotation does not allow: {error}", path=error.path)
         _fail(run, entry, violation)
+        return step.usage(value)
     except LoopBlocked as blocked:
         message = f"{step.kind} {step.name!r} blocked the event loop in {blocked} and was cut off. Make it a plain `def`: sync steps run in threads."
         _fail(run, entry, DomainError(message, code="blocked_event_loop"))
@@ -162,7 +166,7 @@ async def _work(run: Run, step: StepDefinition, arguments: dict[str, Any], entry
         reported = getattr(error, "usage", None)
         return reported if isinstance(reported, Usage) else None
     else:
-        return step.usage(value)
+        return step.usage(arrived)
     finally:
         INSIDE_STEP.reset(inside)
     return None

@@ -71,6 +71,7 @@ class Traces:
         ):
             pool.spent, pool.held, pool.unused, pool.estimate = spent, held, unused, estimate
             pool.settled = record.status in TERMINAL
+        node.entrusted = set() if record.reserved_tokens or record.reserved_cost else None
 
     def _restore_family(self, node: Node) -> None:
         """Count the children that still run; those are not in memory either, so their rows are up to date."""
