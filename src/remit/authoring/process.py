@@ -85,11 +85,11 @@ def amount_of(estimate: int | Budget | None, where: str) -> Amount | None:
     """An estimate in both units: tokens as an int, or a Budget."""
     if estimate is None:
         return None
-    if isinstance(estimate, Budget):
-        return Amount(estimate.tokens or 0, estimate.cost_micros or 0)
-    if isinstance(estimate, bool) or not isinstance(estimate, int) or estimate < 0:
-        raise DefinitionError(f"{where}: estimate={estimate!r}: give tokens as a whole number, or a Budget")
-    return Amount(estimate, 0)
+    try:
+        budget = estimate if isinstance(estimate, Budget) else Budget(tokens=estimate)
+    except ValueError as error:
+        raise DefinitionError(f"{where}: estimate={estimate!r}: give tokens as a whole number, or a Budget ({error})") from None
+    return Amount(budget.tokens or 0, budget.cost_micros or 0)
 
 
 Body = Callable[[In], Awaitable[Out]]

@@ -15,7 +15,7 @@ from remit.engine.request import CallRequest
 from remit.engine.seam import SeamError, canonical, digest
 from remit.errors import ErrorClass, ErrorInfo, LimitExceeded, MisuseError
 from remit.kernel.preflight import CallFacts, Rejection, preflight
-from remit.kernel.usage import Amount, Usage
+from remit.kernel.usage import NOTHING, Amount, Usage
 from remit.store.records import AlertRecord, EffectKind, ExecutionRecord, JournalRecord
 
 if TYPE_CHECKING:
@@ -163,8 +163,6 @@ def _facts(run: Run, request: CallRequest, definition: Definition | None, fault:
     node = run.node
     return CallFacts(
         target=request.target,
-        caller=run.definition.name,
-        caller_id=node.id,
         caller_tenant=node.record.tenant or "",
         caller_region=node.record.region,
         path=node.path,
@@ -172,12 +170,18 @@ def _facts(run: Run, request: CallRequest, definition: Definition | None, fault:
         depth=len(node.path) - 1,
         descendants=node.trace.descendants,
         account=node.account,
-        estimate=request.estimate if request.estimate is not None else definition.estimate if definition else Amount(0, 0),
+        estimate=_estimate(request, definition),
         limits=run.engine.limits,
         fault=fault,
         digest=input_digest,
         known_digest=known.record.digest if known else None,
     )
+
+
+def _estimate(request: CallRequest, definition: Definition | None) -> Amount:
+    """The call's estimate, else the callee's; a cap the call sets narrows it: more cannot be used below (L24, L25)."""
+    wanted = request.estimate if request.estimate is not None else definition.estimate if definition else NOTHING
+    return wanted.within(request.limit_tokens, request.limit_cost)
 
 
 def _reject(run: Run, request: CallRequest, rejection: Rejection, key: bytes, payload: bytes) -> Answer:

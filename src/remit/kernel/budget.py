@@ -4,7 +4,8 @@ Each execution has an account with two pools, tokens and cost. A pool knows
     spent    used by the execution and everything below it,
     unused   what is left of the execution's own reservation,
     held     the unused reservations of the execution and everything below it,
-and `spent + held <= limit` holds at every admission on every account that has a limit, the root's above all.
+and no admission takes `spent + held` above the limit of any account, the root's above all; only usage that is reported
+afterwards can.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Pool:
         return lowest
 
     def reserve(self, amount: int) -> None:
-        """Take a reservation for this execution, its nearest ancestors' unused ones first; the caller checked headroom."""
+        """Take a reservation, out of the nearest ancestors' unused ones first; the caller checked headroom."""
         self.estimate += amount
         self.unused += amount
         self.held += amount
@@ -90,7 +91,7 @@ class Pool:
         used = self.estimate - left
         returns: dict[int, int] = {}
         for lender, lent in self.loans or ():
-            back = min(max(0, lent - used), left)
+            back = max(0, lent - used)
             used = max(0, used - lent)
             if back and not lender.settled:
                 returns[id(lender)] = back
@@ -110,11 +111,11 @@ class Account:
     __slots__ = ("cost", "tokens")
 
     def __init__(self, parent: Account | None, limit_tokens: int | None = None, limit_cost: int | None = None) -> None:
-        self.tokens = Pool(parent.tokens if parent else None, limit_tokens)
-        self.cost = Pool(parent.cost if parent else None, limit_cost)
+        self.tokens: Pool = Pool(parent.tokens if parent else None, limit_tokens)
+        self.cost: Pool = Pool(parent.cost if parent else None, limit_cost)
 
     def refusal(self, estimate: Amount) -> Refusal | None:
-        """Why a call of this execution with that estimate must be rejected: no headroom for it, or none at all (L25)."""
+        """Why a call with that estimate must be rejected: no headroom for it, or none at all (L25)."""
         room = self.tokens.headroom()
         if room is not None and (estimate.tokens > room or room <= 0):
             return Refusal("tokens", estimate.tokens, room)

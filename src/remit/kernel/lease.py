@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["CLAIM_MS", "CLAIM_RENEWAL_MS", "DEFAULT_TTL_MS", "MAX_WAIT_MS", "ROOT_TTL_MS", "TtlClock", "claim_lapsed", "granted_ttl"]
+__all__ = [
+    "CLAIM_MS",
+    "CLAIM_RENEWAL_MS",
+    "DEFAULT_TTL_MS",
+    "MAX_WAIT_MS",
+    "ROOT_TTL_MS",
+    "TtlClock",
+    "claim_lapsed",
+    "granted_ttl",
+]
 
 CLAIM_MS = 30_000
 CLAIM_RENEWAL_MS = 10_000

@@ -1,4 +1,4 @@
-"""The ordered checks before a call is admitted (L7): the first that fails rejects it, and nothing has been taken yet."""
+"""The ordered checks before a call is admitted (L7): the first that fails rejects it, before anything is taken."""
 
 from __future__ import annotations
 
@@ -36,8 +36,6 @@ class CallFacts:
     """All that the checks look at, gathered by the engine."""
 
     target: str
-    caller: str
-    caller_id: str
     caller_tenant: str
     caller_region: str | None
     path: tuple[str, ...]
@@ -69,7 +67,13 @@ class Rejection(NamedTuple):
 
     def error(self, caller_id: str, ancestors: tuple[str, ...]) -> ErrorInfo:
         """The rejection as the parent's Outcome carries it."""
-        details = {"check": self.check, "limit": self.limit, "current": self.current, "ancestry": list(ancestors), **self.details}
+        details = {
+            "check": self.check,
+            "limit": self.limit,
+            "current": self.current,
+            "ancestry": list(ancestors),
+            **self.details,
+        }
         return ErrorInfo(class_of(self.code), self.code, self.message, details, caller_id)
 
 
@@ -85,7 +89,7 @@ def _tenant(facts: CallFacts) -> Rejection | None:
         message = f"The call names tenant {facts.tenant!r}; its root belongs to another, and tenants are inherited"
         return Rejection("cross_tenant", "tenant", message, facts.caller_tenant, facts.tenant, {})
     if facts.region is not None and facts.region != facts.caller_region:
-        message = f"The call names region {facts.region!r}; its root runs in {facts.caller_region!r}, and regions are inherited"
+        message = f"The call names region {facts.region!r}; its root runs in {facts.caller_region!r}; it is inherited"
         return Rejection("region_violation", "region", message, facts.caller_region, facts.region, {})
     return None
 
@@ -114,8 +118,6 @@ def _depth(facts: CallFacts) -> Rejection | None:
 
 
 def _cycle(facts: CallFacts) -> Rejection | None:
-    if facts.target not in facts.path:
-        return None
     allowed = min(facts.recursion, facts.limits.max_recursion)
     standing = facts.path.count(facts.target)
     if standing <= allowed:
@@ -138,11 +140,22 @@ def _budget(facts: CallFacts) -> Rejection | None:
     if refusal is None:
         return None
     spell = decimal_string if refusal.unit == "cost" else str
-    message = f"The call is estimated at {spell(refusal.wanted)} {refusal.unit}; the budget has {spell(refusal.headroom)} left"
+    wanted, left = spell(refusal.wanted), spell(refusal.headroom)
+    message = f"The call is estimated at {wanted} {refusal.unit}; the budget has {left} left"
     return Rejection("budget_exceeded", "budget", message, refusal.headroom, refusal.wanted, {"unit": refusal.unit})
 
 
-CHECKS: tuple[Callable[[CallFacts], Rejection | None], ...] = (_idempotency, _tenant, _declared, _input, _policy, _depth, _cycle, _fanout, _budget)
+CHECKS: tuple[Callable[[CallFacts], Rejection | None], ...] = (
+    _idempotency,
+    _tenant,
+    _declared,
+    _input,
+    _policy,
+    _depth,
+    _cycle,
+    _fanout,
+    _budget,
+)
 """In the order of L7; an idempotency key that is known with the same input is answered before any of them."""
 
 

@@ -61,7 +61,10 @@ def classify(error: BaseException, classifier: Classifier | None = None) -> Erro
     status = _http_status(error)
     if status is not None and (status == 429 or 500 <= status <= 599):
         return ErrorClass.TRANSIENT
-    if any(kind.__name__ in ("TransportError", "ConnectError", "ConnectTimeout", "ReadTimeout") for kind in type(error).__mro__):
+    if any(
+        kind.__name__ in ("TransportError", "ConnectError", "ConnectTimeout", "ReadTimeout")
+        for kind in type(error).__mro__
+    ):
         return ErrorClass.TRANSIENT
     return ErrorClass.DOMAIN
 

@@ -8,7 +8,19 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["OPEN", "PROPAGATION", "TERMINAL", "TRANSITIONS", "Compensation", "Status", "Transition", "Waits", "may", "parked_status", "shown"]
+__all__ = [
+    "OPEN",
+    "PROPAGATION",
+    "TERMINAL",
+    "TRANSITIONS",
+    "Compensation",
+    "Status",
+    "Transition",
+    "Waits",
+    "may",
+    "parked_status",
+    "shown",
+]
 
 
 class Status(StrEnum):

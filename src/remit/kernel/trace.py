@@ -5,7 +5,20 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 
-__all__ = ["ancestors_of", "call_key", "child_id", "depth_of", "descendant_range", "is_execution_id", "ordinal_of", "otel_trace_id", "parent_of", "root_id", "root_key", "root_of"]
+__all__ = [
+    "ancestors_of",
+    "call_key",
+    "child_id",
+    "depth_of",
+    "descendant_range",
+    "is_execution_id",
+    "ordinal_of",
+    "otel_trace_id",
+    "parent_of",
+    "root_id",
+    "root_key",
+    "root_of",
+]
 
 _ID = re.compile(r"exec_[0-9a-f]{24}(\.[1-9][0-9]*)*\Z")
 _ROOT_LENGTH = len("exec_") + 24
@@ -64,17 +77,22 @@ def otel_trace_id(root: str) -> str:
     return sha256(root.encode()).hexdigest()[:32]
 
 
-def call_key(tenant: str, parent: str, generation: int, target: str, digest: bytes, occurrence: int, explicit: str | None) -> bytes:
+def call_key(
+    tenant: str, parent: str, generation: int, target: str, digest: bytes, occurrence: int, explicit: str | None
+) -> bytes:
     """The idempotency key of a call: over tenant, root and parent, generation and the call's identity (L9).
 
     The identity is the caller's own `key` where given, else (target, digest of the input, n-th occurrence).
-    A parent's id begins with its root's, so naming the parent names both.
+    A parent's id begins with its root's, so naming the parent names both. The tenant's length keeps a tenant whose
+    name holds the separator from speaking with another's key.
     """
     if explicit is not None:
-        return sha256(f"{tenant}\0{parent}\0{generation}\0key\0{explicit}".encode()).digest()
-    return sha256(f"{tenant}\0{parent}\0{generation}\0{target}\0{occurrence}\0".encode() + digest).digest()
+        return sha256(f"{len(tenant)}\0{tenant}\0{parent}\0{generation}\0key\0{explicit}".encode()).digest()
+    return sha256(
+        f"{len(tenant)}\0{tenant}\0{parent}\0{generation}\0{occurrence}\0{target}\0".encode() + digest
+    ).digest()
 
 
 def root_key(tenant: str, key: str) -> bytes:
     """The idempotency key of a root's start: a tenant's keys are its own (L44)."""
-    return sha256(f"{tenant}\0root\0{key}".encode()).digest()
+    return sha256(f"{len(tenant)}\0{tenant}\0root\0{key}".encode()).digest()

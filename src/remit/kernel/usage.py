@@ -6,11 +6,23 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import Literal, NamedTuple
 
-__all__ = ["ABSURD_MICROS", "ABSURD_TOKENS", "NOTHING", "Amount", "Budget", "Cost", "Usage", "decimal_string", "measured", "micros"]
+__all__ = [
+    "ABSURD_MICROS",
+    "ABSURD_TOKENS",
+    "NOTHING",
+    "Amount",
+    "Budget",
+    "Cost",
+    "Usage",
+    "decimal_string",
+    "measured",
+    "micros",
+]
 
 Cost = str | int | Decimal
 ABSURD_TOKENS = 10_000_000_000
 ABSURD_MICROS = 10_000_000 * 1_000_000
+_MOST_TOKENS = 10**15
 
 
 class Amount(NamedTuple):
@@ -19,6 +31,11 @@ class Amount(NamedTuple):
     tokens: int
     cost: int
 
+    def within(self, limit_tokens: int | None, limit_cost: int | None) -> Amount:
+        """As much of it as a cap allows; None is no cap."""
+        tokens = self.tokens if limit_tokens is None else min(self.tokens, limit_tokens)
+        return Amount(tokens, self.cost if limit_cost is None else min(self.cost, limit_cost))
+
 
 NOTHING = Amount(0, 0)
 
@@ -26,14 +43,16 @@ NOTHING = Amount(0, 0)
 def micros(cost: Cost) -> int:
     """A cost in micro-dollars, rounded up; raises ValueError for what is no finite, non-negative decimal."""
     if isinstance(cost, bool | float):
-        raise ValueError(f"{cost!r} is no cost: write a decimal string such as '0.10' (a float cannot hold cents exactly)")
+        raise ValueError(
+            f"{cost!r} is no cost: write a decimal string such as '0.10' (a float cannot hold cents exactly)"
+        )
     try:
         value = Decimal(cost)
     except (InvalidOperation, TypeError, ValueError):
         raise ValueError(f"{cost!r} is no cost: write a decimal string such as '0.10'") from None
     if not value.is_finite() or value < 0:
         raise ValueError(f"{cost!r} is no cost: it must be finite and not negative")
-    if value > ABSURD_MICROS:
+    if value > ABSURD_MICROS // 1_000_000:
         raise ValueError(f"{cost!r} is no cost: it is absurdly large")
     return int((value * 1_000_000).to_integral_value(ROUND_CEILING))
 
@@ -58,7 +77,7 @@ class Usage:
     cost: str = "0.00"
 
     def __post_init__(self) -> None:
-        if not self.tokens and (self.input_tokens or self.output_tokens):
+        if self.tokens == 0 and isinstance(self.input_tokens, int) and isinstance(self.output_tokens, int):
             object.__setattr__(self, "tokens", self.input_tokens + self.output_tokens)
         if not isinstance(self.cost, str):
             object.__setattr__(self, "cost", str(self.cost))
@@ -89,14 +108,13 @@ def measured(usage: Usage) -> Measured | str:
         if count > ABSURD_TOKENS:
             return f"{name} is absurd: {count}"
     if usage.input_tokens + usage.output_tokens > usage.tokens:
-        return f"input_tokens + output_tokens exceed tokens: {usage.input_tokens} + {usage.output_tokens} > {usage.tokens}"
+        return (
+            f"input_tokens + output_tokens exceed tokens: {usage.input_tokens} + {usage.output_tokens} > {usage.tokens}"
+        )
     try:
-        cost = micros(usage.cost)
+        return Measured(*counts, micros(usage.cost))
     except ValueError as error:
         return str(error)
-    if cost > ABSURD_MICROS:
-        return f"cost is absurd: {usage.cost}"
-    return Measured(*counts, cost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +130,11 @@ class Budget:
     on_exhausted: Literal["fail", "suspend"] = "fail"
 
     def __post_init__(self) -> None:
-        if self.tokens is not None and (isinstance(self.tokens, bool) or not isinstance(self.tokens, int) or self.tokens < 0):
-            raise ValueError(f"Budget(tokens={self.tokens!r}): tokens must be a whole number, not negative")
+        whole = isinstance(self.tokens, int) and not isinstance(self.tokens, bool)
+        if self.tokens is not None and not (whole and 0 <= self.tokens <= _MOST_TOKENS):
+            raise ValueError(
+                f"Budget(tokens={self.tokens!r}): tokens must be a whole number from 0 to {_MOST_TOKENS:,}"
+            )
         if self.cost is not None:
             object.__setattr__(self, "cost", decimal_string(micros(self.cost)))
         if self.on_exhausted not in ("fail", "suspend"):
