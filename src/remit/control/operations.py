@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from jsonschema import Draft202012Validator
 
 from remit.control.queries import unknown
 from remit.engine.engine import Engine
@@ -159,6 +158,8 @@ def _plain(value: Any, where: str) -> bytes:
 
 def _checked(value: Any, entry: JournalRecord) -> bytes:
     """The answer as JSON, checked against what was asked for."""
+    from jsonschema import Draft202012Validator
+
     payload = _plain(value, f"the answer to {entry.name!r}")
     schema = orjson.loads(entry.terms or b"{}").get("schema") or {}
     problem = next(iter(Draft202012Validator(schema).iter_errors(orjson.loads(payload))), None)

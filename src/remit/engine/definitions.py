@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
-
-from semantic_version import NpmSpec, Version  # type: ignore[import-untyped]
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from remit.engine.seam import Seam
 from remit.errors import DefinitionError, ErrorClass, ErrorInfo
 from remit.kernel.retry import Classifier, Retry
 from remit.kernel.usage import NOTHING, Amount, Usage, decimal_string, measured
 from remit.store.records import EffectKind
+
+if TYPE_CHECKING:
+    from semantic_version import NpmSpec, Version  # type: ignore[import-untyped]
 
 __all__ = ["CallRule", "Catalog", "Definition", "Isolation", "StepDefinition", "in_range", "parse_version"]
 
@@ -96,6 +97,8 @@ class Definition:
 @lru_cache(maxsize=4096)
 def parse_version(text: str) -> Version:
     """A semantic version; raises DefinitionError."""
+    from semantic_version import Version
+
     try:
         return Version(text)
     except ValueError:
@@ -104,6 +107,8 @@ def parse_version(text: str) -> Version:
 
 @lru_cache(maxsize=4096)
 def _spec(text: str) -> NpmSpec:
+    from semantic_version import NpmSpec
+
     try:
         return NpmSpec(text)
     except ValueError:

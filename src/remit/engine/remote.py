@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
 
 __all__ = ["RemoteBody"]
 
-_PLAIN: Seam[Any] = Seam(Any, where="a step in a process of its own")
+
+@cache
+def _plain() -> Seam[Any]:
+    """Any JSON; made when it is first needed, since making a seam loads most of pydantic."""
+    return Seam(Any, where="a step in a process of its own")
 
 
 class _Raw:
@@ -141,7 +146,7 @@ class RemoteBody:
 
     async def _step(self, port: Port, number: int, arguments: dict[str, Any]) -> bytes:
         """A step: recorded here, done there."""
-        step = StepDefinition(**arguments["step"], function=_elsewhere, is_async=True, result=_PLAIN)
+        step = StepDefinition(**arguments["step"], function=_elsewhere, is_async=True, result=_plain())
         reported: list[Usage | None] = [None]
 
         async def there(**_values: Any) -> Any:
@@ -158,7 +163,7 @@ class RemoteBody:
             return orjson.loads(result or b"null")
 
         proxy = replace(step, function=there, usage_of=lambda _value: reported[0])
-        return _PLAIN.encode(await port.step(proxy, orjson.loads(arguments["arguments"])))
+        return _plain().encode(await port.step(proxy, orjson.loads(arguments["arguments"])))
 
 
 def _elsewhere() -> None:

@@ -6,13 +6,11 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-import anyio
-import anyio.to_thread
-
-from remit.engine.isolation import run_isolated
 from remit.errors import TransientError
 
 if TYPE_CHECKING:
+    import anyio
+
     from remit.engine.definitions import StepDefinition
     from remit.engine.run import Run
 
@@ -39,6 +37,8 @@ class Workers:
 
     async def _call(self, step: StepDefinition, arguments: dict[str, Any]) -> Any:
         if step.isolation == "process":
+            from remit.engine.isolation import run_isolated
+
             return await run_isolated(step, arguments)
         if step.is_async:
             return await step.function(**arguments)
@@ -50,6 +50,8 @@ class Workers:
                 f"{self.stuck} threads are stuck in steps that outlived their lease; no more are started. Give those steps isolation=\"process\".",
                 code="too_many_stuck_threads",
             )
+        import anyio.to_thread
+
         if self._threads is None:
             self._threads = anyio.CapacityLimiter(MAX_THREADS)
         state = {"done": False, "stuck": False}

@@ -14,7 +14,7 @@ import apsw
 
 from remit.errors import StoreError
 
-__all__ = ["APPLICATION_ID", "Location", "connect", "explained", "migrate", "parse_location", "prepare_file"]
+__all__ = ["APPLICATION_ID", "Location", "connect", "explained", "migrate", "newest_schema", "parse_location", "prepare_file"]
 
 APPLICATION_ID = 0x52454D54  # "REMT"
 _MIGRATIONS = Path(__file__).parent.parent / "migrations" / "sqlite"
@@ -122,6 +122,11 @@ def migrate(connection: apsw.Connection, location: Location) -> None:
             if number > version:
                 script = migration.read_text(encoding="utf-8")
                 connection.execute(f"BEGIN IMMEDIATE; {script}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}; COMMIT")
+
+
+def newest_schema() -> int:
+    """The number of the last migration this release knows."""
+    return max(map(_number, _MIGRATIONS.glob("[0-9]*.sql")))
 
 
 def _number(migration: Path) -> int:

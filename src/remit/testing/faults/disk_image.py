@@ -51,9 +51,7 @@ class Disk:
     def advance(self, point: int) -> None:
         """Performs the log's operations up to `point`; ValueError for one behind or beyond."""
         if not self.point <= point <= len(self.log):
-            raise ValueError(
-                f"cut points must ascend: {point} after {self.point} in a log of {len(self.log)}"
-            )
+            raise ValueError(f"cut points must ascend: {point} after {self.point} in a log of {len(self.log)}")
         for operation in self.log.operations[self.point : point]:
             self._perform(operation)
         self.point = point

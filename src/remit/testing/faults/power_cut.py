@@ -66,9 +66,7 @@ class PowerCutVFS(ScopedVFS):
         directory, name = Path(path).parent, Path(path).name
         self._directory = self._directory or directory
         if directory != self._directory:
-            raise ValueError(
-                f"PowerCutVFS {self.name!r} records {self._directory}; use another one for {directory}"
-            )
+            raise ValueError(f"PowerCutVFS {self.name!r} records {self._directory}; use another one for {directory}")
         return name
 
 
@@ -77,9 +75,7 @@ class _RecordingFile(apsw.VFSFile):
     _inode: int
     _dirsync: bool
 
-    def __init__(
-        self, base: str, name: str | apsw.URIFilename | None, flags: list[int], log: DiskLog
-    ) -> None:
+    def __init__(self, base: str, name: str | apsw.URIFilename | None, flags: list[int], log: DiskLog) -> None:
         self._log = log
         super().__init__(base, name, flags)
 

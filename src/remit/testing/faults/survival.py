@@ -23,9 +23,7 @@ class Survival(StrEnum):
     SUBSET = "subset"
 
 
-def survivors(
-    flying: Sequence[Write | Truncate], survival: Survival, random: Random
-) -> list[Write | Truncate]:
+def survivors(flying: Sequence[Write | Truncate], survival: Survival, random: Random) -> list[Write | Truncate]:
     """Those operations in flight that reached the disk after all, in order; writes may be cut to sectors."""
     match survival:
         case Survival.DROPPED:
@@ -44,10 +42,7 @@ def sectors(operation: Write | Truncate) -> list[Write | Truncate]:
     start, end = operation.offset, operation.offset + len(operation.data)
     second = start - start % SECTOR_BYTES + SECTOR_BYTES
     edges = [start, *range(second, end, SECTOR_BYTES), end]
-    return [
-        Write(operation.inode, low, operation.data[low - start : high - start])
-        for low, high in pairwise(edges)
-    ]
+    return [Write(operation.inode, low, operation.data[low - start : high - start]) for low, high in pairwise(edges)]
 
 
 def _prefix(flying: Sequence[Write | Truncate], random: Random) -> list[Write | Truncate]:

@@ -1,0 +1,59 @@
+"""The command line: `remit VERB`. One file per group of verbs; `main` is what the `remit` script calls."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from remit import __version__
+from remit.cli.backup import backup, migrate, restore
+from remit.cli.command import answer, cancel, retry, send, top_up
+from remit.cli.doctor import doctor
+from remit.cli.explain import explain
+from remit.cli.look import journal, lineage, ps, show, tree
+from remit.cli.run import run
+
+__all__ = ["app", "main"]
+
+_PANELS = {
+    "Run": {"run": run},
+    "Look": {"tree": tree, "show": show, "journal": journal, "lineage": lineage, "ps": ps},
+    "Command": {"answer": answer, "send": send, "cancel": cancel, "retry": retry, "top-up": top_up},
+    "Keep": {"backup": backup, "restore": restore, "migrate": migrate, "doctor": doctor, "explain": explain},
+}
+
+app = typer.Typer(name="remit", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
+
+for panel, verbs in _PANELS.items():
+    for name, verb in verbs.items():
+        app.command(name, rich_help_panel=panel)(verb)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"remit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False) -> None:
+    """Governed, nested workflow invocation: run processes, look at executions, command them.
+
+    Every verb takes --store URL (or REMIT_STORE; else sqlite:///remit.db) and --json, and works while another process drives the store.
+    """
+
+
+def main() -> None:
+    """Run the command line. Characters that the terminal cannot write become '?'; a reader that leaves early is no error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    try:
+        app()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
