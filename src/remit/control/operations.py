@@ -95,6 +95,8 @@ class Operations:
         status = node.record.status
         if status is Status.COMPLETED or (status not in TERMINAL and status is not Status.PAUSED):
             raise MisuseError(f"{execution_id} is {status}; only a failed, timed out, cancelled or paused execution can be retried", code="wrong_state")
+        if status is not Status.PAUSED:
+            engine.endings.chain(node)
         if from_step is not None:
             self._set_aside_from(node, from_step)
         if status is Status.PAUSED:

@@ -10,6 +10,7 @@ import orjson
 from remit.engine.answer import Answer, outcome_status
 from remit.engine.definitions import Definition
 from remit.engine.faults import decode_error, encode_error
+from remit.engine.history import effect_of
 from remit.engine.node import Node
 from remit.engine.request import CallRequest
 from remit.engine.seam import SeamError, canonical, digest
@@ -85,7 +86,8 @@ async def start(run: Run, request: CallRequest) -> str | Answer:
 
 async def await_child(run: Run, child_id: str, result: Seam[Any] | None) -> Answer:
     """Wait for a child started earlier; from now on the edge counts as awaited (L14, L33)."""
-    await run.enter()
+    if not run.may_act():
+        await run.never()
     placed = run.started.get(child_id)
     if placed is None:
         raise MisuseError(f"{child_id!r} is no child this execution has started", code="unknown_execution", execution_id=child_id)
@@ -104,7 +106,8 @@ async def _returned(run: Run, answer: Answer) -> Answer:
 
 async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Answer:
     """Find the recorded call, or check and admit it; a rejection is recorded and answered (L7, L8)."""
-    await run.enter()
+    if not run.may_act():
+        await run.never()
     engine, history = run.engine, run.history
     found = engine.catalog.resolve(run.definition, request.target, request.versions)
     definition = found if isinstance(found, Definition) else None
@@ -116,7 +119,7 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
     rejection_key = key if request.key is None else history.effect_key(EffectKind.REJECTED, request.target, key)
     recorded = (run.claim(key) or run.claim(rejection_key)) if history.recorded else None
     if recorded is None and history.recorded and key not in run.calls:
-        await run.go_live(request.target, {"effect": f"call {request.target}({payload[:500].decode('utf-8', 'replace')})", "target": request.target})
+        await run.go_live(request.target, effect_of("call", request.target, payload))
     if isinstance(recorded, JournalRecord):
         return _rejected(run, decode_error(recorded.error or b"{}"))
     result = request.result or (definition.result if definition else None)

@@ -37,8 +37,8 @@ class Delivery:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._queue: deque[Completion] = deque()
-        self._recorded: deque[int] = deque()
+        self._queue: list[Completion] = []
+        self._recorded: deque[int] | None = None
         self._claimed: dict[int, Completion | None] = {}
         self._group = 1
         self._in_group = 0
@@ -46,9 +46,10 @@ class Delivery:
 
     def expect(self, orders: Iterable[int]) -> None:
         """The places recorded earlier; live completions come after all of them."""
-        self._recorded = deque(sorted(orders))
-        if self._recorded:
-            self._group = (self._recorded[-1] >> _GROUP_SHIFT) + 1
+        recorded = deque(sorted(orders))
+        if recorded:
+            self._recorded = recorded
+            self._group = (recorded[-1] >> _GROUP_SHIFT) + 1
 
     @property
     def owing(self) -> bool:
@@ -100,25 +101,31 @@ class Delivery:
         self._run.progressed()
         self._space()
 
+    def alone(self) -> int | None:
+        """The place of a completion that just happened in the only branch; None where it must wait for its turn."""
+        if self._queue or self._spacing or self._recorded or not self._run.single or not self._run.take_slot():
+            return None
+        self._group += 1
+        return self._group - 1 << _GROUP_SHIFT
+
     def complete(self, completion: Completion) -> None:
         """Something happened live: hand it over at once where one branch runs, else with its group."""
-        run = self._run
-        if run.single and not self.owing and run.take_slot():
-            completion.place(self._group << _GROUP_SHIFT)
-            self._group += 1
+        order = self.alone()
+        if order is not None:
+            completion.place(order)
             completion.resolve()
             return
         completion.place(self._group << _GROUP_SHIFT | self._in_group)
         self._in_group += 1
         self._queue.append(completion)
         if not self._spacing:
-            run.loop.call_soon(self.drain)
+            self._run.loop.call_soon(self.drain)
 
     def drain(self) -> None:
         """Hand over the group that has gathered, once the execution has a slot."""
         if self._spacing or self._recorded or not self._queue or self._run.stopped or not self._run.take_slot():
             return
-        queue, self._queue = self._queue, deque()
+        queue, self._queue = self._queue, []
         self._group += 1
         self._in_group = 0
         for completion in queue:

@@ -10,7 +10,7 @@ import orjson
 
 from remit.engine.faults import encode_error
 from remit.engine.node import Node
-from remit.errors import ErrorClass, ErrorInfo
+from remit.errors import ErrorClass, ErrorInfo, MisuseError
 from remit.kernel.retry import Retry, backoff_ms, exhausted, retries
 from remit.kernel.states import TERMINAL, Status, may
 from remit.store import boundaries
@@ -223,10 +223,22 @@ class Endings:
 
     def reopen(self, node: Node) -> None:
         """Attempt n+1 of the chain that failed: its completed work stays, the failed child runs again under its id (L34)."""
+        self._reopen_one(self.chain(node))
+
+    def chain(self, node: Node) -> Node:
+        """The top of the chain that failed unhandled with this execution.
+
+        Raises MisuseError `wrong_state` where a parent has the outcome already: its history is built on it.
+        """
         top = node
-        while top.parent is not None and top.record.awaited and top.parent.record.status in TERMINAL:
-            top = top.parent
-        self._reopen_one(top)
+        while top.parent is not None and top.record.awaited:
+            above = top.parent
+            fault = orjson.loads(above.record.terms or b"{}").get("fault") or {}
+            failed = above.ended and above.record.status is not Status.COMPLETED
+            if not failed or (top.record.answered is not None and fault.get("child") != top.id):
+                raise MisuseError(f"{above.id} ({above.record.status}) has handled how {top.id} ended; retry {above.id} from the step that is to be made anew, or start the work afresh", code="wrong_state", execution_id=above.id)
+            top = above
+        return top
 
     def _reopen_one(self, node: Node) -> None:
         engine, record = self._engine, node.record
@@ -259,7 +271,8 @@ class Endings:
         engine.durability.flush()
         for child in engine.store.children(node.record.n):
             collateral = child.awaited and child.answered is None and child.status is Status.CANCELLED
-            if child.ended_at is not None and child.status is not Status.COMPLETED and (child.id == fault_child or collateral):
+            set_aside = child.key is None
+            if not set_aside and child.ended_at is not None and child.status is not Status.COMPLETED and (child.id == fault_child or collateral):
                 below = engine.traces.load(child.id)
                 assert below is not None
                 self._reopen_one(below)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import blake2b
+from typing import Any
 
 from remit.errors import LimitExceeded
 from remit.kernel.trace import call_key
 from remit.store.records import EffectKind, ExecutionRecord, JournalRecord
 
-__all__ = ["MAX_BYTES", "MAX_ENTRIES", "History"]
+__all__ = ["MAX_BYTES", "MAX_ENTRIES", "History", "effect_of", "target_of"]
 
 MAX_ENTRIES = 10_000
 MAX_BYTES = 32 * 1024 * 1024
@@ -98,6 +99,11 @@ class History:
         self._count += 1
         self._position += 1
         return self._position - 1
+
+
+def effect_of(kind: str, name: str, params: bytes) -> dict[str, Any]:
+    """An effect as people are shown it when code and history disagree (L11)."""
+    return {"effect": f"{kind} {name}({params[:500].decode('utf-8', 'replace')})", "target": name}
 
 
 def target_of(record: Recorded) -> str:

@@ -11,7 +11,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from remit.engine.delivery import Delivery
-from remit.engine.history import History, target_of
+from remit.engine.history import History, effect_of
 from remit.engine.port import INSIDE_STEP, PORT, no_effect_inside_step
 from remit.errors import ErrorClass, ErrorInfo
 from remit.store.records import ExecutionRecord, JournalRecord
@@ -104,12 +104,13 @@ class Run:
         """Whether the execution may run on now."""
         return self.engine.waiting.claim_slot(self.node)
 
-    async def enter(self) -> None:
-        """Begin an effect: refused inside a step, never resumed once the run is over."""
+    def may_act(self) -> bool:
+        """Whether an effect may begin: an error inside a step; False once the run is over, and then nothing resumes."""
         no_effect_inside_step("an effect")
-        if not self.valid:
+        if self.stopped or self.epoch != self.node.record.epoch:
             self.engine.refused(self)
-            await self.never()
+            return False
+        return True
 
     async def never(self) -> NoReturn:
         """Wait for ever; only cancellation ends it."""
@@ -228,8 +229,6 @@ def _innermost_name(branch: asyncio.Task[Any]) -> str | None:
 
 
 def _describe(record: JournalRecord | ExecutionRecord) -> dict[str, Any]:
-    payload = record.input if isinstance(record, ExecutionRecord) else record.params
-    kind = "call" if isinstance(record, ExecutionRecord) else str(record.kind)
-    name = record.process if isinstance(record, ExecutionRecord) else record.name
-    text = payload.decode("utf-8", "replace")[:500] if payload else ""
-    return {"effect": f"{kind} {name}({text})", "target": target_of(record)}
+    if isinstance(record, ExecutionRecord):
+        return effect_of("call", record.process, record.input)
+    return effect_of(record.kind, record.name, record.params or b"")

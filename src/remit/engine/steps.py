@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from remit.engine.definitions import StepDefinition
 from remit.engine.faults import decode_error, encode_error, exception_of, info_of
+from remit.engine.history import effect_of
 from remit.engine.metering import Hold
 from remit.engine.port import INSIDE_STEP
 from remit.engine.seam import SeamError, canonical, digest
 from remit.engine.watchdog import LoopBlocked
-from remit.errors import ContractViolation, DomainError, ErrorClass, ErrorInfo, RemitError, TransientError
+from remit.errors import ContractViolation, DomainError, ErrorClass, ErrorInfo, RemitError
 from remit.kernel.usage import Usage
 from remit.store import boundaries
 from remit.store.records import JournalRecord
@@ -42,45 +42,63 @@ class _Recorded:
             self.future.set_result(None)
 
 
+class _Work(NamedTuple):
+    """What came of calling a step's function."""
+
+    result: bytes | None
+    error: bytes | None
+    value: Any
+    usage: Usage | None
+
+
 async def perform(run: Run, step: StepDefinition, arguments: dict[str, Any]) -> Any:
     """Run a step once, or return what it recorded; raises what it recorded too."""
-    await run.enter()
+    if not run.may_act():
+        await run.never()
     params = canonical(arguments, f"the arguments of {step.kind} {step.name!r}")
-    key = run.history.effect_key(step.kind, step.name, digest(params))
-    entry = run.claim(key) if run.history.recorded else None
+    history = run.history
+    key = history.effect_key(step.kind, step.name, digest(params))
+    entry = run.claim(key) if history.recorded else None
     if entry is None:
-        await run.go_live(f"{step.kind}:{step.name}", {"effect": f"{step.kind} {step.name}({params[:500].decode('utf-8', 'replace')})", "target": step.name})
+        if history.recorded:
+            await run.go_live(f"{step.kind}:{step.name}", effect_of(step.kind, step.name, params))
         entry = _enter(run, step, key, params)
     else:
         assert isinstance(entry, JournalRecord)
         if entry.ended_at is None:
             _restart(run, step, entry)
     if entry.ended_at is None:
-        await _run(run, step, arguments, entry)
-        if run.single and not run.delivery.owing:
-            run.delivery.complete(_Recorded(run, entry))
-            return await _value(run, step, entry)
+        value = await _run(run, step, arguments, entry)
+        order = run.delivery.alone()
+        if order is not None:
+            entry.completed = order
+            return value if entry.error is None else await _value(run, step, entry)
+    await _in_turn(run, entry)
+    return await _value(run, step, entry)
+
+
+async def _in_turn(run: Run, entry: JournalRecord) -> None:
+    """Wait for the turn of this completion among those of other branches (L11)."""
     recorded = _Recorded(run, entry)
     if entry.completed is None:
         run.delivery.complete(recorded)
     elif run.delivery.replay(entry.completed, recorded):
-        recorded.resolve()
+        return
     if not recorded.future.done():
         await run.wait(recorded.future, fresh=False)
-    return await _value(run, step, entry)
 
 
 async def _value(run: Run, step: StepDefinition, entry: JournalRecord) -> Any:
     """The recorded result; a recorded error is raised, and a SYSTEM one ends the execution without coming back (L20)."""
-    if entry.error is not None:
-        info = decode_error(entry.error)
-        if info.error_class is ErrorClass.SYSTEM:
-            run.engine.endings.fail(run.node, info, {"position": entry.position})
-            await run.never()
-        error = exception_of(info)
-        error.position = entry.position  # type: ignore[attr-defined]  # which record a retry must set aside (L18, L34)
-        raise error
-    return step.result.decode(entry.result or b"null")
+    if entry.error is None:
+        return step.result.decode(entry.result or b"null")
+    info = decode_error(entry.error)
+    if info.error_class is ErrorClass.SYSTEM:
+        run.engine.endings.fail(run.node, info, {"position": entry.position})
+        await run.never()
+    error = exception_of(info)
+    error.position = entry.position  # type: ignore[attr-defined]  # which record a retry must set aside (L18, L34)
+    raise error
 
 
 def _enter(run: Run, step: StepDefinition, key: bytes, params: bytes) -> JournalRecord:
@@ -103,19 +121,18 @@ def _restart(run: Run, step: StepDefinition, entry: JournalRecord) -> None:
     engine.durability.amend(entry)
 
 
-async def _run(run: Run, step: StepDefinition, arguments: dict[str, Any], entry: JournalRecord) -> None:
-    """Reserve, wait until all that precedes is durable, do the work, record it."""
+async def _run(run: Run, step: StepDefinition, arguments: dict[str, Any], entry: JournalRecord) -> Any:
+    """Reserve, wait until all that precedes is durable, do the work, record it; the value, where there is one."""
     engine = run.engine
-    hold = await _hold(run, step, entry)
+    hold = await _hold(run, step, entry) if step.maximum.tokens or step.maximum.cost else None
     await engine.durability.barrier()
     if not run.valid:
         engine.refused(run)
         await run.never()
     if boundaries.reach is not None:
         boundaries.reach("step.before")
-    draft = replace(entry)
     try:
-        usage = await _work(run, step, arguments, draft)
+        work = await _work(run, step, arguments)
     except asyncio.CancelledError:
         if hold is not None and run.valid:
             engine.metering.abandon_one(run.node, entry, hold)
@@ -123,20 +140,20 @@ async def _run(run: Run, step: StepDefinition, arguments: dict[str, Any], entry:
     if not run.valid:
         engine.refused(run)
         await run.never()
-    entry.result, entry.error = draft.result, draft.error
     if boundaries.reach is not None:
         boundaries.reach("step.after")
+    entry.result, entry.error = work.result, work.error
     entry.ended_at = engine.clock.now()
-    if hold is not None or usage is not None:
-        engine.metering.settle(hold, run.node, entry, usage)
+    if hold is not None or work.usage is not None:
+        engine.metering.settle(hold, run.node, entry, work.usage)
     engine.durability.amend(entry)
     if boundaries.reach is not None:
         boundaries.reach("step.recorded")
+    return work.value
 
 
 async def _hold(run: Run, step: StepDefinition, entry: JournalRecord) -> Hold | None:
-    if not (step.maximum.tokens or step.maximum.cost):
-        return None
+    """Reserve the effect's maximum; where there is no headroom, that is what the step has recorded (L26)."""
     try:
         return await run.engine.metering.hold(run, entry, step.maximum)
     except RemitError as error:
@@ -147,33 +164,26 @@ async def _hold(run: Run, step: StepDefinition, entry: JournalRecord) -> Hold | 
         raise
 
 
-async def _work(run: Run, step: StepDefinition, arguments: dict[str, Any], entry: JournalRecord) -> Usage | None:
-    """Call the function and put its result or error into the entry; what it reports as used."""
+async def _work(run: Run, step: StepDefinition, arguments: dict[str, Any]) -> _Work:
+    """Call the function; its result as it crosses, or its error, and what it reports as used."""
     inside = INSIDE_STEP.set(step.name)
     value: Any = None
     try:
         value = await run.engine.workers.call(run, step, arguments)
-        entry.result, arrived = step.result.cross(value)
+        result, arrived = step.result.cross(value)
     except SeamError as error:
         violation = ContractViolation(f"{step.kind} {step.name!r} returned what its annotation does not allow: {error}", path=error.path)
-        _fail(run, entry, violation)
-        return step.usage(value)
+        return _Work(None, _failure(run, violation), None, step.usage(value))
     except LoopBlocked as blocked:
         message = f"{step.kind} {step.name!r} blocked the event loop in {blocked} and was cut off. Make it a plain `def`: sync steps run in threads."
-        _fail(run, entry, DomainError(message, code="blocked_event_loop"))
+        return _Work(None, _failure(run, DomainError(message, code="blocked_event_loop")), None, None)
     except Exception as error:
-        _fail(run, entry, error)
         reported = getattr(error, "usage", None)
-        return reported if isinstance(reported, Usage) else None
-    else:
-        return step.usage(arrived)
+        return _Work(None, _failure(run, error), None, reported if isinstance(reported, Usage) else None)
     finally:
         INSIDE_STEP.reset(inside)
-    return None
+    return _Work(result, None, arrived, step.usage(arrived))
 
 
-def _fail(run: Run, entry: JournalRecord, error: Exception) -> None:
-    if isinstance(error, TransientError):
-        run.engine.log.debug("%s %s failed with a transient error", entry.kind, entry.name, exc_info=error)
-    info = info_of(error, run.node.id, run.node.record.attempt, run.definition.classifier)
-    entry.error = encode_error(info)
+def _failure(run: Run, error: Exception) -> bytes:
+    return encode_error(info_of(error, run.node.id, run.node.record.attempt, run.definition.classifier))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from remit.engine.faults import decode_error, encode_error, exception_of
+from remit.engine.history import effect_of
 from remit.engine.seam import Seam, SeamError, canonical, digest
 from remit.errors import ErrorClass, ErrorInfo
 from remit.kernel.lease import MAX_WAIT_MS
@@ -43,11 +44,13 @@ class Wait:
 
 async def _claim(run: Run, kind: EffectKind, name: str, params: bytes) -> tuple[JournalRecord | None, bytes]:
     """The recorded entry of this effect, or the key under which to make one."""
-    await run.enter()
+    if not run.may_act():
+        await run.never()
     key = run.history.effect_key(kind, name, digest(params))
     found = run.claim(key) if run.history.recorded else None
     if found is None:
-        await run.go_live(f"{kind}:{name}", {"effect": f"{kind} {name}({params[:500].decode('utf-8', 'replace')})", "target": name})
+        if run.history.recorded:
+            await run.go_live(f"{kind}:{name}", effect_of(kind, name, params))
         return None, key
     assert isinstance(found, JournalRecord)
     return found, key
