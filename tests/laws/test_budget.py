@@ -16,7 +16,7 @@ async def worker(plan: list[int]) -> int:
     used, below = plan
     if below:
         (await call_process("worker_below", [below, 0], estimate=below)).unwrap()
-    await working(0.001)
+    await working(0.004 * (used % 7))
     if used:
         await charge(Usage(tokens=used))
     return used

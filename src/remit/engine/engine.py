@@ -156,7 +156,8 @@ class Engine:
         self.durability.flush()
         record = run.node.record
         entries = self.store.journal(record.n, record.generation)
-        children = [self.current_record(child) for child in self.store.children(record.n) if child.generation == record.generation]
+        wanted = (child for child in self.store.children(record.n) if child.generation == record.generation and child.key is not None)
+        children = [self.current_record(child) for child in wanted]
         run.history.load(entries, children, self.store.next_position(record.n))
         orders = [entry.completed for entry in entries if entry.completed is not None]
         orders += [child.answered for child in children if child.answered is not None]
