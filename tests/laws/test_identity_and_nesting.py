@@ -10,7 +10,19 @@ from typing import Any
 
 import pytest
 
-from remit import Limits, Remit, Retry, TransientError, ask, call_process, current, process, start_process, step
+from remit import (
+    DomainError,
+    Limits,
+    Remit,
+    Retry,
+    TransientError,
+    ask,
+    call_process,
+    current,
+    process,
+    start_process,
+    step,
+)
 from tests.laws.scene import every, flatten, open_store, wait_until
 
 # -- L1, L2: ids and ancestry ---------------------------------------------------------------------------------------
@@ -171,8 +183,8 @@ def chain(length: int, *, start: bool = False) -> list[Any]:
             if start:
                 try:
                     child = await start_process(f"level{number + 1}")
-                except Exception as error:
-                    return [number, getattr(error, "code", ""), str(error)]
+                except DomainError as error:
+                    return [number, error.code, str(error)]
                 return [number, *(await child.outcome()).unwrap()]
             outcome = await call_process(f"level{number + 1}")
             if outcome.error is not None:
@@ -300,8 +312,8 @@ async def test_L4_starting_without_waiting_is_guarded_alike():
     async def again() -> str:
         try:
             await start_process("again")
-        except Exception as error:
-            return getattr(error, "code", "")
+        except DomainError as error:
+            return error.code
         return "started"
 
     async with Remit(":memory:", processes=[again]) as app:
