@@ -5,12 +5,13 @@ from __future__ import annotations
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 import apsw
 from measure import arguments, report, scratch
 from stored import schema_of, tables_in
 
-Rows = list[tuple[apsw.SQLiteValue, ...]]
+Rows = list[tuple[Any, ...]]
 
 
 def read(like: str) -> tuple[list[str], dict[str, Rows]]:

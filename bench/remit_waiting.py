@@ -31,7 +31,7 @@ async def park(app: Remit, count: int) -> None:
     for first in range(0, count, WAVE):
         numbers = range(first, min(first + WAVE, count))
         started = await asyncio.gather(*(app.start(approval, Number(number=n)) for n in numbers))
-        while await started[-1].status() != WAITING:  # noqa: ASYNC110 - a status has no event to wait for
+        while (await started[-1].record()).status != WAITING:  # noqa: ASYNC110 - a status has no event to wait for
             await asyncio.sleep(0.001)
 
 

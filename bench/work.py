@@ -28,7 +28,7 @@ __all__ = [
     "steps_only",
 ]
 
-PATIENCE = 3600  # seconds; a workload that takes longer has hung
+PATIENCE = 900  # seconds; a workload that takes longer has hung
 
 
 class Number(BaseModel):
