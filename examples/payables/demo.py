@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,12 +24,13 @@ from .live import Watch, live_tree
 from .mail_sink import mail_sink
 from .messages import Incoming, Settlement
 from .processes import PROCESSES, invoice
-from .report import Failed, Result, Row, Waiting, print_report
+from .report import Failed, Result, Row, Unfinished, Waiting, print_report
 
 __all__ = ["Options", "main", "process_folder"]
 
 _HERE = Path(__file__).parent
 _LOOK_EVERY_S = 0.02
+_PATIENCE_S = 60.0  # for one invoice; it goes on when this is run again
 _HELP = """Turns a folder of UBL 2.1 invoices into one ISO 20022 pain.001 payment file. The order book, the archive
 of invoices and the mails lie beside the payment file. Run again, it goes on where it stopped and pays nothing twice."""
 
@@ -96,9 +98,12 @@ async def _process(app: Remit, taken: Taken, watch: Watch) -> Row:
         assert taken.refused is not None
         return Row(taken.file, taken.refused, "0")
     execution = await app.start(invoice, Incoming(digest=taken.digest), key=taken.digest, owner="payables")
-    while not _is_at_rest(tree := await app.tree(execution.id)):
+    tree = await app.tree(execution.id)
+    deadline = time.monotonic() + _PATIENCE_S
+    while not _is_at_rest(tree) and time.monotonic() < deadline:
         watch(taken.file, tree)
         await asyncio.sleep(_LOOK_EVERY_S)
+        tree = await app.tree(execution.id)
     watch(taken.file, tree)
     return Row(taken.file, _result(tree), tree.usage.subtree.cost)
 
@@ -128,7 +133,7 @@ def _result(tree: Record) -> Result:
             return Waiting(node.execution_id, wait["to"] or "anyone", wait["prompt"])
     stuck = next((node for node in _nodes(tree) if node.status is Status.PAUSED), tree)
     if stuck.error is None:
-        return Failed(stuck.execution_id, str(stuck.status), f"{stuck.process} stopped")
+        return Unfinished(stuck.execution_id, str(stuck.status))
     return Failed(stuck.execution_id, stuck.error.code, stuck.error.message)
 
 

@@ -15,7 +15,7 @@ from .export import Export
 from .messages import Settlement
 from .money import format_amount
 
-__all__ = ["Failed", "Result", "Row", "Waiting", "answer_command", "print_report"]
+__all__ = ["Failed", "Result", "Row", "Unfinished", "Waiting", "answer_command", "print_report"]
 
 _ANSWER = {"approved": True, "by": "your name"}
 _COLOURS = {
@@ -26,6 +26,7 @@ _COLOURS = {
     "failed": "bold red",
     "waiting": "yellow",
     "parked": "yellow",
+    "unfinished": "yellow",
 }
 
 
@@ -47,7 +48,15 @@ class Failed:
     message: str
 
 
-Result = Settlement | Waiting | Failed
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An invoice that had not come to rest when the example stopped looking; run again, it goes on."""
+
+    execution_id: str
+    status: str
+
+
+Result = Settlement | Waiting | Failed | Unfinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,8 @@ def _cells(result: Result, parked: set[str]) -> tuple[str, str, Text]:
         return "waiting", "", Text.assemble((f"for {result.who}\n", "cyan"), result.question)
     if isinstance(result, Failed):
         return "failed", "", Text.assemble((f"{result.code}\n", "cyan"), result.message)
+    if isinstance(result, Unfinished):
+        return "unfinished", "", Text(f"{result.execution_id} is {result.status}: run this again")
     amount = "" if result.amount is None else format_amount(result.amount, result.currency)
     reason = result.reason
     if reason is not None:

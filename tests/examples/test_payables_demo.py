@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -27,7 +28,7 @@ from examples.payables.intake import take_in
 from examples.payables.live import live_tree, tree_of
 from examples.payables.messages import Settlement
 from examples.payables.processes import PROCESSES
-from examples.payables.report import Failed, Row, Waiting, print_report
+from examples.payables.report import Failed, Row, Unfinished, Waiting, print_report
 from remit import DomainError, MisuseError, Record, Remit, Status
 from tests.examples.payables_pain001_rules import findings
 from tests.examples.payables_samples import INVOICES, Ubl, sample
@@ -64,6 +65,8 @@ def verdict(row: Row) -> str:
             return f"waiting for {who}"
         case Failed(code=code):
             return f"failed: {code}"
+        case Unfinished(status=status):
+            return f"unfinished: {status}"
         case Settlement(reason=None) as settlement:
             return settlement.status
         case Settlement(reason=reason):
@@ -303,6 +306,23 @@ async def test_L34_a_failure_that_is_no_refusal_is_shown_as_one_and_retried(opti
     fail = False
     async with app_on(options, resources=None) as app:
         await app.retry(failed.execution_id)
+    rows, _ = await process_folder(options)
+    assert verdicts(rows) == {"one": "booked"}
+
+
+async def test_an_invoice_that_takes_too_long_is_shown_unfinished_and_finishes_next_time(options, monkeypatch, capsys):
+    opened = threading.Event()
+    read = Desk.content
+    monkeypatch.setattr(Desk, "content", lambda desk, digest: opened.wait(30) and read(desk, digest))
+    monkeypatch.setattr(demo, "take_in", lambda folder, desk: take_one(desk))
+    monkeypatch.setattr(demo, "_PATIENCE_S", 0.2)
+    rows, export = await process_folder(options)
+    (unfinished,) = [row.result for row in rows]
+    assert isinstance(unfinished, Unfinished)
+    print_report(Console(width=200), rows, export, options.store, "out.xml")
+    assert f"{unfinished.execution_id} is PENDING_SUB_WORKFLOW: run this again" in capsys.readouterr().out
+    opened.set()
+    monkeypatch.setattr(demo, "_PATIENCE_S", 60.0)
     rows, _ = await process_folder(options)
     assert verdicts(rows) == {"one": "booked"}
 
