@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 
 from remit.engine.node import Node
 from remit.errors import StoreError
@@ -34,6 +34,8 @@ class Durability:
         self._batch = Batch()
         self._touched: dict[int, Node] = {}
         self._status_only: dict[int, Node] = {}
+        # Callbacks about to run, where the loop shows them: with none, nobody would join a commit by waiting for one.
+        self._ready: Sized = getattr(loop, "_ready", (None,))
         self._waiting: list[asyncio.Future[None]] = []
         self._released: list[Callable[[], None]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -100,8 +102,14 @@ class Durability:
 
     async def barrier(self) -> None:
         """Return once everything decided so far is durable (L46); raises `StoreError` where the store was taken over."""
+        if self.fenced and self.failure is not None:
+            raise self.failure
         if self.clean:
             return
+        if not self._ready and not self._waiting and self.failure is None and not self.fenced:
+            self.flush()
+            if self.clean:
+                return
         future: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append(future)
         if self._soon is None and self.failure is None:
@@ -170,6 +178,7 @@ class Durability:
         """Keep the batch and try again; only a lost ownership ends it (L23)."""
         if failure.code == "fenced":
             self.fenced = True
+            self.failure = failure
             for future in self._waiting:
                 if not future.done():
                     future.set_exception(failure)

@@ -28,10 +28,10 @@ class Ownership:
         self._location = location
         self._lock: int | None = None
         self.epoch = 0
-        alone = self._try_lock()
         with explained(location, "take ownership of the store"):
             connection.execute("BEGIN IMMEDIATE")
             try:
+                alone = self._try_lock()
                 row = connection.execute("SELECT epoch, owner, renewed_at FROM ownership").get
                 epoch, owner, renewed_at = row
                 if not alone and not claim_lapsed(renewed_at, now_ms):
@@ -41,6 +41,8 @@ class Ownership:
                         owner=owner,
                         path=location.path,
                     )
+                if not alone:
+                    self._replace_lock()
                 self.epoch = epoch + 1
                 connection.execute("UPDATE ownership SET epoch = ?, owner = ?, renewed_at = ?", (self.epoch, describe_owner(), now_ms))
             except BaseException:
@@ -61,6 +63,13 @@ class Ownership:
             return False
         self._lock = handle
         return True
+
+    def _replace_lock(self) -> None:
+        """A stalled owner keeps the lock of a file that nobody looks at any more, so that its death lets no third one in."""
+        fresh = f"{self._location.path}.owner.{os.getpid()}"
+        self._lock = os.open(fresh, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.replace(fresh, self._location.path + ".owner")
 
     def holds(self) -> bool:
         """Whether no other process has taken over; asked inside every transaction that writes."""
