@@ -110,7 +110,9 @@ def _spec(text: str) -> NpmSpec:
     from semantic_version import NpmSpec
 
     try:
-        return NpmSpec(text)
+        if text.strip():  # NpmSpec takes nothing for anything
+            return NpmSpec(text)
+        raise ValueError(text)
     except ValueError:
         raise DefinitionError(f"{text!r} is no version range: write '^1', '1.2.x', '>=1.2 <3' or '*'") from None
 
