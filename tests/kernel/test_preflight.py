@@ -183,6 +183,13 @@ def test_L10_the_same_key_with_another_input_is_a_conflict_that_shows_both_diges
     assert (rejection.code, rejection.current, rejection.limit) == ("idempotency_conflict", "01", "02")
 
 
+def test_L10_the_same_key_for_another_process_is_a_conflict_even_with_the_same_input() -> None:
+    rejection = preflight(call(digest=b"same", known_digest=b"same", known_target="refund"))
+    assert rejection is not None
+    assert (rejection.code, rejection.current, rejection.limit) == ("idempotency_conflict", "payment", "refund")
+    assert preflight(call(digest=b"same", known_digest=b"same", known_target="payment")) is None
+
+
 LIMITS = ["max_depth", "max_recursion", "max_descendants", "max_attempts", "max_active"]
 
 

@@ -116,8 +116,9 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
         fault = found
     input_digest = digest(payload)
     key, occurrence = history.call_key(request.target, input_digest, request.key)
-    rejection_key = key if request.key is None else history.effect_key(EffectKind.REJECTED, request.target, key)
-    recorded = (run.claim(key) or run.claim(rejection_key)) if history.recorded else None
+    # A key that was refused may be used again: the refusals of a key are told apart by input and count, and come first.
+    rejection_key = key if request.key is None else history.effect_key(EffectKind.REJECTED, request.target, key + input_digest)
+    recorded = (run.claim(rejection_key) or run.claim(key)) if history.recorded else None
     if recorded is None and history.recorded and key not in run.calls:
         await run.go_live(request.target, effect_of("call", request.target, payload))
     if isinstance(recorded, JournalRecord):
@@ -127,7 +128,7 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
     if recorded is not None:
         known = Call(run, engine.current_record(recorded), result)
         run.calls[key] = known
-    if known is not None and known.record.digest == input_digest:
+    if known is not None and (known.record.digest, known.record.process) == (input_digest, request.target):
         return known
     facts = _facts(run, request, definition, fault, input_digest, known)
     rejection = preflight(facts)
@@ -178,6 +179,7 @@ def _facts(run: Run, request: CallRequest, definition: Definition | None, fault:
         fault=fault,
         digest=input_digest,
         known_digest=known.record.digest if known else None,
+        known_target=known.record.process if known else None,
     )
 
 

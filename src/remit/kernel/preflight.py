@@ -51,6 +51,8 @@ class CallFacts:
     digest: bytes = b""
     known_digest: bytes | None = None
     """The input digest recorded under the same explicit key, if any."""
+    known_target: str | None = None
+    """The process that was called under it."""
     tenant: str | None = None
     region: str | None = None
 
@@ -78,6 +80,9 @@ class Rejection(NamedTuple):
 
 
 def _idempotency(facts: CallFacts) -> Rejection | None:
+    if facts.known_target not in (None, facts.target):
+        message = f"This key was used before to call {facts.known_target!r}; it cannot name a call of {facts.target!r} too"
+        return Rejection("idempotency_conflict", "idempotency", message, facts.known_target, facts.target, {})
     if facts.known_digest is None or facts.known_digest == facts.digest:
         return None
     message = f"This key was used before to call {facts.target!r} with another input"
