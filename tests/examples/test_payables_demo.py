@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -467,6 +468,19 @@ def test_the_demo_ends_with_a_table_and_the_command_that_answers(options, capsys
     assert "pays 4,524.22 EUR in 3 transfers and 21,240.00 SEK in 1 transfer" in shown
     (command,) = [line.strip() for line in shown.splitlines() if line.strip().startswith("remit answer exec_")]
     assert command.endswith(f'\'{{"approved": true, "by": "your name"}}\' --store {options.store}')
+
+
+def test_L46_the_command_that_the_demo_prints_releases_the_payment(options, capsys, monkeypatch):
+    monkeypatch.setattr(demo, "_PATIENCE_S", 15.0)
+    arguments = [str(options.folder), "--store", options.store, "--out", str(options.out)]
+    assert main(arguments) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  remit answer exec_")]
+    program, *rest = shlex.split(line)
+    assert program == "remit"
+    answered = subprocess.run([sys.executable, "-m", "remit.cli", *rest], capture_output=True, text=True, check=False)
+    assert answered.returncode == 0, answered.stderr
+    assert main(arguments) == 0
+    assert "pays 29,844.22 EUR in 4 transfers and 21,240.00 SEK in 1 transfer" in capsys.readouterr().out
 
 
 def test_a_released_file_is_set_aside_and_what_follows_is_in_a_new_one(options, capsys):
