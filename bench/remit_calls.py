@@ -23,7 +23,7 @@ async def measure(path: Path, shape: str, count: int, seconds: float, least: int
 
 
 async def syncs_per_child(path: Path, shape: str, count: int) -> float:
-    """Syncs of `count` children less those of none, so that opening, starting and ending do not count.
+    """Syncs of `count` children less those of one, so that opening, starting and ending do not count.
 
     A run of its own, because counting costs time.
     """
@@ -33,8 +33,8 @@ async def syncs_per_child(path: Path, shape: str, count: int) -> float:
             with vfs.counting() as few:
                 await run(app, SHAPES[shape], 1)
             with vfs.counting() as many:
-                await run(app, SHAPES[shape], count + 1)
-    return (many.total_syncs - few.total_syncs) / count
+                await run(app, SHAPES[shape], count)
+    return (many.total_syncs - few.total_syncs) / (count - 1)
 
 
 def main() -> None:
