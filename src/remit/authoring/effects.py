@@ -18,7 +18,8 @@ from remit.engine.port import PORT, ContinueAs, current_port
 from remit.engine.request import CallRequest
 from remit.engine.seam import Seam, SeamError, canonical
 from remit.errors import DomainError, InvalidInput
-from remit.kernel.durations import Duration, milliseconds
+from remit.engine.texts import optional_ms, optional_text, short_text
+from remit.kernel.durations import Duration
 from remit.kernel.retry import Retry
 from remit.kernel.trace import ancestors_of, otel_trace_id, parent_of, root_of
 from remit.kernel.usage import Budget, Usage
@@ -57,18 +58,16 @@ def _request(target: Any, input: object, key: str | None, ttl: Duration | None, 
         name, versions = split_reference(target, where="call_process")
     else:
         raise InvalidInput(f"{target!r} is no process: pass a process, its name, or a ProcessRef")
-    if key is not None and (not isinstance(key, str) or not 0 < len(key) <= 500):
-        raise InvalidInput(f"key={key!r}: give a text of 1 to 500 characters")
-    try:
-        ttl_ms = milliseconds(ttl) if ttl is not None else None
-    except ValueError as error:
-        raise InvalidInput(f"ttl: {error}") from None
+    if budget is not None and not isinstance(budget, Budget):
+        raise InvalidInput(f"budget={budget!r}: give a Budget(tokens=..., cost=...)")
+    if retry is not None and not isinstance(retry, Retry):
+        raise InvalidInput(f"retry={retry!r}: give a Retry(attempts=...)")
     return CallRequest(
         name,
         input,
         versions,
-        key,
-        ttl_ms,
+        optional_text(key, "key"),
+        optional_ms(ttl, "ttl"),
         amount_of(estimate, f"call of {name!r}"),
         budget.tokens if budget else None,
         budget.cost_micros if budget else None,
@@ -229,12 +228,12 @@ async def ask(
     `to` says who should answer ('role:warehouse-lead').
     """
     port = current_port("ask()")
-    seam = _answer_seam(answer, name)
+    seam = _answer_seam(answer, short_text(name, "ask(name)"))
+    optional_text(to, "ask(to)")
     default = None if on_timeout is _MISSING else orjson.dumps(None) if on_timeout is None else seam.accept(on_timeout)[0]
     if default == b"null":
         seam = _answer_seam(answer | None, name)
-    timeout_ms = milliseconds(timeout) if timeout is not None else None
-    return cast("T", await port.ask(seam, name, prompt, to, timeout_ms, default))
+    return cast("T", await port.ask(seam, name, prompt, to, optional_ms(timeout, "ask(timeout)"), default))
 
 
 _ANSWERS: dict[Any, Seam[Any]] = {}
@@ -249,7 +248,8 @@ def _answer_seam(answer: Any, name: str) -> Seam[Any]:
 
 async def sleep(duration: Duration) -> None:
     """Sleep durably: a crash or a restart does not begin it anew (at most 30 days)."""
-    await current_port("sleep()").sleep(milliseconds(duration))
+    port = current_port("sleep()")
+    await port.sleep(optional_ms(duration, "sleep") or 0)
 
 
 async def now() -> datetime:
@@ -273,13 +273,16 @@ async def wait_event(name: str, *, key: str | None = None, timeout: Duration | N
 
     Without it in time: DOMAIN `event_timeout`.
     """
-    timeout_ms = milliseconds(timeout) if timeout is not None else None
-    return await current_port("wait_event()").wait_event(name, key, timeout_ms)
+    port = current_port("wait_event()")
+    return await port.wait_event(short_text(name, "wait_event(name)"), optional_text(key, "key"), optional_ms(timeout, "timeout"))
 
 
 async def charge(usage: Usage) -> None:
     """Count usage that no tool or model reports, once; DOMAIN `budget_exhausted` where it passes the limit (L26)."""
-    await current_port("charge()").charge(usage)
+    port = current_port("charge()")
+    if not isinstance(usage, Usage):
+        raise InvalidInput(f"charge({usage!r}): give a Usage(tokens=..., cost=...)")
+    await port.charge(usage)
 
 
 class _Done:

@@ -227,12 +227,12 @@ class Remit:
         limit = milliseconds(timeout) / 1_000 if timeout is not None else None
         try:
             async with asyncio.timeout(limit):
-                record = await engine.ended(execution_id)
+                record = await engine.outcomes.ended(execution_id)
         except TimeoutError:
             raise TimeoutError(f"{execution_id} has not ended within {limit} s; it goes on, and its outcome can be asked for again") from None
         if record is None:
             raise unknown(execution_id)
-        return Outcome(engine.answer_of(record))
+        return Outcome(engine.outcomes.answer_of(record))
 
     async def get(self, execution_id: str) -> Record:
         """One execution; raises MisuseError `unknown_execution`."""

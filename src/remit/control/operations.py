@@ -42,11 +42,11 @@ class Operations:
         engine.durability.flush()
         asked, entry = self._open_ask(execution_id, ask)
         node = self._node(asked)
-        living = engine.entry_of(node, entry.position)
+        living = engine.settling.entry_of(node, entry.position)
         if living is None or living.ended_at is not None:
             raise MisuseError(f"Ask {entry.name!r} of {asked} has its answer already; the first one stands", code="already_answered", execution_id=asked)
         payload = _checked(value, living)
-        engine.settle(node, living, payload, None)
+        engine.settling.settle(node, living, payload, None)
         await engine.durability.barrier()
 
     def _open_ask(self, execution_id: str, ask: str | None) -> tuple[str, JournalRecord]:
@@ -77,7 +77,7 @@ class Operations:
         node = self._node(execution_id)
         if node.ended:
             raise MisuseError(f"{execution_id} has ended ({node.record.status}); it takes no events", code="wrong_state")
-        sent = self._engine.send(node, event, _plain(payload, f"event {event!r}"), dedupe)
+        sent = self._engine.settling.send(node, event, _plain(payload, f"event {event!r}"), dedupe)
         self._engine.traces.let_go(node)
         await self._engine.durability.barrier()
         return sent

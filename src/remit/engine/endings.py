@@ -12,7 +12,7 @@ from remit.engine.faults import encode_error
 from remit.engine.node import Node
 from remit.errors import ErrorClass, ErrorInfo, MisuseError
 from remit.kernel.retry import Retry, backoff_ms, exhausted, retries
-from remit.kernel.states import TERMINAL, Status, may
+from remit.kernel.states import Status, may
 from remit.store import boundaries
 from remit.store.records import AlertRecord
 
@@ -216,7 +216,7 @@ class Endings:
 
     def _release(self, node: Node) -> None:
         """Outside waiters learn of the end once it is durable; the node leaves memory."""
-        self._engine.announce(node)
+        self._engine.outcomes.announce(node)
         self._engine.traces.let_go(node)
 
     # -- the operator's retry -----------------------------------------------------------------------------------------

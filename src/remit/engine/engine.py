@@ -16,34 +16,31 @@ import orjson
 
 from remit.engine import faults
 from remit.engine.admission import Admission, RootTerms
-from remit.engine.answer import Answer
-from remit.engine.calls import answer_of
 from remit.engine.clock import Clock
 from remit.engine.definitions import Catalog, Definition
-from remit.engine.elsewhere import locate
+from remit.engine.driver import Driver
 from remit.engine.durability import Durability
 from remit.engine.endings import Endings
 from remit.engine.leases import Leases
+from remit.engine.local import LocalPort
 from remit.engine.metering import Metering
 from remit.engine.node import Node
-from remit.engine.local import LocalPort
-from remit.engine.port import INSIDE_STEP, PORT, ContinueAs, Port
-from remit.engine.remote import RemoteBody
+from remit.engine.outcomes import Outcomes
+from remit.engine.port import INSIDE_STEP, PORT, Port
 from remit.engine.run import Run
-from remit.engine.seam import SeamError, digest
+from remit.engine.settling import Settling
 from remit.engine.timers import Timers
 from remit.engine.traces import Traces
 from remit.engine.waiting import Waiting
-from remit.engine.waits import Wait
 from remit.engine.warm import Warm
-from remit.engine.watchdog import LoopBlocked, Watchdog
+from remit.engine.watchdog import Watchdog
 from remit.engine.workers import Workers
-from remit.errors import CallFailed, DefinitionError, ErrorClass, ErrorInfo, StoreError
+from remit.errors import ErrorInfo, StoreError
 from remit.kernel.preflight import Limits
-from remit.kernel.states import TERMINAL, Status
+from remit.kernel.states import Status
 from remit.store import boundaries
 from remit.store.port import Store
-from remit.store.records import AlertRecord, EffectKind, EventRecord, ExecutionRecord, JournalRecord
+from remit.store.records import AlertRecord, EffectKind, ExecutionRecord
 
 __all__ = ["Engine"]
 
@@ -67,18 +64,18 @@ class Engine:
         self.admission = Admission(self)
         self.endings = Endings(self)
         self.metering = Metering(self)
+        self.driver = Driver(self)
+        self.settling = Settling(self)
+        self.outcomes = Outcomes(self)
         self.warm = Warm(self)
         self.workers = Workers()
         self.new_root_keys: dict[bytes, ExecutionRecord] = {}
         self.refusals = 0
-        self._outcomes: dict[str, list[asyncio.Future[None]]] = {}
         self._next_n = store.next_n
         self._thread = threading.get_ident()
         self._factory = self.loop.get_task_factory()
         self.closed = False
-        self.quarantined: set[Definition] = set()
-        self._watchdog = Watchdog(self.loop, self._cut_off)
-        self._reaping: set[asyncio.Task[None]] = set()
+        self._watchdog = Watchdog(self.loop, self.driver.cut_off)
         self.loop.set_task_factory(self._new_task)
 
     # -- the loop -----------------------------------------------------------------------------------------------------
@@ -127,7 +124,7 @@ class Engine:
         if definition is None:
             self.log.warning("%s waits: no code for %s %s is hosted here", node.id, node.record.process, node.record.version)
         elif self.waiting.claim_slot(node):
-            self._launch(node, definition)
+            self.launch(node, definition)
 
     def proceed(self, node: Node) -> None:
         """The execution has been given a slot."""
@@ -136,9 +133,10 @@ class Engine:
             return
         definition = self.definition_of(node)
         if definition is not None:
-            self._launch(node, definition)
+            self.launch(node, definition)
 
-    def _launch(self, node: Node, definition: Definition) -> None:
+    def launch(self, node: Node, definition: Definition) -> None:
+        """Drive the execution in a new run, with what it has recorded."""
         record = node.record
         run = Run(self, node, definition)
         node.run = run
@@ -172,142 +170,6 @@ class Engine:
             self.durability.flush()
             return self.store.execution(record.id) or record
         return record
-
-    async def drive(self, run: Run) -> None:
-        """Run the body to its end and record what came of it."""
-        node, definition = run.node, run.definition
-        try:
-            if definition.isolation == "process" or definition in self.quarantined:
-                await self._drive_elsewhere(run)
-                return
-            if definition.takes_input:
-                value = await definition.body(definition.input.decode(node.record.input))
-            else:
-                value = await definition.body()
-        except ContinueAs as fresh:
-            if run.valid:
-                self._continue_as(run, fresh.input)
-            else:
-                self.refused(run)
-            return
-        except LoopBlocked:
-            return
-        except asyncio.CancelledError:
-            if not run.valid:
-                return
-            error = ErrorInfo(ErrorClass.DOMAIN, "cancelled", "The body was cancelled from inside", {}, node.id, node.record.attempt)
-            self.endings.fail(node, error, None)
-        except Exception as error:
-            if run.valid:
-                self._raised(run, error)
-            elif not isinstance(error, StoreError):
-                self.refused(run)
-        else:
-            if run.valid:
-                self._returned(run, value)
-            else:
-                self.refused(run)
-
-    def _cut_off(self, run: Run, where: str, step: str | None) -> None:
-        """A body has blocked the loop: it goes on in a process of its own, by replay, or in a thread where none finds its code (L22).
-
-        A step is not run again, since it may have had its effect: it has failed, and says how to mend it.
-        """
-        node = run.node
-        if not run.valid or step is not None:
-            return
-        message = f"{run.definition.name} blocked the event loop in {where} and was cut off. Move the work into a sync @step, or use isolation=\"process\"."
-        error = ErrorInfo(ErrorClass.DOMAIN, "blocked_event_loop", message, {"where": where}, node.id, node.record.attempt)
-        self.durability.alert(AlertRecord(error.code, node.id, node.record.tenant, message, orjson.dumps(error.details), self.clock.now()))
-        self.quarantined.add(run.definition)
-        self.stop_run(node)
-        node.record.epoch += 1
-        self._launch(node, run.definition)
-
-    async def _drive_elsewhere(self, run: Run) -> None:
-        """Run the body in a process of its own, and record what that reports."""
-        place = locate(run.definition.body, run.definition)
-        if place is None and run.definition.isolation == "process":
-            message = f"{run.definition.where} cannot be found by another process: define it at the top level of a module"
-            raise DefinitionError(message)
-        run.remote = RemoteBody(run, place)
-        end = await run.remote.drive()
-        if not run.valid:
-            self.refused(run)
-        elif "continue_as" in end:
-            self._begin_afresh(run, end["continue_as"])
-        elif "result" in end and not run.history.recorded:
-            self.endings.complete(run.node, end["result"])
-        elif "result" in end:
-            run.code_changed(None)
-        else:
-            fault = {key: end[key] for key in ("child", "position") if end.get(key) is not None}
-            self.endings.fail(run.node, end["error"], fault or None, child_failed=end.get("child_failed", False))
-
-    def reap(self, task: asyncio.Task[None]) -> None:
-        """Wait for a killed process beside everything else, so that none is left behind."""
-        self._reaping.add(task)
-        task.add_done_callback(self._reaping.discard)
-
-    def _returned(self, run: Run, value: Any) -> None:
-        node = run.node
-        if run.history.recorded:
-            run.code_changed(None)
-            return
-        unseen = next((answer for answer in run.unseen if not answer.seen), None)
-        if unseen is not None and unseen.error is not None:
-            self._child_failed(run, unseen.error, unseen.execution_id)
-            return
-        try:
-            result = run.definition.result.encode(value)
-            run.definition.result.decode(result)
-        except SeamError as error:
-            message = f"{run.definition.name} returned what its annotation does not allow: {error}"
-            violation = ErrorInfo(ErrorClass.SYSTEM, "contract_violation", message, {"path": error.path}, node.id, node.record.attempt)
-            self.endings.fail(node, violation, None)
-            return
-        except Exception as error:
-            self._raised(run, error)
-            return
-        self.endings.complete(node, result)
-
-    def _raised(self, run: Run, error: Exception) -> None:
-        node = run.node
-        cause = _handed_out(error)
-        if isinstance(cause, CallFailed) and cause is error and cause.error is not None:
-            self._child_failed(run, cause.error, cause.execution_id)
-            return
-        fault: dict[str, Any] | None = None
-        if isinstance(cause, CallFailed):
-            fault = {"child": cause.execution_id}
-        elif cause is not None:
-            fault = {"position": getattr(cause, "position", None)}
-        info = faults.info_of(error, node.id, node.record.attempt, run.definition.classifier)
-        self.endings.fail(node, info, fault)
-
-    def _child_failed(self, run: Run, error: ErrorInfo, child_id: str | None) -> None:
-        self.endings.fail(run.node, error, {"child": child_id} if child_id else None, child_failed=True)
-
-    def _continue_as(self, run: Run, value: object) -> None:
-        """A fresh history under the same id, root and ledger (L48)."""
-        node = run.node
-        try:
-            payload = run.definition.input.accept(value)[0]
-        except SeamError as error:
-            info = ErrorInfo(ErrorClass.DOMAIN, "invalid_input", f"continue_as: {error}", {"path": error.path}, node.id, node.record.attempt)
-            self.endings.fail(node, info, None)
-            return
-        self._begin_afresh(run, payload)
-
-    def _begin_afresh(self, run: Run, payload: bytes) -> None:
-        node, record = run.node, run.node.record
-        self.metering.abandon(node)
-        self.stop_run(node)
-        record.generation += 1
-        record.epoch += 1
-        record.input, record.digest = payload, digest(payload)
-        self.durability.touch(node)
-        self._launch(node, run.definition)
 
     def stop_run(self, node: Node) -> None:
         """Leave the execution's code."""
@@ -375,101 +237,6 @@ class Engine:
         self.durability.touch(node)
         self.begin(node, self.definition_of(node))
 
-    def due(self, execution_id: str, position: int | None) -> None:
-        """A durable timer has run out: a pause before a retry, or a wait."""
-        node = self.traces.load(execution_id)
-        if node is None or node.ended:
-            return
-        if position is None:
-            node.record.wake_at = None
-            self.durability.touch(node)
-            self.wake(node)
-            return
-        entry = self.entry_of(node, position)
-        if entry is not None and entry.ended_at is None:
-            self._wait_is_over(node, entry)
-
-    def _wait_is_over(self, node: Node, entry: JournalRecord) -> None:
-        if entry.kind is EffectKind.SLEEP:
-            self.settle(node, entry, b"null", None)
-            return
-        default = orjson.loads(entry.terms).get("on_timeout") if entry.terms else None
-        if default is not None:
-            self.settle(node, entry, default.encode(), None)
-            return
-        code = "ask_timeout" if entry.kind is EffectKind.ASK else "event_timeout"
-        what = f"Nobody answered {entry.name!r}" if entry.kind is EffectKind.ASK else f"Event {entry.name!r} did not arrive"
-        self.settle(node, entry, None, ErrorInfo(ErrorClass.DOMAIN, code, f"{what} in time", {"name": entry.name}, node.id, node.record.attempt))
-
-    def entry_of(self, node: Node, position: int) -> JournalRecord | None:
-        """A journal entry, as the run holds it where there is one."""
-        if node.run is not None:
-            wait = node.run.waits.get(position)
-            if wait is not None:
-                return wait.entry
-            for record in node.run.history.recorded.values():
-                if isinstance(record, JournalRecord) and record.position == position:
-                    return record
-        self.durability.flush()
-        return self.store.journal_entry(node.record.n, node.record.generation, position)
-
-    def settle(self, node: Node, entry: JournalRecord, result: bytes | None, error: ErrorInfo | None) -> None:
-        """A wait has its end: record it and let the branch go on."""
-        entry.result = result
-        entry.error = faults.encode_error(error) if error is not None else None
-        entry.ended_at = self.clock.now()
-        self.durability.amend(entry)
-        if entry.kind is EffectKind.ASK:
-            node.asks -= 1
-        if boundaries.reach is not None:
-            boundaries.reach("wait.settled")
-        wait: Wait | None = node.run.waits.pop(entry.position, None) if node.run is not None else None
-        if wait is not None:
-            wait.run.delivery.complete(wait)
-        elif node.run is None:
-            self.waiting.refresh(node)
-            self.wake(node)
-
-    def withdraw(self, run: Run, entry: JournalRecord) -> None:
-        """A branch that waited was cancelled: nobody needs the answer any more."""
-        entry.ended_at = self.clock.now()
-        entry.error = faults.encode_error(ErrorInfo(ErrorClass.DOMAIN, "cancelled", "The branch that waited was cancelled", {}, run.node.id, run.node.record.attempt))
-        self.durability.amend(entry)
-        if entry.kind is EffectKind.ASK:
-            run.node.asks -= 1
-
-    # -- events -------------------------------------------------------------------------------------------------------
-
-    def take_early_event(self, node: Node, entry: JournalRecord) -> None:
-        """An event that came before it was waited for is taken now (L50)."""
-        self.durability.flush()
-        event = self.store.untaken_event(node.id, entry.name)
-        if event is not None:
-            event.taken_by = entry.position
-            self.durability.event(event)
-            entry.result, entry.ended_at = event.payload, self.clock.now()
-
-    def send(self, node: Node, name: str, payload: bytes, dedupe: str | None) -> bool:
-        """Deliver an event to the oldest wait for it, or keep it; False where its deduplication key was seen before."""
-        self.durability.flush()
-        if dedupe is not None and self.store.has_event(node.id, name, dedupe):
-            return False
-        event = EventRecord(node.id, name, payload, self.clock.now(), dedupe)
-        entry = self._waiting_for(node, name)
-        if entry is not None:
-            event.taken_by = entry.position
-        self.durability.event(event)
-        if entry is not None:
-            self.settle(node, entry, payload, None)
-        self.durability.flush()
-        return True
-
-    def _waiting_for(self, node: Node, name: str) -> JournalRecord | None:
-        durable = self.store.journal(node.record.n, node.record.generation)
-        positions = [entry.position for entry in durable if entry.kind is EffectKind.EVENT and entry.name == name and entry.ended_at is None]
-        entry = self.entry_of(node, positions[0]) if positions else None
-        return entry if entry is not None and entry.ended_at is None else None
-
     # -- retry --------------------------------------------------------------------------------------------------------
 
     def set_aside(self, node: Node, position: int | None) -> None:
@@ -512,49 +279,12 @@ class Engine:
         self.log.error("%s", failure)
         for node in list(self.traces.nodes.values()):
             self.stop_run(node)
-        for waiters in self._outcomes.values():
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_exception(failure)
-        self._outcomes.clear()
+        self.outcomes.fail(failure)
 
-    # -- the outside --------------------------------------------------------------------------------------------------
 
     def start(self, definition: Definition, value: object, terms: RootTerms) -> tuple[ExecutionRecord, bool]:
         """Admit a root; durable once `durability.barrier()` returns."""
         return self.admission.root(definition, value, terms)
-
-    def announce(self, node: Node) -> None:
-        """Tell outside waiters of an end once it is durable."""
-        waiters = self._outcomes.pop(node.id, None)
-        if waiters:
-            self.durability.when_durable(lambda: _release(waiters))
-
-    async def ended(self, execution_id: str) -> ExecutionRecord | None:
-        """The record of an execution once it has ended, durably; None for an unknown id."""
-        while True:
-            record = self.store.execution(execution_id)
-            node = self.traces.nodes.get(execution_id)
-            if record is None and node is None:
-                return None
-            if record is not None and record.status in TERMINAL and (node is None or node.ended):
-                return record
-            if node is not None and node.ended:
-                await self.durability.barrier()
-                continue
-            if node is None:
-                await self.durability.barrier()
-                record = self.store.execution(execution_id)
-                if record is not None and record.status in TERMINAL:
-                    return record
-            waiter: asyncio.Future[None] = self.loop.create_future()
-            self._outcomes.setdefault(execution_id, []).append(waiter)
-            await waiter
-
-    def answer_of(self, record: ExecutionRecord) -> Answer:
-        """The outcome of an ended execution, typed where its code is hosted here."""
-        definition = self.catalog.to_continue(record.process, record.version)
-        return answer_of(record, definition.result if definition else None)
 
     # -- recovery and closing -----------------------------------------------------------------------------------------
 
@@ -608,26 +338,7 @@ class Engine:
         current = asyncio.current_task()
         if running:
             await asyncio.wait([task for task in running if task is not current] or [asyncio.ensure_future(asyncio.sleep(0))], timeout=1)
-        if self._reaping:
-            await asyncio.wait(self._reaping, timeout=5)
+        await self.driver.reaped()
         self.durability.flush()
         self.loop.set_task_factory(self._factory)
         self.store.close()
-
-
-def _release(waiters: list[asyncio.Future[None]]) -> None:
-    for waiter in waiters:
-        if not waiter.done():
-            waiter.set_result(None)
-
-
-def _handed_out(error: BaseException) -> BaseException | None:
-    """The exception the engine handed to the body that this one is, or was raised from."""
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        if isinstance(current, CallFailed) or hasattr(current, "position"):
-            return current
-        seen.add(id(current))
-        current = current.__cause__ or current.__context__
-    return None

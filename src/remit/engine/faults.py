@@ -20,22 +20,38 @@ _BUILTIN = "builtin"
 
 def info_of(error: BaseException, origin: str, attempt: int, classifier: Classifier | None = None) -> ErrorInfo:
     """The record of an exception, classified (L17), secrets redacted."""
-    error_class = classify(error, classifier)
+    error_class = _class_of(error, classifier)
     if isinstance(error, RemitError):
         info = error.info(origin, attempt)
-        return ErrorInfo(error_class, info.code, str(redact(info.message)), _plain(info.details), origin, attempt)
+        return ErrorInfo(error_class, str(info.code), str(redact(str(info.message))), _plain(info.details), origin, attempt)
     name = type(error).__name__
     code = {ErrorClass.TRANSIENT: "transient_error", ErrorClass.SYSTEM: "system_failure"}.get(error_class, "domain_error")
     details: dict[str, Any] = {"exception": name}
     if getattr(builtins, name, None) is type(error):
         details[_BUILTIN] = name
-    return ErrorInfo(error_class, code, str(redact(str(error) or name)), details, origin, attempt)
+    return ErrorInfo(error_class, code, str(redact(_text(error) or name)), details, origin, attempt)
+
+
+def _class_of(error: BaseException, classifier: Classifier | None) -> ErrorClass:
+    """As the process's classifier says, unless that fails itself."""
+    try:
+        return ErrorClass(classify(error, classifier))
+    except Exception:
+        _log.exception("the classifier failed on %s; the error is classified without it", type(error).__name__)
+        return classify(error)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        _log.exception("a %s has no text", type(error).__name__)
+        return f"{type(error).__name__}, whose text cannot be shown"
 
 
 def _plain(details: dict[str, Any]) -> dict[str, Any]:
-    plain = redact(orjson.loads(orjson.dumps(details, default=str, option=orjson.OPT_NON_STR_KEYS)))
-    assert isinstance(plain, dict)
-    return plain
+    """Details as JSON holds them; what it cannot hold is named instead."""
+    return {_valid(str(key)): redact(_jsonable(value), str(key)) if False else redact({str(key): _jsonable(value)})[str(key)] for key, value in details.items()}
 
 
 def encode_error(info: ErrorInfo) -> bytes:

@@ -71,7 +71,7 @@ class RemoteBody:
         except EOFError:
             raise TransientError(f"What ran {self._run.definition.name} ended early ({await host.ending()})", code="worker_died") from None
         finally:
-            self._run.engine.reap(host.end())
+            self._run.engine.driver.reap(host.end())
             if self._channel is not None:
                 self._channel.close()
             for effect in self._effects.values():

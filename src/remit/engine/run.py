@@ -64,7 +64,7 @@ class Run:
         context = copy_context()
         context.run(PORT.set, self.engine.port_of(self))
         context.run(INSIDE_STEP.set, None)
-        self.task = asyncio.Task(self.engine.drive(self), loop=self.loop, context=context, name=self.node.id)
+        self.task = asyncio.Task(self.engine.driver.drive(self), loop=self.loop, context=context, name=self.node.id)
         self.branches.add(self.task)
 
     def adopt(self, task: asyncio.Task[Any]) -> None:

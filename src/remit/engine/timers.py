@@ -42,7 +42,7 @@ class Timers:
             self._arm(engine.clock.now() + 250)
             return
         for execution_id, place in engine.store.due(engine.clock.now(), _BATCH):
-            engine.due(execution_id, place - 1 if place else None)
+            engine.settling.due(execution_id, place - 1 if place else None)
         engine.durability.flush()
         following = engine.store.next_due()
         if following is not None:

@@ -80,7 +80,7 @@ async def _settled(run: Run, entry: JournalRecord, *, fresh: bool) -> JournalRec
             await run.wait(wait.future, fresh=fresh)
         except asyncio.CancelledError:
             if run.valid and run.waits.pop(entry.position, None) is not None:
-                run.engine.withdraw(run, entry)
+                run.engine.settling.withdraw(run, entry)
             raise
     if entry.error is not None:
         error = exception_of(decode_error(entry.error))
@@ -124,7 +124,7 @@ async def wait_event(run: Run, name: str, label: str | None, timeout_ms: int | N
     if entry is None:
         due_at = run.engine.clock.now() + min(timeout_ms if timeout_ms is not None else MAX_WAIT_MS, MAX_WAIT_MS)
         entry = _enter(run, EffectKind.EVENT, name, key, params, due_at)
-        run.engine.take_early_event(run.node, entry)
+        run.engine.settling.take_early_event(run.node, entry)
     return orjson.loads((await _settled(run, entry, fresh=fresh)).result or b"null")
 
 

@@ -1,0 +1,188 @@
+"""Runs bodies to their end: on the loop, or apart from it, and records what came of them (L12, L19, L22)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from remit.engine.definitions import Definition
+from remit.engine.elsewhere import locate
+from remit.engine.faults import info_of
+from remit.engine.port import ContinueAs
+from remit.engine.remote import RemoteBody
+from remit.engine.seam import SeamError, digest
+from remit.engine.watchdog import LoopBlocked
+from remit.errors import CallFailed, DefinitionError, ErrorClass, ErrorInfo, StoreError
+from remit.store.records import AlertRecord
+
+if TYPE_CHECKING:
+    from remit.engine.engine import Engine
+    from remit.engine.run import Run
+
+__all__ = ["Driver"]
+
+_REAPING_S = 5
+
+
+class Driver:
+    """What happens between the first line of a body and its last."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._quarantined: set[Definition] = set()
+        self._reaping: set[asyncio.Task[None]] = set()
+
+    async def drive(self, run: Run) -> None:
+        """Run the body to its end and record what came of it."""
+        node, definition = run.node, run.definition
+        try:
+            if definition.isolation == "process" or definition in self._quarantined:
+                await self._drive_elsewhere(run)
+                return
+            if definition.takes_input:
+                value = await definition.body(definition.input.decode(node.record.input))
+            else:
+                value = await definition.body()
+        except ContinueAs as fresh:
+            if run.valid:
+                self._continue_as(run, fresh.input)
+            else:
+                self._engine.refused(run)
+            return
+        except LoopBlocked:
+            return
+        except asyncio.CancelledError:
+            if not run.valid:
+                return
+            error = ErrorInfo(ErrorClass.DOMAIN, "cancelled", "The body was cancelled from inside", {}, node.id, node.record.attempt)
+            self._engine.endings.fail(node, error, None)
+        except Exception as error:
+            if run.valid:
+                self._raised(run, error)
+            elif not isinstance(error, StoreError):
+                self._engine.refused(run)
+        else:
+            if run.valid:
+                self._returned(run, value)
+            else:
+                self._engine.refused(run)
+
+    def _returned(self, run: Run, value: Any) -> None:
+        node = run.node
+        if run.history.recorded:
+            run.code_changed(None)
+            return
+        unseen = next((answer for answer in run.unseen if not answer.seen), None)
+        if unseen is not None and unseen.error is not None:
+            self._child_failed(run, unseen.error, unseen.execution_id)
+            return
+        try:
+            result = run.definition.result.encode(value)
+            run.definition.result.decode(result)
+        except SeamError as error:
+            message = f"{run.definition.name} returned what its annotation does not allow: {error}"
+            violation = ErrorInfo(ErrorClass.SYSTEM, "contract_violation", message, {"path": error.path}, node.id, node.record.attempt)
+            self._engine.endings.fail(node, violation, None)
+            return
+        except Exception as error:
+            self._raised(run, error)
+            return
+        self._engine.endings.complete(node, result)
+
+    def _raised(self, run: Run, error: Exception) -> None:
+        node = run.node
+        cause = _handed_out(error)
+        if isinstance(cause, CallFailed) and cause is error and cause.error is not None:
+            self._child_failed(run, cause.error, cause.execution_id)
+            return
+        fault: dict[str, Any] | None = None
+        if isinstance(cause, CallFailed):
+            fault = {"child": cause.execution_id}
+        elif cause is not None:
+            fault = {"position": getattr(cause, "position", None)}
+        info = info_of(error, node.id, node.record.attempt, run.definition.classifier)
+        self._engine.endings.fail(node, info, fault)
+
+    def _child_failed(self, run: Run, error: ErrorInfo, child_id: str | None) -> None:
+        self._engine.endings.fail(run.node, error, {"child": child_id} if child_id else None, child_failed=True)
+
+    def _continue_as(self, run: Run, value: object) -> None:
+        """A fresh history under the same id, root and ledger (L48)."""
+        node = run.node
+        try:
+            payload = run.definition.input.accept(value)[0]
+        except SeamError as error:
+            info = ErrorInfo(ErrorClass.DOMAIN, "invalid_input", f"continue_as: {error}", {"path": error.path}, node.id, node.record.attempt)
+            self._engine.endings.fail(node, info, None)
+            return
+        self._begin_afresh(run, payload)
+
+    def _begin_afresh(self, run: Run, payload: bytes) -> None:
+        node, record = run.node, run.node.record
+        self._engine.metering.abandon(node)
+        self._engine.stop_run(node)
+        record.generation += 1
+        record.epoch += 1
+        record.input, record.digest = payload, digest(payload)
+        self._engine.durability.touch(node)
+        self._engine.launch(node, run.definition)
+
+    async def _drive_elsewhere(self, run: Run) -> None:
+        """Run the body in a process of its own, and record what that reports."""
+        place = locate(run.definition.body, run.definition)
+        if place is None and run.definition.isolation == "process":
+            message = f"{run.definition.where} cannot be found by another process: define it at the top level of a module"
+            raise DefinitionError(message)
+        run.remote = RemoteBody(run, place)
+        end = await run.remote.drive()
+        if not run.valid:
+            self._engine.refused(run)
+        elif "continue_as" in end:
+            self._begin_afresh(run, end["continue_as"])
+        elif "result" in end and not run.history.recorded:
+            self._engine.endings.complete(run.node, end["result"])
+        elif "result" in end:
+            run.code_changed(None)
+        else:
+            fault = {key: end[key] for key in ("child", "position") if end.get(key) is not None}
+            self._engine.endings.fail(run.node, end["error"], fault or None, child_failed=end.get("child_failed", False))
+
+    def cut_off(self, run: Run, where: str, step: str | None) -> None:
+        """A body has blocked the loop: it goes on in a process of its own, by replay, or in a thread where none finds its code (L22).
+
+        A step is not run again, since it may have had its effect: it has failed, and says how to mend it.
+        """
+        node = run.node
+        if not run.valid or step is not None:
+            return
+        message = f"{run.definition.name} blocked the event loop in {where} and was cut off. Move the work into a sync @step, or use isolation=\"process\"."
+        error = ErrorInfo(ErrorClass.DOMAIN, "blocked_event_loop", message, {"where": where}, node.id, node.record.attempt)
+        self._engine.durability.alert(AlertRecord(error.code, node.id, node.record.tenant, message, orjson.dumps(error.details), self._engine.clock.now()))
+        self._quarantined.add(run.definition)
+        self._engine.stop_run(node)
+        node.record.epoch += 1
+        self._engine.launch(node, run.definition)
+
+    def reap(self, task: asyncio.Task[None]) -> None:
+        """Wait for a killed process beside everything else, so that none is left behind."""
+        self._reaping.add(task)
+        task.add_done_callback(self._reaping.discard)
+
+    async def reaped(self) -> None:
+        """Wait until the processes that were killed are gone."""
+        if self._reaping:
+            await asyncio.wait(self._reaping, timeout=_REAPING_S)
+
+
+def _handed_out(error: BaseException) -> BaseException | None:
+    """The exception the engine handed to the body that this one is, or was raised from."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        if isinstance(current, CallFailed) or hasattr(current, "position"):
+            return current
+        seen.add(id(current))
+        current = current.__cause__ or current.__context__
+    return None
