@@ -103,20 +103,30 @@ class Watchdog:
 
 def _blocking(frame: FrameType | None) -> asyncio.Handle | None:
     """The callback whose author's code is innermost on this stack, if it belongs to an execution."""
-    authored = False
-    decided = False
+    files: list[str] = []
     while frame is not None:
         code = frame.f_code
         if code is _HANDLE_RUN:
             handle: Any = frame.f_locals.get("self")
-            return handle if authored and handle is not None and _context(handle).get(PORT) is not None else None
-        if not decided:
-            if code.co_filename.startswith(_OURS):
-                decided = True
-            elif not code.co_filename.startswith(_STDLIB) and not code.co_filename.startswith("<frozen"):
-                authored = decided = True
+            run: Run | None = getattr(_context(handle).get(PORT), "run", None) if handle is not None else None
+            return handle if run is not None and _authored(files, run.definition.body.__code__.co_filename) else None
+        files.append(code.co_filename)
         frame = frame.f_back
     return None
+
+
+def _authored(files: list[str], body_file: str) -> bool:
+    """Whether the author's code comes before Remit's on a stack, innermost first; libraries belong to whoever called them."""
+    for name in files:
+        if name.startswith(_OURS):
+            return False
+        if name == body_file or not _library(name):
+            return True
+    return False
+
+
+def _library(name: str) -> bool:
+    return name.startswith((_STDLIB, "<frozen")) or "site-packages" in name
 
 
 def _context(handle: asyncio.Handle) -> Any:
@@ -127,7 +137,7 @@ def _place(frame: FrameType | None) -> str:
     """The innermost line of the author's code."""
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith((_OURS, _STDLIB, "<frozen")):
+        if not name.startswith(_OURS) and not _library(name):
             return f"{frame.f_code.co_qualname} ({Path(name).name}:{frame.f_lineno})"
         frame = frame.f_back
     return "unknown code"

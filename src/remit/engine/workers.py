@@ -25,7 +25,10 @@ class Workers:
     """Calls step functions. A thread that outlives its lease is abandoned, counted and replaced, up to a cap (L22)."""
 
     def __init__(self) -> None:
-        self._threads: anyio.CapacityLimiter | None = None
+        import anyio.to_thread
+
+        self._threads = anyio
+        self._limiter: anyio.CapacityLimiter | None = None
         self.stuck = 0
 
     async def call(self, run: Run, step: StepDefinition, arguments: dict[str, Any]) -> Any:
@@ -50,10 +53,8 @@ class Workers:
                 f"{self.stuck} threads are stuck in steps that outlived their lease; no more are started. Give those steps isolation=\"process\".",
                 code="too_many_stuck_threads",
             )
-        import anyio.to_thread
-
-        if self._threads is None:
-            self._threads = anyio.CapacityLimiter(MAX_THREADS)
+        if self._limiter is None:
+            self._limiter = self._threads.CapacityLimiter(MAX_THREADS)
         state = {"done": False, "stuck": False}
 
         def work() -> Any:
@@ -66,7 +67,7 @@ class Workers:
                     _log.info("a stuck thread of step %s has come back", step.name)
 
         try:
-            return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._threads)
+            return await self._threads.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._limiter)
         except asyncio.CancelledError:
             if not state["done"]:
                 state["stuck"] = True
