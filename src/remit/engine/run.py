@@ -184,7 +184,7 @@ class Run:
         if self.stopped or not self.pending or self.node.queued:
             return
         if self._quiet():
-            stuck = self._held or self.history.recorded or (self.delivery.owing and not self.delivery.live)
+            stuck = not self.delivery.live and (self._held or self.history.recorded or self.delivery.owing)
             if stuck and not any(self.pending.values()):
                 self.code_changed(None)
             elif not self.delivery.owing:
