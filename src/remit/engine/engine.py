@@ -123,6 +123,7 @@ class Engine:
         """Drive an execution from its start or its journal, now or when the trace has a slot for it."""
         if definition is None:
             self.log.warning("%s waits: no code for %s %s is hosted here", node.id, node.record.process, node.record.version)
+            self.waiting.stand_by(node)
         elif self.waiting.claim_slot(node):
             self.launch(node, definition)
 

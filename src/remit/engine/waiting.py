@@ -58,6 +58,15 @@ class Waiting:
                 self._grant(waiting)
                 self._engine.proceed(waiting)
 
+    def stand_by(self, node: Node) -> None:
+        """It could go on, and no code for it is hosted here: it shows PENDING, and the next owner that has its code drives it."""
+        record = node.record
+        if record.status is not Status.PENDING:
+            record.status, record.updated_at = Status.PENDING, self._engine.clock.now()
+            self._engine.durability.touch(node)
+        if self._propagate(node, node.ticking_children > 0, False) and node.parent is not None:
+            self.refresh(node.parent)
+
     def refresh(self, node: Node) -> None:
         """Bring status and clock up to date, and the ancestors' along awaited edges."""
         current: Node | None = node
