@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -19,14 +20,20 @@ from remit.cli.run import run
 
 __all__ = ["app", "main"]
 
-_PANELS = {
+_PANELS: dict[str, dict[str, Callable[..., None]]] = {
     "Run": {"run": run},
     "Look": {"tree": tree, "show": show, "journal": journal, "lineage": lineage, "ps": ps},
     "Command": {"answer": answer, "send": send, "cancel": cancel, "retry": retry, "top-up": top_up},
     "Keep": {"backup": backup, "restore": restore, "migrate": migrate, "doctor": doctor, "explain": explain},
 }
 
-app = typer.Typer(name="remit", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
+app = typer.Typer(
+    name="remit",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 for panel, verbs in _PANELS.items():
     for name, verb in verbs.items():
@@ -40,7 +47,11 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
-def _options(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False) -> None:
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     """Governed, nested workflow invocation: run processes, look at executions, command them.
 
     Every verb takes --store URL (or REMIT_STORE; else sqlite:///remit.db) and --json, and works while another process drives the store.

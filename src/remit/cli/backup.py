@@ -35,7 +35,10 @@ def backup(file: _File, store: StoreUrl = DEFAULT_STORE, force: _Force = False, 
     if as_json:
         print_json({"file": str(file), "bytes": size})
     else:
-        console().print(Text(f"{file}: {size:,} bytes, checked. `remit restore {file} --store URL` brings it back.", "green"), soft_wrap=True)
+        console().print(
+            Text(f"{file}: {size:,} bytes, checked. `remit restore {file} --store URL` brings it back.", "green"),
+            soft_wrap=True,
+        )
 
 
 @reported
@@ -66,7 +69,9 @@ def migrate(store: StoreUrl = DEFAULT_STORE, as_json: JsonFlag = False) -> None:
     if as_json:
         print_json({"store": location.path, "from": before, "to": newest_schema()})
     else:
-        told = f"from schema {before} to {newest_schema()}" if before != newest_schema() else f"at schema {before} already"
+        told = (
+            f"from schema {before} to {newest_schema()}" if before != newest_schema() else f"at schema {before} already"
+        )
         console().print(f"{location.path}: {told}", soft_wrap=True, markup=False)
 
 
@@ -82,12 +87,16 @@ def _schema_of(location: Location) -> int:
 def _copied(source: Location, file: Path, *, force: bool) -> int:
     """Copy a database under another name first and check it, so that FILE is whole or not there; its size in bytes."""
     if file.exists() and not force:
-        raise MisuseError(f"{file} is there already: name another file, or replace it with --force", code="invalid_input")
+        raise MisuseError(
+            f"{file} is there already: name another file, or replace it with --force", code="invalid_input"
+        )
     beside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except OSError as error:
-        raise StoreError(f"{file.parent}: cannot be written ({error.strerror}): name a directory that exists and that this user may write") from None
+        raise StoreError(
+            f"{file.parent}: cannot be written ({error.strerror}): name a directory that exists and that this user may write"
+        ) from None
     try:
         with explained(source, f"copy it to {file}"):
             _copy(source, str(beside))
@@ -110,7 +119,10 @@ def _copy(source: Location, path: str) -> None:
         written.execute("PRAGMA journal_mode = DELETE")
         found = written.execute("PRAGMA integrity_check").get
         if found != "ok":
-            raise StoreError(f"{source.path} is damaged, and so is what was copied: {found}. Restore an earlier backup.", path=source.path)
+            raise StoreError(
+                f"{source.path} is damaged, and so is what was copied: {found}. Restore an earlier backup.",
+                path=source.path,
+            )
     finally:
         read.close()
         written.close()
@@ -130,12 +142,18 @@ def _undriven(location: Location) -> Iterator[None]:
     try:
         handle = os.open(location.path + ".owner", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StoreError(f"{location.path}: cannot be written ({error.strerror}). Does its directory exist, and may this user write there?", path=location.path) from None
+        raise StoreError(
+            f"{location.path}: cannot be written ({error.strerror}). Does its directory exist, and may this user write there?",
+            path=location.path,
+        ) from None
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StoreOwned(f"{location.path} is driven by another process: stop it first. `remit doctor` says which it is.", path=location.path) from None
+            raise StoreOwned(
+                f"{location.path} is driven by another process: stop it first. `remit doctor` says which it is.",
+                path=location.path,
+            ) from None
         yield
     finally:
         os.close(handle)

@@ -24,7 +24,12 @@ _WAIT_S = 10.0
 @reported
 def answer(
     execution_id: ExecutionId,
-    value: Annotated[str, typer.Argument(metavar="JSON|@FILE", help="The answer; a text needs its quotes: '\"yes\"'.", show_default=False)],
+    value: Annotated[
+        str,
+        typer.Argument(
+            metavar="JSON|@FILE", help="The answer; a text needs its quotes: '\"yes\"'.", show_default=False
+        ),
+    ],
     ask: Annotated[str | None, typer.Option(metavar="NAME", help="Which ask, where several are open.")] = None,
     store: StoreUrl = DEFAULT_STORE,
     timeout: ReplyTimeout = _WAIT_S,
@@ -39,32 +44,56 @@ def answer(
 @reported
 def send(
     execution_id: ExecutionId,
-    event: Annotated[str, typer.Argument(metavar="EVENT", help="The name the execution waits for.", show_default=False)],
+    event: Annotated[
+        str, typer.Argument(metavar="EVENT", help="The name the execution waits for.", show_default=False)
+    ],
     payload: Annotated[str, typer.Argument(metavar="JSON|@FILE", help="What the event carries.")] = "null",
-    dedupe: Annotated[str | None, typer.Option(metavar="KEY", help="The same key again is not delivered again.")] = None,
+    dedupe: Annotated[
+        str | None, typer.Option(metavar="KEY", help="The same key again is not delivered again.")
+    ] = None,
     store: StoreUrl = DEFAULT_STORE,
     timeout: ReplyTimeout = _WAIT_S,
     as_json: JsonFlag = False,
 ) -> None:
     """Send an event to an execution; one that comes early waits for it, each is delivered once."""
-    arguments = {"execution_id": execution_id, "event": event, "payload": json_value(payload, "the payload"), "dedupe": dedupe}
+    arguments = {
+        "execution_id": execution_id,
+        "event": event,
+        "payload": json_value(payload, "the payload"),
+        "dedupe": dedupe,
+    }
     carried = _carry_out(store, "send", arguments, timeout)
-    told = f"Event {event!r} is with {execution_id}" if carried.done else f"Event {event!r} with --dedupe {dedupe} came before: not sent again"
+    told = (
+        f"Event {event!r} is with {execution_id}"
+        if carried.done
+        else f"Event {event!r} with --dedupe {dedupe} came before: not sent again"
+    )
     _tell(carried, execution_id, told, as_json=as_json)
 
 
 @reported
-def cancel(execution_id: ExecutionId, store: StoreUrl = DEFAULT_STORE, timeout: ReplyTimeout = _WAIT_S, as_json: JsonFlag = False) -> None:
+def cancel(
+    execution_id: ExecutionId,
+    store: StoreUrl = DEFAULT_STORE,
+    timeout: ReplyTimeout = _WAIT_S,
+    as_json: JsonFlag = False,
+) -> None:
     """Cancel an execution and everything below it that is not detached."""
     carried = _carry_out(store, "cancel", {"execution_id": execution_id}, timeout)
-    told = f"{execution_id} is cancelled, with what is below it" if carried.done else f"{execution_id} had ended already: nothing changed"
+    told = (
+        f"{execution_id} is cancelled, with what is below it"
+        if carried.done
+        else f"{execution_id} had ended already: nothing changed"
+    )
     _tell(carried, execution_id, told, as_json=as_json)
 
 
 @reported
 def retry(
     execution_id: ExecutionId,
-    from_step: Annotated[str | None, typer.Option(metavar="NAME", help="Make this step and what came after it anew.")] = None,
+    from_step: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Make this step and what came after it anew.")
+    ] = None,
     store: StoreUrl = DEFAULT_STORE,
     timeout: ReplyTimeout = _WAIT_S,
     as_json: JsonFlag = False,

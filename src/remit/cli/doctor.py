@@ -8,7 +8,7 @@ import stat
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import apsw
 import typer
@@ -53,7 +53,9 @@ class _Patient:
 @reported
 def doctor(
     store: StoreUrl = DEFAULT_STORE,
-    paused_hours: Annotated[float, typer.Option(metavar="H", min=0, help="An execution paused for longer is a problem.")] = 24,
+    paused_hours: Annotated[
+        float, typer.Option(metavar="H", min=0, help="An execution paused for longer is a problem.")
+    ] = 24,
     as_json: JsonFlag = False,
 ) -> None:
     """Examine a store: SQLite, durability, integrity, owner, stuck executions. Exit code 1 where something is wrong."""
@@ -65,7 +67,9 @@ def doctor(
         connection.close()
     sick = any(finding.level == "problem" for finding in findings)
     if as_json:
-        print_json({"store": client.location.path, "healthy": not sick, "findings": [asdict(finding) for finding in findings]})
+        print_json(
+            {"store": client.location.path, "healthy": not sick, "findings": [asdict(finding) for finding in findings]}
+        )
     else:
         _print(findings)
     raise typer.Exit(Ending.FAILED if sick else Ending.COMPLETED)
@@ -76,7 +80,9 @@ def _print(findings: list[Finding]) -> None:
     styles = {"ok": ("✓", "green"), "note": ("·", "yellow"), "problem": ("✗", "bold red")}
     for finding in findings:
         sign, style = styles[finding.level]
-        screen.print(Text.assemble((f"{sign} ", style), (f"{finding.check}: ", "bold"), finding.message), soft_wrap=True)
+        screen.print(
+            Text.assemble((f"{sign} ", style), (f"{finding.check}: ", "bold"), finding.message), soft_wrap=True
+        )
 
 
 def _is_driven(location: Location) -> bool:
@@ -97,7 +103,11 @@ def _is_driven(location: Location) -> bool:
 def _sqlite(_patient: _Patient) -> Finding:
     version = apsw.sqlite_lib_version()
     if tuple(map(int, version.split("."))) < _SAFE_SQLITE:
-        return Finding("sqlite", "problem", f"{version} may corrupt a database when its WAL starts anew: install apsw 3.54 or newer")
+        return Finding(
+            "sqlite",
+            "problem",
+            f"{version} may corrupt a database when its WAL starts anew: install apsw 3.54 or newer",
+        )
     return Finding("sqlite", "ok", version)
 
 
@@ -107,7 +117,11 @@ def _durability(patient: _Patient) -> Finding:
     if mode != "wal":
         return Finding("durability", "note", f"{told}; the next owner sets WAL")
     if patient.location.synchronous not in ("FULL", "EXTRA"):
-        return Finding("durability", "problem", f"{told}: a power cut loses acknowledged work. Drop synchronous= from the store's URL.")
+        return Finding(
+            "durability",
+            "problem",
+            f"{told}: a power cut loses acknowledged work. Drop synchronous= from the store's URL.",
+        )
     return Finding("durability", "ok", told)
 
 
@@ -122,7 +136,9 @@ def _integrity(patient: _Patient) -> Finding:
 def _privacy(patient: _Patient) -> Finding:
     mode = stat.S_IMODE(os.stat(patient.location.path).st_mode)
     if mode & 0o077:
-        return Finding("file mode", "problem", f"{mode:04o} lets others read payloads: chmod 600 {patient.location.path}")
+        return Finding(
+            "file mode", "problem", f"{mode:04o} lets others read payloads: chmod 600 {patient.location.path}"
+        )
     return Finding("file mode", "ok", f"{mode:04o}")
 
 
@@ -152,7 +168,11 @@ def _unowned(patient: _Patient) -> Finding:
     found = patient.reader.listing(ExecutionFilter(status=frozenset({Status.ACTIVE, Status.PENDING}), limit=_SHOWN + 1))
     if patient.driven or not found:
         return Finding("unowned", "ok", "no execution is being driven by nobody")
-    return Finding("unowned", "problem", f"{_several([row.id for row in found])} should run and nobody drives the store: `remit run TARGET --resume ID`")
+    return Finding(
+        "unowned",
+        "problem",
+        f"{_several([row.id for row in found])} should run and nobody drives the store: `remit run TARGET --resume ID`",
+    )
 
 
 def _timers(patient: _Patient) -> Finding:
@@ -164,7 +184,11 @@ def _timers(patient: _Patient) -> Finding:
     found = [str(row[0]) for row in patient.connection.execute(query, (limit, _SHOWN + 1))]
     if not found:
         return Finding("timers", "ok", "none is overdue")
-    why = "its owner hangs or is overloaded" if patient.driven else "nobody drives the store: `remit run TARGET --resume ID`"
+    why = (
+        "its owner hangs or is overloaded"
+        if patient.driven
+        else "nobody drives the store: `remit run TARGET --resume ID`"
+    )
     return Finding("timers", "problem", f"overdue at {_several(found)}: {why}")
 
 
@@ -188,4 +212,13 @@ def _several(ids: list[str]) -> str:
     return shown if rest <= 0 else f"{shown} and {'at least ' if len(ids) > _SHOWN else ''}{rest} more"
 
 
-_CHECKS: tuple[Callable[[_Patient], Finding], ...] = (_sqlite, _durability, _integrity, _privacy, _owner, _executions, _unowned, _timers)
+_CHECKS: tuple[Callable[[_Patient], Finding], ...] = (
+    _sqlite,
+    _durability,
+    _integrity,
+    _privacy,
+    _owner,
+    _executions,
+    _unowned,
+    _timers,
+)

@@ -20,17 +20,28 @@ _WHO = {"TRANSIENT": "retried by itself", "DOMAIN": "the parent decides", "SYSTE
 
 @reported
 def explain(
-    code: Annotated[str | None, typer.Argument(metavar="[CODE]", help="A code such as budget_exceeded; all of them without one.", show_default=False)] = None,
+    code: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[CODE]", help="A code such as budget_exceeded; all of them without one.", show_default=False
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Explain an error's code: its class, what happened, how to mend it."""
     if code is not None and code not in CODES:
         near = get_close_matches(code, CODES, n=3)
         advice = f"Did you mean {' or '.join(near)}?" if near else "`remit explain` lists them all."
-        raise MisuseError(f"{code!r} is none of Remit's codes; a code that workflow code raises is its own. {advice}", code="invalid_input")
+        raise MisuseError(
+            f"{code!r} is none of Remit's codes; a code that workflow code raises is its own. {advice}",
+            code="invalid_input",
+        )
     chosen = {code: CODES[code]} if code is not None else CODES
     if as_json:
-        rows = [{"code": name, "error_class": str(entry.error_class), "meaning": entry.meaning, "mend": entry.mend} for name, entry in chosen.items()]
+        rows = [
+            {"code": name, "error_class": str(entry.error_class), "meaning": entry.meaning, "mend": entry.mend}
+            for name, entry in chosen.items()
+        ]
         print_json(rows[0] if code is not None else {"codes": rows})
         return
     screen = console()

@@ -26,7 +26,9 @@ class Screen(Protocol):
     """Where a run is shown while it goes on."""
 
     def __enter__(self) -> Screen: ...
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
     def show(self, tree: Record, waits: Sequence[Wait]) -> None:
         """The tree as it is now, and what it waits for."""
 
@@ -37,7 +39,9 @@ class QuietScreen:
     def __enter__(self) -> QuietScreen:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Nothing to take down."""
 
     def show(self, tree: Record, waits: Sequence[Wait]) -> None:
@@ -55,7 +59,9 @@ class LiveScreen:
         self._live.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._live.__exit__(kind, error, trace)
 
     def show(self, tree: Record, waits: Sequence[Wait]) -> None:
@@ -65,7 +71,12 @@ class LiveScreen:
         height = sum(len(line.wrap(self._console, width)) for line in under) + 4
         lines_max = max(3, self._console.height - height - 1)
         table = tree_table(tree, datetime.now(UTC), width, lines_max=lines_max, live=True)
-        foot = Text(f"{tree.execution_id} · {budget_line(tree)} · Ctrl-C leaves it durable", style="dim", no_wrap=True, overflow="ellipsis")
+        foot = Text(
+            f"{tree.execution_id} · {budget_line(tree)} · Ctrl-C leaves it durable",
+            style="dim",
+            no_wrap=True,
+            overflow="ellipsis",
+        )
         self._live.update(Group(table, foot, *under), refresh=True)
 
 
@@ -77,7 +88,9 @@ def legend(waits: Sequence[Wait]) -> list[Text]:
         lines.append(Text.assemble(("? ", "bold yellow"), (f"{wait.process} waits for {whom}{wait.prompt}", "yellow")))
         lines.append(Text.assemble("    ", (wait.command, "bold")))
     if len(waits) > _WAITS_SHOWN:
-        lines.append(Text(f"  and {len(waits) - _WAITS_SHOWN} more: remit ps --status WAITING_HUMAN_INPUT", style="yellow"))
+        lines.append(
+            Text(f"  and {len(waits) - _WAITS_SHOWN} more: remit ps --status WAITING_HUMAN_INPUT", style="yellow")
+        )
     return lines
 
 
@@ -87,8 +100,11 @@ def print_ended(console: Console, tree: Record, waits: Sequence[Wait], told: Seq
     console.print(Text(f"{tree.execution_id} · {budget_line(tree)}", style="dim"), soft_wrap=True)
     if tree.ended_at is not None and tree.error is None:
         console.print(Text.assemble(("completed ", "bold green"), compact(tree.result)), soft_wrap=True)
-    elif tree.error is not None:
-        console.print(Text.assemble((f"{tree.shown_status.lower()} ", "bold red"), f"{tree.error.code}: {tree.error.message}"), soft_wrap=True)
+    elif tree.ended_at is not None and tree.error is not None:
+        console.print(
+            Text.assemble((f"{tree.shown_status.lower()} ", "bold red"), f"{tree.error.code}: {tree.error.message}"),
+            soft_wrap=True,
+        )
         if tree.error.details:
             console.print(Text(f"  details: {compact(tree.error.details, 1_000)}", style="dim"), soft_wrap=True)
     for line in (*legend(waits), *told):

@@ -32,7 +32,9 @@ _VALUE_MOST = 2_000
 def tree(
     execution_id: ExecutionId,
     store: StoreUrl = DEFAULT_STORE,
-    as_plain: Annotated[bool, typer.Option("--plain", help="Only the lines └─ process (STATUS), two spaces a level.")] = False,
+    as_plain: Annotated[
+        bool, typer.Option("--plain", help="Only the lines └─ process (STATUS), two spaces a level.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Show the whole trace of an execution as a tree, from its root, whichever of its executions is named."""
@@ -45,7 +47,14 @@ def tree(
         sys.stdout.writelines(f"{line}\n" for line in plain_lines(root))
     else:
         screen = console()
-        screen.print(tree_table(root, datetime.now(UTC), screen.width, marked=execution_id if execution_id != root.execution_id else None))
+        screen.print(
+            tree_table(
+                root,
+                datetime.now(UTC),
+                screen.width,
+                marked=execution_id if execution_id != root.execution_id else None,
+            )
+        )
         screen.print(Text(f"{root.execution_id} · {budget_line(root)}", style="dim"), soft_wrap=True)
         for line in legend(waits):
             screen.print(line, soft_wrap=True)
@@ -91,7 +100,10 @@ def _facts(record: Record) -> list[tuple[str, Text]]:
         ("took", elapsed(record, datetime.now(UTC)) or None),
         ("usage own", f"{own.tokens:,} tokens, ${own.cost}"),
         ("usage subtree", f"{below.tokens:,} tokens, ${below.cost}"),
-        ("budget", budget_line(record) if record.budget["tokens"] is not None or record.budget["cost"] is not None else None),
+        (
+            "budget",
+            budget_line(record) if record.budget["tokens"] is not None or record.budget["cost"] is not None else None,
+        ),
         ("progress", compact(record.progress, _VALUE_MOST) if record.progress is not None else None),
         ("input", compact(record.input, _VALUE_MOST)),
         ("result", compact(record.result, _VALUE_MOST) if record.result is not None else None),
@@ -151,7 +163,9 @@ def _came_of(entry: Entry) -> Text:
 @reported
 def ps(
     store: StoreUrl = DEFAULT_STORE,
-    status: Annotated[list[str] | None, typer.Option(metavar="S", help="Only these statuses; OPEN means all that have not ended.")] = None,
+    status: Annotated[
+        list[str] | None, typer.Option(metavar="S", help="Only these statuses; OPEN means all that have not ended.")
+    ] = None,
     parent: Annotated[str | None, typer.Option(metavar="ID", help="Only direct children of this execution.")] = None,
     process: Annotated[str | None, typer.Option(metavar="NAME")] = None,
     tenant: Annotated[str | None, typer.Option(metavar="T")] = None,
@@ -165,12 +179,26 @@ def ps(
         if parent is not None:
             queries.record(parent)
         wanted = [each.upper() for each in status or []]
-        page = queries.list(status="OPEN" if wanted == ["OPEN"] else wanted, process=process, parent=parent, tenant=tenant, owner=owner, limit=limit, cursor=cursor)
+        page = queries.list(
+            status="OPEN" if wanted == ["OPEN"] else wanted,
+            process=process,
+            parent=parent,
+            tenant=tenant,
+            owner=owner,
+            limit=limit,
+            cursor=cursor,
+        )
     if as_json:
         print_json({"executions": plain(list(page)), "cursor": page.cursor})
         return
     screen = console()
-    screen.print(_listing(page, screen.width) if page else "No execution is like that." if wanted or parent or process or tenant or owner else "No execution yet.")
+    screen.print(
+        _listing(page, screen.width)
+        if page
+        else "No execution is like that."
+        if wanted or parent or process or tenant or owner
+        else "No execution yet."
+    )
     if page.cursor is not None:
         screen.print(f"More: --cursor {page.cursor}", style="dim")
 

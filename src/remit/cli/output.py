@@ -68,7 +68,16 @@ def print_json(value: Any) -> None:
 def errors_to(error: RemitError, *, as_json: bool) -> None:
     """Say what went wrong: to standard error for people, on standard output as `{"error": …}` for programs."""
     if as_json:
-        print_json({"error": {"code": error.code, "error_class": str(class_of(error.code)), "message": str(error), "details": error.details}})
+        print_json(
+            {
+                "error": {
+                    "code": error.code,
+                    "error_class": str(class_of(error.code)),
+                    "message": str(error),
+                    "details": error.details,
+                }
+            }
+        )
         return
     told = Text.assemble((f"{error.code}: ", "bold red"), str(error))
     screen = console(stderr=True)

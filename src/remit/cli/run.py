@@ -43,19 +43,38 @@ class OnExhausted(StrEnum):
 
 @reported
 def run(
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="module:process or file.py:process", show_default=False)],
-    value: Annotated[str | None, typer.Option("--input", metavar="JSON|@FILE", help="The process's input; @- reads standard input.")] = None,
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="module:process or file.py:process", show_default=False)
+    ],
+    value: Annotated[
+        str | None, typer.Option("--input", metavar="JSON|@FILE", help="The process's input; @- reads standard input.")
+    ] = None,
     store: StoreUrl = DEFAULT_STORE,
-    key: Annotated[str | None, typer.Option(metavar="K", help="The same key with the same input is the same execution.")] = None,
+    key: Annotated[
+        str | None, typer.Option(metavar="K", help="The same key with the same input is the same execution.")
+    ] = None,
     tenant: Annotated[str | None, typer.Option(metavar="T")] = None,
     owner: Annotated[str | None, typer.Option(metavar="O")] = None,
     region: Annotated[str | None, typer.Option(metavar="R")] = None,
-    budget_tokens: Annotated[int | None, typer.Option(metavar="N", help="The most tokens the whole tree may use.")] = None,
-    budget_cost: Annotated[str | None, typer.Option(metavar="X", help="The most dollars the whole tree may cost, such as 2.50.")] = None,
-    on_exhausted: Annotated[OnExhausted, typer.Option(help="When the budget is used up: fail, or suspend until a top-up.")] = OnExhausted.FAIL,
+    budget_tokens: Annotated[
+        int | None, typer.Option(metavar="N", help="The most tokens the whole tree may use.")
+    ] = None,
+    budget_cost: Annotated[
+        str | None, typer.Option(metavar="X", help="The most dollars the whole tree may cost, such as 2.50.")
+    ] = None,
+    on_exhausted: Annotated[
+        OnExhausted, typer.Option(help="When the budget is used up: fail, or suspend until a top-up.")
+    ] = OnExhausted.FAIL,
     resume: Annotated[str | None, typer.Option(metavar="ID", help="Start nothing: go on with this execution.")] = None,
-    beside: Annotated[list[str] | None, typer.Option("--with", metavar="MODULE", help="Host these modules or files too.")] = None,
-    wait: Annotated[bool | None, typer.Option("--wait/--no-wait", help="Stay while it waits for a human or an event. Default: on a terminal only.")] = None,
+    beside: Annotated[
+        list[str] | None, typer.Option("--with", metavar="MODULE", help="Host these modules or files too.")
+    ] = None,
+    wait: Annotated[
+        bool | None,
+        typer.Option(
+            "--wait/--no-wait", help="Stay while it waits for a human or an event. Default: on a terminal only."
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Run a process and show its tree until it has ended or waits for somebody.
@@ -64,11 +83,25 @@ def run(
     code 6, and the same command with the same --key, or --resume ID, goes on. Exit codes: 0 completed, 1 failed,
     2 wrong usage or bad definition, 3 rejected, 4 timed out, 5 cancelled, 6 waiting, 130 interrupted.
     """
-    started = {"--input": value, "--key": key, "--tenant": tenant, "--owner": owner, "--region": region, "--budget-tokens": budget_tokens, "--budget-cost": budget_cost}
+    started = {
+        "--input": value,
+        "--key": key,
+        "--tenant": tenant,
+        "--owner": owner,
+        "--region": region,
+        "--budget-tokens": budget_tokens,
+        "--budget-cost": budget_cost,
+    }
     given = [option for option, each in started.items() if each is not None]
     if resume is not None and given:
         raise MisuseError(f"--resume goes on with what was started: drop {', '.join(given)}", code="invalid_input")
-    terms = {"key": key, "tenant": tenant, "owner": owner, "region": region, "budget": _budget(budget_tokens, budget_cost, on_exhausted)}
+    terms = {
+        "key": key,
+        "tenant": tenant,
+        "owner": owner,
+        "region": region,
+        "budget": _budget(budget_tokens, budget_cost, on_exhausted),
+    }
     session = _Session(target, store, resume, as_json=as_json, wait=wait)
     session.go(json_value(value, "--input") if value is not None else None, terms, beside or [])
 
@@ -107,7 +140,7 @@ class _Session:
         except (InvalidInput, MisuseError) as error:
             if self._id is not None or error.code not in _REJECTIONS:
                 raise
-            self._rejected(error)
+            self._rejected(error, without_input=value is None)
         else:
             self._ended(tree, waits)
 
@@ -122,7 +155,8 @@ class _Session:
         except StoreOwned as owned:
             here = self._place() or f" --store {self._store}"
             raise StoreOwned(
-                f"{owned} Nothing was started. `remit ps{here}` shows what runs there; to run beside it, name another store with --store.", details=owned.details
+                f"{owned} Nothing was started. `remit ps{here}` shows what runs there; to run beside it, name another store with --store.",
+                details=owned.details,
             ) from None
 
     def _place(self) -> str:
@@ -140,12 +174,23 @@ class _Session:
             print_ended(self._screen, tree, waits, told)
         raise typer.Exit(ending_of(status))
 
-    def _rejected(self, error: InvalidInput | MisuseError) -> None:
-        told = {"error_class": str(error.error_class), "code": error.code, "message": str(error), "details": error.details, "origin": None, "attempt": None}
+    def _rejected(self, error: InvalidInput | MisuseError, *, without_input: bool) -> None:
+        if without_input and error.code == "invalid_input":
+            error.message += " Give it with --input JSON or --input @FILE."
+        told = {
+            "error_class": str(error.error_class),
+            "code": error.code,
+            "message": str(error),
+            "details": error.details,
+            "origin": None,
+            "attempt": None,
+        }
         if self._as_json:
             print_json({"status": "rejected", "value": None, "error": told, "execution_id": None, "usage": None})
         else:
-            console(stderr=True).print(Text.assemble(("rejected ", "bold red"), f"{error.code}: {error}"), soft_wrap=True)
+            console(stderr=True).print(
+                Text.assemble(("rejected ", "bold red"), f"{error.code}: {error}"), soft_wrap=True
+            )
         raise typer.Exit(Ending.REJECTED)
 
     def _interrupted(self) -> None:
@@ -160,5 +205,11 @@ class _Session:
 def _summary(status: str, tree: Record, waits: Sequence[Wait]) -> dict[str, Any]:
     """The one object of `--json`: an Outcome's fields, and what is waited for where something is."""
     error = tree.error if status != "completed" else None
-    summary = {"status": status, "value": tree.result, "error": plain(error), "execution_id": tree.execution_id, "usage": plain(tree.usage)}
+    summary = {
+        "status": status,
+        "value": tree.result,
+        "error": plain(error),
+        "execution_id": tree.execution_id,
+        "usage": plain(tree.usage),
+    }
     return summary | ({"waiting": [asdict(wait) for wait in waits]} if waits else {})

@@ -41,8 +41,12 @@ def load_target(text: str, others: list[str]) -> Target:
         raise DefinitionError(f"{where} holds no process: define one with @process. {_SPELT}.")
     chosen = [each for key, each in found.items() if name in (key, each.name)]
     if not chosen:
-        there = ", ".join(f"{where}:{key}" for key in found)
-        raise DefinitionError(f"{where} has no process {name!r}; there are: {there}" if name else f"{text!r} names no process. {_SPELT}; there are: {there}")
+        there = f"{', '.join(found)}: write {where}:{next(iter(found))}"
+        raise DefinitionError(
+            f"{where} has no process {name!r}; there are {there}"
+            if name
+            else f"{text!r} names no process. {_SPELT}; there are {there}"
+        )
     return Target(chosen[0], _with_company([module, *map(_load, others)]))
 
 
@@ -75,7 +79,10 @@ def _load(where: str) -> ModuleType:
     if not all(part.isidentifier() for part in where.split(".")):
         raise DefinitionError(f"{where!r} is no module. {_SPELT}, such as shop.orders:order or shop.py:order.")
     _look_in(os.getcwd())
-    return _import(where, f"{where!r} cannot be found from {os.getcwd()}. {_SPELT}: give the name as in `import {where}`, or the file.")
+    return _import(
+        where,
+        f"{where!r} cannot be found from {os.getcwd()}. {_SPELT}: give the name as in `import {where}`, or the file.",
+    )
 
 
 def _load_file(where: str) -> ModuleType:
@@ -89,7 +96,9 @@ def _load_file(where: str) -> ModuleType:
     _look_in(str(home))
     module = _import(".".join(parts), f"{where} cannot be imported as a module: rename it to letters, digits and '_'.")
     if module.__file__ is None or Path(module.__file__).resolve() != path:
-        raise DefinitionError(f"{where}: another module is called {'.'.join(parts)!r} ({module.__file__ or 'built in'}): rename the file")
+        raise DefinitionError(
+            f"{where}: another module is called {'.'.join(parts)!r} ({module.__file__ or 'built in'}): rename the file"
+        )
     return module
 
 

@@ -37,13 +37,23 @@ class _Line(NamedTuple):
     summary: str = ""
 
 
-def tree_table(tree: Record, now: datetime, width: int, *, lines_max: int | None = None, live: bool = False, marked: str | None = None) -> Table:
+def tree_table(
+    tree: Record,
+    now: datetime,
+    width: int,
+    *,
+    lines_max: int | None = None,
+    live: bool = False,
+    marked: str | None = None,
+) -> Table:
     """The tree as a table of so many columns. Notes stand at the right where it is wide, else on lines of their own.
 
     Where it would be longer than `lines_max`, children that have ended well are summed up, then whatever does not fit.
     """
     wide = width >= _WIDE
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", width=width if live else None)
+    table = Table(
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", width=width if live else None
+    )
     table.add_column("process", ratio=1 if live and not wide else None, overflow="ellipsis", no_wrap=True)
     for title in ("time", "tokens", "cost"):
         table.add_column(title, justify="right", no_wrap=True)
@@ -84,7 +94,11 @@ def _fitting(tree: Record, now: datetime, most: int | None, *, wide: bool) -> li
         lines.pop()
     shown = sum(line.node is not None for line in lines)
     there = sum(1 for _ in _lines(tree, "", "", folded=False))
-    return [*lines, _Line("", "", None, f"… {there - shown} more: remit tree {tree.execution_id}")] if shown < there else lines
+    return (
+        [*lines, _Line("", "", None, f"… {there - shown} more: remit tree {tree.execution_id}")]
+        if shown < there
+        else lines
+    )
 
 
 def _height(lines: list[_Line], now: datetime, *, wide: bool) -> int:
@@ -108,8 +122,13 @@ def _lines(node: Record, guides: str, below: str, *, folded: bool) -> Iterator[_
 
 def _note(node: Record, now: datetime) -> Text:
     """What an execution is doing, waits for, or died of."""
+    if any(child.error == node.error for child in node.children if child.error is not None):
+        return Text()
     if node.error is not None:
-        return Text(f"{node.error.code}: {node.error.message}"[:_NOTE_MOST].replace("\n", " "), "red" if node.ended_at else "magenta")
+        return Text(
+            f"{node.error.code}: {node.error.message}"[:_NOTE_MOST].replace("\n", " "),
+            "red" if node.ended_at else "magenta",
+        )
     parts = [_wait(each, now) for each in node.waiting_on.first if "kind" in each]
     if node.status is Status.ACTIVE and node.current_step:
         parts.append(f"step {node.current_step}")

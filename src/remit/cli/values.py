@@ -42,7 +42,10 @@ def _read(name: str, what: str) -> str:
     except UnicodeDecodeError as error:
         raise MisuseError(f"{what}: {name} is not UTF-8 text ({error})", code="invalid_input") from None
     except OSError as error:
-        raise MisuseError(f"{what}: {name} cannot be read: {error.strerror}. Write @ and the path of a file, or the JSON itself.", code="invalid_input") from None
+        raise MisuseError(
+            f"{what}: {name} cannot be read: {error.strerror}. Write @ and the path of a file, or the JSON itself.",
+            code="invalid_input",
+        ) from None
 
 
 def _advice(text: str) -> str:
@@ -81,7 +84,16 @@ def _example(schema: dict[str, Any], named: dict[str, Any], depth: int) -> Any:
             return _example(schema[choice][0], named, depth + 1)
     if schema.get("type") == "object":
         wanted = schema.get("required", [])
-        return {name: _example(each, named, depth + 1) for name, each in schema.get("properties", {}).items() if name in wanted}
+        return {
+            name: _example(each, named, depth + 1)
+            for name, each in schema.get("properties", {}).items()
+            if name in wanted
+        }
     if schema.get("type") == "array":
         return [_example(schema.get("items") or {}, named, depth + 1)]
-    return {"string": "…", "integer": schema.get("minimum", 1), "number": schema.get("minimum", 1), "boolean": True}.get(str(schema.get("type")))
+    return {
+        "string": "…",
+        "integer": schema.get("minimum", 1),
+        "number": schema.get("minimum", 1),
+        "boolean": True,
+    }.get(str(schema.get("type")))

@@ -55,7 +55,10 @@ def moves(node: Record, catalog: Catalog | None = None) -> bool:
 def waits_of(tree: Record, reader: Reader, store: str, catalog: Catalog | None = None) -> list[Wait]:
     """Every wait in a tree that somebody must end, asks first."""
     place = "" if store == DEFAULT_STORE else f" --store {shlex.quote(store)}"
-    asks = [_ask(owner, entry.name, entry.params, entry.terms, place, tree) for owner, entry in reader.open_asks(tree.execution_id)]
+    asks = [
+        _ask(owner, entry.name, entry.params, entry.terms, place, tree)
+        for owner, entry in reader.open_asks(tree.execution_id)
+    ]
     return asks + [wait for node in nodes_of(tree) for wait in _others(node, place, catalog)]
 
 
@@ -63,7 +66,9 @@ def _ask(owner: str, name: str, params: bytes | None, terms: bytes | None, place
     asked = orjson.loads(params or b"{}")
     pattern = compact(example_of(orjson.loads(terms or b"{}").get("schema") or {}))
     node = next((node for node in nodes_of(tree) if node.execution_id == owner), tree)
-    several = f" --ask {shlex.quote(name)}" if sum(each.get("kind") == "ask" for each in node.waiting_on.first) > 1 else ""
+    several = (
+        f" --ask {shlex.quote(name)}" if sum(each.get("kind") == "ask" for each in node.waiting_on.first) > 1 else ""
+    )
     command = f"remit answer {owner} {shlex.quote(pattern)}{several}{place}"
     return Wait(owner, node.process, "ask", name, asked.get("prompt") or name, asked.get("to"), command)
 
@@ -75,15 +80,31 @@ def _others(node: Record, place: str, catalog: Catalog | None) -> Iterator[Wait]
     for each in own:
         if each.get("kind") == "event":
             name = str(each["name"])
-            yield Wait(node.execution_id, node.process, "event", name, f"event {name!r}", None, f"remit send {node.execution_id} {shlex.quote(name)} null{place}")
+            yield Wait(
+                node.execution_id,
+                node.process,
+                "event",
+                name,
+                f"event {name!r}",
+                None,
+                f"remit send {node.execution_id} {shlex.quote(name)} null{place}",
+            )
     if node.status is Status.PAUSED and node.error is not None:
-        yield Wait(node.execution_id, node.process, "paused", node.error.code, node.error.message, None, _mend(node, place))
-    elif catalog is not None and node.status not in _BY_CHILDREN and catalog.to_continue(node.process, node.version) is None:
+        yield Wait(
+            node.execution_id, node.process, "paused", node.error.code, node.error.message, None, _mend(node, place)
+        )
+    elif (
+        catalog is not None
+        and node.status not in _BY_CHILDREN
+        and catalog.to_continue(node.process, node.version) is None
+    ):
         told = f"code for {node.process} {node.version}, which is not hosted here"
         yield Wait(node.execution_id, node.process, "code", node.process, told, None, "remit run TARGET --with MODULE")
 
 
 def _mend(node: Record, place: str) -> str:
     if node.error is not None and node.error.code == "budget_exhausted":
-        return f"remit top-up {node.root_execution_id} --tokens 10000 --cost 1.00{place}"
+        needed = node.error.details.get("needed", 0)
+        by = f"--tokens {needed}" if node.error.details.get("unit") == "tokens" else "--cost 1.00"
+        return f"remit top-up {node.root_execution_id} {by}{place}"
     return f"remit retry {node.execution_id}{place}"

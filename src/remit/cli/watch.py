@@ -63,7 +63,9 @@ class Watch:
     def _rests(self, tree: Record, waits: list[Wait], *, stay: bool) -> bool:
         catalog = self._app.engine.catalog
         if tree.ended_at is not None:
-            return not any(node.status in (Status.ACTIVE, Status.PENDING) and moves(node, catalog) for node in nodes_of(tree))
+            return not any(
+                node.status in (Status.ACTIVE, Status.PENDING) and moves(node, catalog) for node in nodes_of(tree)
+            )
         if any(moves(node, catalog) for node in nodes_of(tree)):
             return False
         return not stay or all(_needs_other_code(wait) for wait in waits)

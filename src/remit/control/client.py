@@ -46,9 +46,14 @@ class Client:
         self.url = url
         self.location: Location = parse_location(url)
         if self.location.in_memory:
-            raise StoreError(f"{url!r} lives in the memory of the process that opened it: name a file with --store or REMIT_STORE")
+            raise StoreError(
+                f"{url!r} lives in the memory of the process that opened it: name a file with --store or REMIT_STORE"
+            )
         if self.location.vfs is None and not os.path.exists(self.location.path):
-            raise StoreError(f"There is no store {self.location.path}: name one with --store or REMIT_STORE; `remit run` makes it", path=self.location.path)
+            raise StoreError(
+                f"There is no store {self.location.path}: name one with --store or REMIT_STORE; `remit run` makes it",
+                path=self.location.path,
+            )
 
     @contextmanager
     def reader(self) -> Iterator[SqliteReader]:
@@ -84,7 +89,9 @@ class Client:
             except StoreOwned as owned:
                 owner = str(owned.details.get("owner"))
             try:
-                return Carried(await self._reply(command_id, min(deadline, time.monotonic() + _TRY_TO_OWN_EVERY_S)), owner)
+                return Carried(
+                    await self._reply(command_id, min(deadline, time.monotonic() + _TRY_TO_OWN_EVERY_S)), owner
+                )
             except TimeoutError:
                 continue
         raise StoreError(
@@ -125,9 +132,17 @@ def _done(reply: dict[str, Any]) -> Any:
 def _check(connection: apsw.Connection, location: Location) -> None:
     """Refuse a database that is not Remit's, or whose tables another release laid out."""
     if connection.pragma("application_id") != APPLICATION_ID:
-        raise StoreError(f"{location.path} is no store of Remit: name one with --store or REMIT_STORE", path=location.path)
+        raise StoreError(
+            f"{location.path} is no store of Remit: name one with --store or REMIT_STORE", path=location.path
+        )
     version, newest = connection.pragma("user_version"), newest_schema()
     if version < newest:
-        raise StoreError(f"{location.path} has schema {version}, this Remit reads {newest}: run `remit migrate` on it", path=location.path)
+        raise StoreError(
+            f"{location.path} has schema {version}, this Remit reads {newest}: run `remit migrate` on it",
+            path=location.path,
+        )
     if version > newest:
-        raise StoreError(f"{location.path} was written by a newer Remit (schema {version}, this one knows {newest}): upgrade remit", path=location.path)
+        raise StoreError(
+            f"{location.path} was written by a newer Remit (schema {version}, this one knows {newest}): upgrade remit",
+            path=location.path,
+        )
