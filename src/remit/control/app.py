@@ -20,8 +20,9 @@ from remit.engine.admission import RootTerms
 from remit.engine.clock import Clock
 from remit.engine.definitions import Catalog, Definition
 from remit.engine.engine import Engine
+from remit.engine.texts import optional_ms, optional_text
 from remit.errors import DefinitionError, InvalidInput, MisuseError
-from remit.kernel.durations import Duration, milliseconds
+from remit.kernel.durations import Duration
 from remit.kernel.preflight import Limits
 from remit.kernel.retry import Retry
 from remit.kernel.usage import Budget
@@ -192,15 +193,13 @@ class Remit:
         """
         engine = self.engine
         definition = self._definition(target)
-        try:
-            ttl_ms = milliseconds(ttl) if ttl is not None else None
-        except ValueError as error:
-            raise InvalidInput(f"ttl: {error}") from None
+        ttl_ms = optional_ms(ttl, "ttl")
         for name, text in (("key", key), ("tenant", tenant), ("owner", owner), ("region", region)):
-            if text is not None and (not isinstance(text, str) or not 0 < len(text) <= 500):
-                raise InvalidInput(f"{name}={text!r}: give a text of 1 to 500 characters")
+            optional_text(text, name)
         if budget is not None and not isinstance(budget, Budget):
             raise InvalidInput(f"budget={budget!r}: give a Budget(tokens=..., cost=...)")
+        if retry is not None and not isinstance(retry, Retry):
+            raise InvalidInput(f"retry={retry!r}: give a Retry(attempts=...)")
         record, new = engine.start(definition, input, RootTerms(key, tenant, owner, region, budget, ttl_ms, retry))
         await engine.durability.barrier()
         return Execution(self, record.id, new=new)
@@ -224,7 +223,8 @@ class Remit:
     async def outcome(self, execution_id: str, timeout: Duration | None = None) -> Outcome[Any]:
         """Wait for the durable end of any execution; raises TimeoutError, MisuseError `unknown_execution`."""
         engine = self.engine
-        limit = milliseconds(timeout) / 1_000 if timeout is not None else None
+        limit_ms = optional_ms(timeout, "timeout")
+        limit = limit_ms / 1_000 if limit_ms is not None else None
         try:
             async with asyncio.timeout(limit):
                 record = await engine.outcomes.ended(execution_id)

@@ -10,6 +10,7 @@ from remit.control.queries import unknown
 from remit.engine.engine import Engine
 from remit.engine.node import Node
 from remit.engine.seam import SeamError, canonical
+from remit.engine.texts import optional_text, short_text
 from remit.errors import InvalidInput, MisuseError
 from remit.kernel.states import TERMINAL, Status
 from remit.kernel.trace import root_of
@@ -77,6 +78,8 @@ class Operations:
         node = self._node(execution_id)
         if node.ended:
             raise MisuseError(f"{execution_id} has ended ({node.record.status}); it takes no events", code="wrong_state")
+        short_text(event, "event")
+        optional_text(dedupe, "dedupe")
         sent = self._engine.settling.send(node, event, _plain(payload, f"event {event!r}"), dedupe)
         self._engine.traces.let_go(node)
         await self._engine.durability.barrier()
@@ -132,6 +135,9 @@ class Operations:
     async def top_up(self, root_id: str, budget: Budget) -> None:
         """Raise a root's limits by a budget; executions paused for want of it go on (L26)."""
         engine = self._engine
+        if not isinstance(budget, Budget):
+            raise InvalidInput(f"top_up({budget!r}): give a Budget(tokens=..., cost=...)")
+        self._node(root_id)
         node = self._node(root_of(root_id))
         record = node.record
         if record.limit_tokens is None and record.limit_cost is None:

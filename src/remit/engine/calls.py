@@ -42,6 +42,7 @@ class Call:
     def place(self, order: int) -> None:
         """Record when the caller got the outcome, among its other completions."""
         self.record.answered = order
+        self._run.history.bytes += len(self.record.result or b"")
         self._run.engine.durability.touch(self.node or Node(self.record, self._run.node))
 
     def resolve(self) -> None:

@@ -58,7 +58,9 @@ class Driver:
                 return
             error = ErrorInfo(ErrorClass.DOMAIN, "cancelled", "The body was cancelled from inside", {}, node.id, node.record.attempt)
             self._engine.endings.fail(node, error, None)
-        except Exception as error:
+        except (GeneratorExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # SystemExit too: what a body raises ends its execution, not this program
             if run.valid:
                 self._raised(run, error)
             elif not isinstance(error, StoreError):
@@ -91,7 +93,7 @@ class Driver:
             return
         self._engine.endings.complete(node, result)
 
-    def _raised(self, run: Run, error: Exception) -> None:
+    def _raised(self, run: Run, error: BaseException) -> None:
         node = run.node
         cause = _handed_out(error)
         if isinstance(cause, CallFailed) and cause is error and cause.error is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import logging
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +17,7 @@ __all__ = ["MAX_ERROR_BYTES", "decode_error", "encode_error", "exception_of", "i
 
 MAX_ERROR_BYTES = 65_536
 _BUILTIN = "builtin"
+_log = logging.getLogger("remit.engine")
 
 
 def info_of(error: BaseException, origin: str, attempt: int, classifier: Classifier | None = None) -> ErrorInfo:
@@ -50,8 +52,22 @@ def _text(error: BaseException) -> str:
 
 
 def _plain(details: dict[str, Any]) -> dict[str, Any]:
-    """Details as JSON holds them; what it cannot hold is named instead."""
-    return {_valid(str(key)): redact(_jsonable(value), str(key)) if False else redact({str(key): _jsonable(value)})[str(key)] for key, value in details.items()}
+    """Details as JSON holds them, secrets redacted; what JSON cannot hold is named instead."""
+    plain = {_utf8(str(key)): _jsonable(value) for key, value in details.items()}
+    redacted = redact(plain)
+    assert isinstance(redacted, dict)
+    return redacted
+
+
+def _jsonable(value: object) -> Any:
+    try:
+        return orjson.loads(orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS))
+    except (TypeError, ValueError, RecursionError) as error:
+        return f"a {type(value).__name__} that cannot be recorded as JSON ({_utf8(str(error).splitlines()[0])})"
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def encode_error(info: ErrorInfo) -> bytes:
@@ -63,8 +79,7 @@ def encode_error(info: ErrorInfo) -> bytes:
 
 
 def _dump(info: ErrorInfo, message: str, details: dict[str, Any]) -> bytes:
-    message = message.encode("utf-8", "replace").decode()
-    fields = {"class": info.error_class, "code": info.code, "message": message, "details": details, "origin": info.origin, "attempt": info.attempt}
+    fields = {"class": info.error_class, "code": _utf8(info.code), "message": _utf8(message), "details": details, "origin": info.origin, "attempt": info.attempt}
     return orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS)
 
 

@@ -23,7 +23,7 @@ from pydantic_core import to_jsonable_python
 
 from remit.engine.redaction import redact
 from remit.engine.seam_types import Change, Coder, change_between, coder_of, field_names
-from remit.errors import LimitExceeded
+from remit.errors import InvalidInput, LimitExceeded
 
 __all__ = ["MAX_VALUE_BYTES", "Seam", "SeamError", "canonical", "digest"]
 
@@ -46,14 +46,13 @@ Path = tuple[object, ...]
 _Leaf = Callable[[object, Path, str], object]
 
 
-class SeamError(ValueError):
+class SeamError(InvalidInput, ValueError):
     """A value does not fit the seam; `path` is a JSON pointer to the part at fault, `fix` how to mend it."""
 
     def __init__(
         self, message: str, *, path: str = "", expected: str = "", got: str = "", fix: str = ""
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        super().__init__(message, path=path, expected=expected, got=got, fix=fix)
         self.path = path
         self.expected = expected
         self.got = got

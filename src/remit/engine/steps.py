@@ -12,7 +12,7 @@ from remit.engine.metering import Hold
 from remit.engine.port import INSIDE_STEP
 from remit.engine.seam import SeamError, canonical, digest
 from remit.engine.watchdog import LoopBlocked
-from remit.errors import ContractViolation, DomainError, ErrorClass, ErrorInfo, RemitError
+from remit.errors import ContractViolation, DomainError, ErrorClass, ErrorInfo, RemitError, Suspension
 from remit.kernel.usage import Usage
 from remit.store import boundaries
 from remit.store.records import JournalRecord
@@ -143,6 +143,7 @@ async def _run(run: Run, step: StepDefinition, arguments: dict[str, Any], entry:
     if boundaries.reach is not None:
         boundaries.reach("step.after")
     entry.result, entry.error = work.result, work.error
+    run.history.bytes += len(entry.result or b"")
     entry.ended_at = engine.clock.now()
     if hold is not None or work.usage is not None:
         engine.metering.settle(hold, run.node, entry, work.usage)
@@ -177,7 +178,9 @@ async def _work(run: Run, step: StepDefinition, arguments: dict[str, Any]) -> _W
     except LoopBlocked as blocked:
         message = f"{step.kind} {step.name!r} blocked the event loop in {blocked} and was cut off. Make it a plain `def`: sync steps run in threads."
         return _Work(None, _failure(run, DomainError(message, code="blocked_event_loop")), None, None)
-    except Exception as error:
+    except (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, Suspension):
+        raise
+    except BaseException as error:  # SystemExit too: what a step raises fails the step, not this program
         reported = getattr(error, "usage", None)
         return _Work(None, _failure(run, error), None, reported if isinstance(reported, Usage) else None)
     finally:
@@ -185,5 +188,5 @@ async def _work(run: Run, step: StepDefinition, arguments: dict[str, Any]) -> _W
     return _Work(result, None, arrived, step.usage(arrived))
 
 
-def _failure(run: Run, error: Exception) -> bytes:
+def _failure(run: Run, error: BaseException) -> bytes:
     return encode_error(info_of(error, run.node.id, run.node.record.attempt, run.definition.classifier))

@@ -35,6 +35,7 @@ class Wait:
 
     def place(self, order: int) -> None:
         self.entry.completed = order
+        self.run.history.bytes += len(self.entry.result or b"")
         self.run.engine.durability.amend(self.entry)
 
     def resolve(self) -> None:

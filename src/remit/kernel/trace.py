@@ -36,7 +36,7 @@ def child_id(parent: str, ordinal: int) -> str:
 
 def is_execution_id(text: str) -> bool:
     """Whether the text has the form of an execution id."""
-    return _ID.match(text) is not None
+    return isinstance(text, str) and _ID.match(text) is not None
 
 
 def parent_of(execution_id: str) -> str | None:

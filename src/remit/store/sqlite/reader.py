@@ -7,7 +7,7 @@ from typing import Any
 import apsw
 import orjson
 
-from remit.kernel.trace import descendant_range
+from remit.kernel.trace import descendant_range, is_execution_id
 from remit.store.records import AlertRecord, EventRecord, ExecutionFilter, ExecutionRecord, JournalRecord, UsageTotals
 from remit.store.sqlite.rows import EXECUTION_COLUMNS, JOURNAL_COLUMNS, execution_of, journal_of
 
@@ -34,7 +34,7 @@ class SqliteReader:
 
     def execution(self, execution_id: str) -> ExecutionRecord | None:
         """The execution of that id."""
-        return self._one("id = ?", (execution_id,))
+        return self._one("id = ?", (execution_id,)) if is_execution_id(execution_id) else None
 
     def by_n(self, n: int) -> ExecutionRecord | None:
         """The execution of that row number."""
