@@ -20,6 +20,8 @@ APPLICATION_ID = 0x52454D54  # "REMT"
 _MIGRATIONS = Path(__file__).parent.parent / "migrations" / "sqlite"
 _SYNCHRONOUS = ("FULL", "EXTRA", "NORMAL", "OFF")
 BUSY_TIMEOUT_MS = 250
+CACHE_KIB = 8_192
+"""Pages kept per connection: enough for the upper levels of every index; the rest is the operating system's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def connect(location: Location, *, readonly: bool = False) -> apsw.Connection:
     with explained(location, "open the store"):
         connection = apsw.Connection(location.path, flags=flags, vfs=location.vfs)
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-        connection.execute("PRAGMA cache_size = -65536")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         if not readonly:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {location.synchronous}")
