@@ -37,7 +37,10 @@ def carry_trace_context() -> None:
         record.process = who.process
         record.tenant = who.tenant
         record.attempt = who.attempt
-        record.msg, record.args = redact(record.getMessage()), ()
+        try:
+            record.msg, record.args = redact(record.getMessage()), ()
+        except (TypeError, ValueError, KeyError):  # a line that does not fit its format: its handler reports that, as always
+            return record
         return record
 
     make.carries_trace_context = True  # type: ignore[attr-defined]  # so that a second app does not wrap it again
