@@ -40,7 +40,7 @@ class Operations:
         """
         engine = self._engine
         self._node(execution_id)
-        engine.durability.flush()
+        await engine.durability.settled()
         asked, entry = self._open_ask(execution_id, ask)
         node = self._node(asked)
         living = engine.settling.entry_of(node, entry.position)
@@ -75,6 +75,7 @@ class Operations:
 
     async def send(self, execution_id: str, event: str, payload: Any, dedupe: str | None = None) -> bool:
         """Send an event; False where its deduplication key was seen before (L50)."""
+        await self._engine.durability.settled()
         node = self._node(execution_id)
         if node.ended:
             raise MisuseError(f"{execution_id} has ended ({node.record.status}); it takes no events", code="wrong_state")

@@ -116,6 +116,12 @@ class Durability:
             self._soon = self._loop.call_soon(self.flush)
         await future
 
+    async def settled(self) -> None:
+        """Return in an instant at which everything decided is durable: reads of the store tell all there is to know."""
+        self.flush()
+        while not self.clean:
+            await self.barrier()
+
     def when_durable(self, release: Callable[[], None]) -> None:
         """Call back once everything decided so far is durable."""
         if self.clean:

@@ -166,7 +166,9 @@ class Run:
 
     def code_changed(self, actual: dict[str, Any] | None) -> None:
         """Pause the execution: the code does not do what its history recorded; both are shown (L11)."""
-        recorded = [_describe(record) for record in list(self.history.recorded.values())[:5]]
+        target = actual["target"] if actual else None
+        unclaimed = sorted(self.history.recorded.values(), key=lambda record: (_name(record) != target, _begun(record)))
+        recorded = [_describe(record) for record in unclaimed[:5]]
         what = f"the code now does {actual['effect']}" if actual else "the code no longer does that"
         message = f"History of {self.node.id} recorded {recorded[0]['effect'] if recorded else 'an effect'}; {what}"
         details = {"recorded": recorded, "actual": actual, "unclaimed": len(self.history.recorded)}
@@ -232,3 +234,11 @@ def _describe(record: JournalRecord | ExecutionRecord) -> dict[str, Any]:
     if isinstance(record, ExecutionRecord):
         return effect_of("call", record.process, record.input)
     return effect_of(record.kind, record.name, record.params or b"")
+
+
+def _name(record: JournalRecord | ExecutionRecord) -> str:
+    return record.process if isinstance(record, ExecutionRecord) else record.name
+
+
+def _begun(record: JournalRecord | ExecutionRecord) -> int:
+    return record.created_at if isinstance(record, ExecutionRecord) else record.started_at

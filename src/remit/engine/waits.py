@@ -123,6 +123,9 @@ async def wait_event(run: Run, name: str, label: str | None, timeout_ms: int | N
     entry, key = await _claim(run, EffectKind.EVENT, name, params)
     fresh = entry is None
     if entry is None:
+        await run.engine.durability.settled()  # an event that cannot be read yet would be missed
+        if not run.may_act():
+            await run.never()
         due_at = run.engine.clock.now() + min(timeout_ms if timeout_ms is not None else MAX_WAIT_MS, MAX_WAIT_MS)
         entry = _enter(run, EffectKind.EVENT, name, key, params, due_at)
         run.engine.settling.take_early_event(run.node, entry)
