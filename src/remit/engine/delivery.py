@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -33,12 +34,13 @@ class Completion(Protocol):
 class Delivery:
     """The queue between what completes and the branches of one run."""
 
-    __slots__ = ("_claimed", "_group", "_in_group", "_queue", "_recorded", "_run", "_spacing")
+    __slots__ = ("_arrived", "_claimed", "_group", "_in_group", "_queue", "_recorded", "_run", "_spacing")
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._queue: list[Completion] = []
-        self._recorded: deque[int] | None = None
+        self._recorded: deque[list[int]] | None = None
+        self._arrived: dict[int, int] = {}
         self._claimed: dict[int, Completion | None] = {}
         self._group = 1
         self._in_group = 0
@@ -46,10 +48,10 @@ class Delivery:
 
     def expect(self, orders: Iterable[int]) -> None:
         """The places recorded earlier; live completions come after all of them."""
-        recorded = deque(sorted(orders))
-        if recorded:
-            self._recorded = recorded
-            self._group = (recorded[-1] >> _GROUP_SHIFT) + 1
+        groups = [list(members) for _, members in groupby(sorted(orders), key=lambda order: order >> _GROUP_SHIFT)]
+        if groups:
+            self._recorded = deque(groups)
+            self._group = (groups[-1][0] >> _GROUP_SHIFT) + 1
 
     @property
     def owing(self) -> bool:
@@ -61,49 +63,39 @@ class Delivery:
         """Whether something live waits in the queue, or the spacing between two groups is under way."""
         return bool(self._spacing or (self._queue and not self._recorded))
 
+    @property
+    def held_back(self) -> int:
+        """How many live completions wait behind recorded ones."""
+        return len(self._queue) if self._recorded else 0
+
     def replay(self, order: int, completion: Completion) -> bool:
         """A branch has come to a recorded completion; True where it may have it at once."""
-        if self._run.single and not self._spacing:
-            self._claimed[order] = None
-            self._drop_claimed()
-            return True
-        self._claimed[order] = completion
+        at_once = self._run.single and not self._spacing
+        group = order >> _GROUP_SHIFT
+        self._claimed[order] = None if at_once else completion
+        self._arrived[group] = self._arrived.get(group, 0) + 1
         self._replay_group()
-        return False
-
-    def skip(self, order: int) -> None:
-        """A recorded completion that nobody will come for."""
-        self._claimed[order] = None
-        self._replay_group()
-
-    def _drop_claimed(self) -> None:
-        while self._recorded and self._recorded[0] in self._claimed and self._claimed[self._recorded[0]] is None:
-            del self._claimed[self._recorded.popleft()]
+        return at_once
 
     def _replay_group(self) -> None:
         """Hand the next recorded group over once a branch has come for each of its members."""
-        self._drop_claimed()
-        if self._spacing or not self._recorded:
-            return
-        group = self._recorded[0] >> _GROUP_SHIFT
-        members = []
-        for order in self._recorded:
-            if order >> _GROUP_SHIFT != group:
-                break
-            if order not in self._claimed:
+        while self._recorded and not self._spacing:
+            members = self._recorded[0]
+            if self._arrived.get(members[0] >> _GROUP_SHIFT, 0) < len(members):
                 return
-            members.append(order)
-        for order in members:
             self._recorded.popleft()
-            completion = self._claimed.pop(order)
-            if completion is not None:
+            waiting = [completion for completion in map(self._claimed.pop, members) if completion is not None]
+            for completion in waiting:
                 completion.resolve()
-        self._run.progressed()
-        self._space()
+            if waiting:
+                self._run.progressed()
+                self._space()
 
     def alone(self) -> int | None:
         """The place of a completion that just happened in the only branch; None where it must wait for its turn."""
-        if self._queue or self._spacing or self._recorded or not self._run.single or not self._run.take_slot():
+        if self._queue or self._spacing or not self._run.single or not self._run.take_slot():
+            return None
+        if self._recorded and any(self._claimed.values()):
             return None
         self._group += 1
         return self._group - 1 << _GROUP_SHIFT
@@ -118,6 +110,8 @@ class Delivery:
         completion.place(self._group << _GROUP_SHIFT | self._in_group)
         self._in_group += 1
         self._queue.append(completion)
+        if self._recorded:
+            self._run.progressed()
         if not self._spacing:
             self._run.loop.call_soon(self.drain)
 
