@@ -1,4 +1,4 @@
-"""Processes that the command-line tests run: a shop whose orders reserve stock, ask people, sleep, fail and wait for events."""
+"""Processes that the command-line tests run: orders that reserve stock, ask people, sleep, fail, wait for events."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ async def select_warehouse(order: Order) -> str:
 async def allocate(order: Order) -> str:
     await charge(Usage(tokens=1_200, cost="0.012"))
     warehouse = (await call_process(select_warehouse, order)).unwrap()
-    if order.sku == "slow":
+    if order.sku in {"slow", "slowest"}:
         await set_progress({"packed": 1})
-        await pack(2.0)
+        await pack(2.0 if order.sku == "slow" else 60.0)
     if order.sku == "gone":
         raise DomainError("out_of_stock", sku=order.sku)
     return warehouse
@@ -126,7 +126,7 @@ async def threaded() -> None:
 
 @process("Costly")
 async def costly() -> str:
-    return await classify("diamond")
+    return (await classify("diamond"))[0]
 
 
 @process("Chatty")
@@ -144,6 +144,18 @@ async def flaky() -> None:
 async def many() -> int:
     outcomes: list[Outcome[None]] = await asyncio.gather(*(call_process(nap, None, key=str(n)) for n in range(30)))
     return sum(outcome.ok for outcome in outcomes)
+
+
+@process("Blink")
+async def blink() -> None:
+    await pack(0.05)
+
+
+@process("Steady", calls=[blink])
+async def steady() -> int:
+    for _ in range(100):
+        (await call_process(blink, None)).unwrap()
+    return 100
 
 
 @process("Careful", calls=[select_warehouse])

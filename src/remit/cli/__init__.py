@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import threading
 from collections.abc import Callable
 from typing import Annotated
 
@@ -54,17 +55,30 @@ def _options(
 ) -> None:
     """Governed, nested workflow invocation: run processes, look at executions, command them.
 
-    Every verb takes --store URL (or REMIT_STORE; else sqlite:///remit.db) and --json, and works while another process drives the store.
+    Every verb takes --store URL (or REMIT_STORE; else sqlite:///remit.db) and --json, and works
+    while another process drives the store.
     """
 
 
 def main() -> None:
-    """Run the command line. Characters that the terminal cannot write become '?'; a reader that leaves early is no error."""
+    """Run the command line; what the terminal cannot write becomes '?'."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
         app()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except SystemExit as leaving:
+        _leave_stuck_threads(leaving.code)
+        raise
+
+
+def _leave_stuck_threads(code: object) -> None:
+    """A thread that outlived its lease cannot be ended, and Python would wait for it; all that counts is durable by now."""
+    if any(
+        thread.is_alive() and not thread.daemon
+        for thread in threading.enumerate()
+        if thread is not threading.main_thread()
+    ):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else int(code is not None))

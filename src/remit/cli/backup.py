@@ -64,7 +64,7 @@ def migrate(store: StoreUrl = DEFAULT_STORE, as_json: JsonFlag = False) -> None:
     """Bring a store's tables up to this release; makes the store where there is none."""
     location = parse_location(store)
     with _undriven(location):
-        before = _schema_of(location) if os.path.exists(location.path) else 0
+        before = _schema_of(location) if Path(location.path).exists() else 0
     SqliteStore(store, lambda: int(time.time() * 1_000)).close()
     if as_json:
         print_json({"store": location.path, "from": before, "to": newest_schema()})
@@ -95,13 +95,14 @@ def _copied(source: Location, file: Path, *, force: bool) -> int:
         os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except OSError as error:
         raise StoreError(
-            f"{file.parent}: cannot be written ({error.strerror}): name a directory that exists and that this user may write"
+            f"{file.parent}: cannot be written ({error.strerror}): "
+            "name a directory that exists and that this user may write"
         ) from None
     try:
         with explained(source, f"copy it to {file}"):
             _copy(source, str(beside))
         _sync(beside)
-        os.replace(beside, file)
+        beside.replace(file)
         _sync(file.resolve().parent)
     finally:
         beside.unlink(missing_ok=True)
@@ -143,7 +144,8 @@ def _undriven(location: Location) -> Iterator[None]:
         handle = os.open(location.path + ".owner", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StoreError(
-            f"{location.path}: cannot be written ({error.strerror}). Does its directory exist, and may this user write there?",
+            f"{location.path}: cannot be written ({error.strerror}). "
+            "Does its directory exist, and may this user write there?",
             path=location.path,
         ) from None
     try:

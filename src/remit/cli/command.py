@@ -1,4 +1,4 @@
-"""`remit answer | send | cancel | retry | top-up`: commands, carried out by whoever drives the store, else right here."""
+"""`remit answer | send | cancel | retry | top-up`: carried out by whoever drives the store, else right here."""
 
 from __future__ import annotations
 
@@ -136,5 +136,6 @@ def _tell(carried: Carried, execution_id: str, told: str, *, as_json: bool) -> N
     if carried.by is not None:
         by = f"Done by {carried.by}."
     else:
-        by = f"Nobody drives this store: it is recorded. `remit run TARGET --resume {execution_id.partition('.')[0]}` drives on."
+        root = execution_id.partition(".")[0]
+        by = f"Nobody drives this store: it is recorded. `remit run TARGET --resume {root}` drives on."
     console().print(Text.assemble((f"{told}. ", "green"), (by, "dim")), soft_wrap=True)

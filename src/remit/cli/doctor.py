@@ -8,6 +8,7 @@ import stat
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated
 
 import apsw
@@ -129,12 +130,12 @@ def _integrity(patient: _Patient) -> Finding:
     found = [str(row[0]) for row in patient.connection.execute("PRAGMA integrity_check(3)")]
     if found != ["ok"]:
         return Finding("integrity", "problem", f"{'; '.join(found)}. Restore a backup: `remit restore FILE`.")
-    size = os.path.getsize(patient.location.path)
+    size = Path(patient.location.path).stat().st_size
     return Finding("integrity", "ok", f"every page of {size:,} bytes")
 
 
 def _privacy(patient: _Patient) -> Finding:
-    mode = stat.S_IMODE(os.stat(patient.location.path).st_mode)
+    mode = stat.S_IMODE(Path(patient.location.path).stat().st_mode)
     if mode & 0o077:
         return Finding(
             "file mode", "problem", f"{mode:04o} lets others read payloads: chmod 600 {patient.location.path}"
@@ -180,7 +181,8 @@ def _timers(patient: _Patient) -> Finding:
     query = """
         SELECT id FROM executions WHERE wake_at IS NOT NULL AND wake_at <= ?1
         UNION SELECT e.id FROM journal j JOIN executions e ON e.n = j.execution_n
-        WHERE j.due_at IS NOT NULL AND j.ended_at IS NULL AND j.due_at <= ?1 AND e.ended_at IS NULL AND j.generation = e.generation LIMIT ?2"""
+        WHERE j.due_at IS NOT NULL AND j.ended_at IS NULL AND j.due_at <= ?1 AND e.ended_at IS NULL
+          AND j.generation = e.generation LIMIT ?2"""
     found = [str(row[0]) for row in patient.connection.execute(query, (limit, _SHOWN + 1))]
     if not found:
         return Finding("timers", "ok", "none is overdue")

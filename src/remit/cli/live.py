@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -25,7 +25,7 @@ _WAITS_SHOWN = 5
 class Screen(Protocol):
     """Where a run is shown while it goes on."""
 
-    def __enter__(self) -> Screen: ...
+    def __enter__(self) -> Self: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
@@ -36,7 +36,7 @@ class Screen(Protocol):
 class QuietScreen:
     """Shows nothing: the output goes to a program or a file."""
 
-    def __enter__(self) -> QuietScreen:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -55,7 +55,7 @@ class LiveScreen:
         self._console = console
         self._live = Live(console=console, auto_refresh=False, transient=True, vertical_overflow="crop")
 
-    def __enter__(self) -> LiveScreen:
+    def __enter__(self) -> Self:
         self._live.__enter__()
         return self
 

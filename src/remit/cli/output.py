@@ -1,4 +1,4 @@
-"""What the commands print and how they end: one JSON document or text for people, exit codes, errors that name the fix."""
+"""What the commands print and how they end: JSON or text for people, exit codes, errors that name the fix."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def errors_to(error: RemitError, *, as_json: bool) -> None:
 
 
 def reported(verb: Callable[P, T]) -> Callable[P, T]:
-    """Turn a verb's RemitError into a message and an exit code: 2 for what could not be asked like that, 1 for a failed store."""
+    """Turn a verb's RemitError into a message and an exit code: 2 for what cannot be asked so, 1 for a failed disk."""
 
     @functools.wraps(verb)
     def told(*args: P.args, **kwargs: P.kwargs) -> T:

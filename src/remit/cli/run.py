@@ -155,7 +155,8 @@ class _Session:
         except StoreOwned as owned:
             here = self._place() or f" --store {self._store}"
             raise StoreOwned(
-                f"{owned} Nothing was started. `remit ps{here}` shows what runs there; to run beside it, name another store with --store.",
+                f"{owned} Nothing was started. `remit ps{here}` shows what runs there; "
+                "to run beside it, name another store with --store.",
                 details=owned.details,
             ) from None
 
@@ -197,7 +198,10 @@ class _Session:
         if self._id is None:
             told = "Interrupted before anything was started."
         else:
-            told = f"Interrupted. {self._id} is durable where it stands. To go on:\n  {self._again()}\nor the same command again, where it had a --key."
+            told = (
+                f"Interrupted. {self._id} is durable where it stands. To go on:\n  {self._again()}\n"
+                "or the same command again, where it had a --key."
+            )
         console(stderr=True).print(told, soft_wrap=True, markup=False)
         raise typer.Exit(Ending.INTERRUPTED)
 

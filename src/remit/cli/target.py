@@ -78,10 +78,10 @@ def _load(where: str) -> ModuleType:
         return _load_file(where)
     if not all(part.isidentifier() for part in where.split(".")):
         raise DefinitionError(f"{where!r} is no module. {_SPELT}, such as shop.orders:order or shop.py:order.")
-    _look_in(os.getcwd())
+    _look_in(str(Path.cwd()))
     return _import(
         where,
-        f"{where!r} cannot be found from {os.getcwd()}. {_SPELT}: give the name as in `import {where}`, or the file.",
+        f"{where!r} cannot be found from {Path.cwd()}. {_SPELT}: give the name as in `import {where}`, or the file.",
     )
 
 
@@ -124,6 +124,6 @@ def _import(name: str, unfound: str) -> ModuleType:
 
 def _place(error: BaseException) -> str:
     """File and line of the user's own code that raised, the innermost that is not Remit's or the interpreter's."""
-    ours = (str(Path(__file__).resolve().parent.parent), os.path.dirname(os.__file__), "<frozen")
+    ours = (str(Path(__file__).resolve().parent.parent), str(Path(os.__file__).parent), "<frozen")
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(ours)]
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "the module"

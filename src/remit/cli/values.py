@@ -29,7 +29,8 @@ def json_value(text: str, what: str) -> Any:
         begin = max(0, column - 1 - _MARGIN)
         shown = line[begin : column + _MARGIN]
         raise MisuseError(
-            f"{source} is no JSON: {error.msg} at line {error.lineno}, column {column}\n  {shown}\n  {' ' * (column - 1 - begin)}^\n{_advice(error.doc)}",
+            f"{source} is no JSON: {error.msg} at line {error.lineno}, column {column}\n"
+            f"  {shown}\n  {' ' * (column - 1 - begin)}^\n{_advice(error.doc)}",
             code="invalid_input",
             line=error.lineno,
             column=column,

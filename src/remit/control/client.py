@@ -1,17 +1,18 @@
 """A store as seen by a process that does not drive it: it reads what is durable, and leaves commands for the owner.
 
 A command is always left in the inbox. Where a process drives the store, that one carries it out; where none does, this
-one takes the store for a moment, hosts no code, and carries it out itself: it is recorded, and the next owner drives on.
+one takes the store for a moment, hosts no code, and carries it out itself: it is recorded, and the next
+owner drives on.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -49,7 +50,7 @@ class Client:
             raise StoreError(
                 f"{url!r} lives in the memory of the process that opened it: name a file with --store or REMIT_STORE"
             )
-        if self.location.vfs is None and not os.path.exists(self.location.path):
+        if self.location.vfs is None and not Path(self.location.path).exists():
             raise StoreError(
                 f"There is no store {self.location.path}: name one with --store or REMIT_STORE; `remit run` makes it",
                 path=self.location.path,
@@ -76,7 +77,7 @@ class Client:
     async def command(self, verb: str, arguments: dict[str, Any], wait_s: float) -> Carried:
         """Have a command carried out; durable when this returns.
 
-        Raises MisuseError with the code of a command that was refused, StoreError where the owner has not replied in time.
+        Raises MisuseError with the code of a command that was refused, StoreError without a reply in time.
         """
         command_id = uuid4().hex
         self._leave(command_id, verb, arguments)
@@ -95,8 +96,9 @@ class Client:
             except TimeoutError:
                 continue
         raise StoreError(
-            f"{self.location.path}: {owner} drives this store and has not replied within {wait_s:g} s. The command stays in its inbox and is "
-            "carried out when it looks there; `remit doctor` shows its last sign of life.",
+            f"{self.location.path}: {owner} drives this store and has not replied within {wait_s:g} s. "
+            "The command stays in its inbox and is carried out when it looks there; "
+            "`remit doctor` shows its last sign of life.",
             code="store_owned",
             owner=owner,
         )
