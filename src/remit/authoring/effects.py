@@ -17,8 +17,8 @@ from remit.engine.answer import Answer
 from remit.engine.port import PORT, ContinueAs, current_port
 from remit.engine.request import CallRequest
 from remit.engine.seam import Seam, SeamError, canonical
-from remit.errors import DomainError, InvalidInput
 from remit.engine.texts import optional_ms, optional_text, short_text
+from remit.errors import DomainError, InvalidInput
 from remit.kernel.durations import Duration
 from remit.kernel.retry import Retry
 from remit.kernel.trace import ancestors_of, otel_trace_id, parent_of, root_of
@@ -213,15 +213,45 @@ async def start_process(
     return Child(started, request.result)
 
 
+@overload
 async def ask(
-    answer: type[T] | Any = Any,
+    answer: type[T],
+    *,
+    name: str,
+    prompt: str = ...,
+    to: str | None = ...,
+    timeout: Duration | None = ...,
+    on_timeout: None,
+) -> T | None: ...
+@overload
+async def ask(
+    answer: type[T],
+    *,
+    name: str,
+    prompt: str = ...,
+    to: str | None = ...,
+    timeout: Duration | None = ...,
+    on_timeout: T = ...,
+) -> T: ...
+@overload
+async def ask(
+    answer: Any = ...,
+    *,
+    name: str,
+    prompt: str = ...,
+    to: str | None = ...,
+    timeout: Duration | None = ...,
+    on_timeout: Any = ...,
+) -> Any: ...
+async def ask(
+    answer: Any = Any,
     *,
     name: str,
     prompt: str = "",
     to: str | None = None,
     timeout: Duration | None = None,
     on_timeout: Any = _MISSING,
-) -> T:
+) -> Any:
     """Ask a human for a value of type `answer` and wait, durably.
 
     Nobody in time: `on_timeout` is the answer where it was given (None included), else DOMAIN `ask_timeout`.
@@ -233,7 +263,7 @@ async def ask(
     default = None if on_timeout is _MISSING else orjson.dumps(None) if on_timeout is None else seam.accept(on_timeout)[0]
     if default == b"null":
         seam = _answer_seam(answer | None, name)
-    return cast("T", await port.ask(seam, name, prompt, to, optional_ms(timeout, "ask(timeout)"), default))
+    return await port.ask(seam, name, prompt, to, optional_ms(timeout, "ask(timeout)"), default)
 
 
 _ANSWERS: dict[Any, Seam[Any]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, Literal, NoReturn, TypeVar, cast, overload
+from typing import Any, Generic, Literal, NoReturn, TypeVar, overload
 
 from remit.authoring.signatures import hints_of, place_of
 from remit.engine.definitions import CallRule, Definition, Isolation, in_range, parse_version
@@ -157,7 +157,7 @@ class _Decorator:
     def __call__(self, body: Callable[[], Awaitable[Out]], /) -> Process[None, Out]: ...
     def __call__(self, body: Callable[..., Any], /) -> Process[Any, Any]:
         """Define the process."""
-        return cast("Process[Any, Any]", process(body))
+        return process(body)
 
 
 def _define(

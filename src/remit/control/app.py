@@ -15,7 +15,7 @@ from remit.control.inbox import Inbox
 from remit.control.logs import carry_trace_context
 from remit.control.operations import Operations
 from remit.control.queries import Page, Queries, unknown
-from remit.control.views import AlertView, Entry, Record
+from remit.control.views import Alerts, Entries, Record
 from remit.engine.admission import RootTerms
 from remit.engine.clock import Clock
 from remit.engine.definitions import Catalog, Definition
@@ -258,15 +258,15 @@ class Remit:
         """The whole trace as a tree, from any of its executions (L1)."""
         return self._reads().tree(execution_id)
 
-    async def journal(self, execution_id: str) -> list[Entry]:
+    async def journal(self, execution_id: str) -> Entries:
         """What an execution has recorded, in order."""
         return self._reads().journal(execution_id)
 
-    async def lineage(self, root_id: str) -> list[Entry]:
+    async def lineage(self, root_id: str) -> Entries:
         """Every tool and model call of a trace (L29)."""
         return self._reads().lineage(root_id)
 
-    async def alerts(self, *, code: str | None = None, execution_id: str | None = None, since: datetime | None = None, limit: int = 100) -> list[AlertView]:
+    async def alerts(self, *, code: str | None = None, execution_id: str | None = None, since: datetime | None = None, limit: int = 100) -> Alerts:
         """Alerts, newest first."""
         return self._reads().alerts(code=code, execution_id=execution_id, since=since, limit=limit)
 

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
-from remit.engine.redaction import redact
 from remit.engine.port import PORT
+from remit.engine.redaction import redact
 
 __all__ = ["CONTEXT_FIELDS", "carry_trace_context"]
 
 CONTEXT_FIELDS = ("trace_id", "execution_id", "depth", "process", "tenant", "attempt")
 _EMPTY = dict.fromkeys(CONTEXT_FIELDS)
+
+
+class _ProcessName(str):
+    """A process's name where logging has the pid: '%(process)s' gives the name, and '%(process)d' the pid as ever."""
+
+    __slots__ = ()
+
+    def __int__(self) -> int:
+        return os.getpid()
 
 
 def carry_trace_context() -> None:
@@ -34,7 +44,7 @@ def carry_trace_context() -> None:
         record.trace_id = who.trace_id
         record.execution_id = who.execution_id
         record.depth = who.execution_id.count(".")
-        record.process = who.process
+        record.process = _ProcessName(who.process)  # type: ignore[assignment]  # logging puts the pid there
         record.tenant = who.tenant
         record.attempt = who.attempt
         try:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Protocol
 
 import orjson
 
-from remit.control.views import AlertView, Entry, Record, WaitingOn, alert_view, entry_view, record_view
+from remit.control.views import Alerts, Entries, Entry, Record, WaitingOn, alert_view, entry_view, record_view
 from remit.engine.redaction import redact
+from remit.engine.texts import optional_text
 from remit.errors import MisuseError
 from remit.kernel.states import OPEN, Status
 from remit.kernel.trace import parent_of, root_of
@@ -84,6 +86,8 @@ class Queries:
         cursor: str | None = None,
     ) -> Page:
         """Executions, newest first."""
+        for name, text in (("process", process), ("parent", parent), ("root", root), ("tenant", tenant), ("owner", owner)):
+            optional_text(text, name)
         narrowed = ExecutionFilter(
             status=_statuses(status),
             process=process,
@@ -91,7 +95,7 @@ class Queries:
             root=root,
             tenant=tenant,
             owner=owner,
-            since_ms=int(since.timestamp() * 1_000) if since is not None else None,
+            since_ms=_since(since),
             limit=_limit(limit) + 1,
             before_n=_before(cursor),
         )
@@ -121,14 +125,14 @@ class Queries:
             node.children.sort(key=lambda child: int(child.execution_id.rpartition(".")[2]))
         return nodes[root_of(execution_id)]
 
-    def journal(self, execution_id: str) -> list[Entry]:
+    def journal(self, execution_id: str) -> Entries:
         """What an execution has recorded, in order, its calls included; secrets redacted."""
         record = self.record(execution_id)
         entries = [(entry.started_at, entry.position, self._entry(record.id, entry)) for entry in self._reader.journal(record.n)]
         calls = [(child.created_at, child.n, _call_entry(record.id, child)) for child in self._reader.children(record.n)]
         return [entry for _, _, entry in sorted(entries + calls, key=lambda row: row[0])]
 
-    def lineage(self, root_id: str) -> list[Entry]:
+    def lineage(self, root_id: str) -> Entries:
         """Every tool and model call below an execution with its context (L29)."""
         self.record(root_id)
         return [self._entry(execution_id, entry) for execution_id, entry in self._reader.lineage(root_id)]
@@ -139,9 +143,11 @@ class Queries:
         object.__setattr__(view, "result", redact(view.result))
         return view
 
-    def alerts(self, *, code: str | None = None, execution_id: str | None = None, since: datetime | None = None, limit: int = 100) -> list[AlertView]:
+    def alerts(self, *, code: str | None = None, execution_id: str | None = None, since: datetime | None = None, limit: int = 100) -> Alerts:
         """Alerts, newest first."""
-        since_ms = int(since.timestamp() * 1_000) if since is not None else None
+        optional_text(code, "code")
+        optional_text(execution_id, "execution_id")
+        since_ms = _since(since)
         return [alert_view(alert) for alert in self._reader.alerts(code=code, execution_id=execution_id, since_ms=since_ms, limit=_limit(limit))]
 
 
@@ -189,6 +195,8 @@ def _subtree_sums(rows: list[ExecutionRecord]) -> dict[str, list[int]]:
 
 
 def _statuses(status: str | Iterable[str] | None) -> frozenset[str]:
+    if status is not None and not isinstance(status, Iterable):
+        raise MisuseError(f"status={status!r}: give one of {', '.join(Status)}, or several", code="invalid_input")
     wanted = [status] if isinstance(status, str) else list(status or ())
     if wanted == ["OPEN"]:
         return frozenset(OPEN)
@@ -204,9 +212,21 @@ def _limit(limit: int) -> int:
     return limit
 
 
+def _since(since: datetime | None) -> int | None:
+    if since is None:
+        return None
+    if not isinstance(since, datetime):
+        raise MisuseError(f"since={since!r}: give a datetime with its time zone", code="invalid_input")
+    return int(since.timestamp() * 1_000)
+
+
+_CURSOR = re.compile(r"n([0-9]{1,18})\Z")
+
+
 def _before(cursor: str | None) -> int | None:
     if cursor is None:
         return None
-    if not (cursor.startswith("n") and cursor[1:].isdigit()):
-        raise MisuseError(f"cursor={cursor!r} is none that a listing gave", code="invalid_input")
-    return int(cursor[1:])
+    found = _CURSOR.match(cursor) if isinstance(cursor, str) else None
+    if found is None:
+        raise MisuseError(f"cursor={str(cursor)[:40]!r} is none that a listing gave: pass the `cursor` of an earlier page", code="invalid_input")
+    return int(found[1])

@@ -15,7 +15,7 @@ from remit.kernel.trace import ancestors_of, depth_of, parent_of, root_of
 from remit.kernel.usage import Usage, decimal_string
 from remit.store.records import AlertRecord, ExecutionRecord, JournalRecord
 
-__all__ = ["AlertView", "Entry", "Record", "RecordUsage", "WaitingOn", "alert_view", "entry_view", "moment", "plain"]
+__all__ = ["AlertView", "Alerts", "Entries", "Entry", "Record", "RecordUsage", "WaitingOn", "alert_view", "entry_view", "moment", "plain"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,10 @@ class AlertView:
     message: str
     details: dict[str, Any]
     raised_at: datetime
+
+
+Entries = list[Entry]
+Alerts = list[AlertView]
 
 
 def moment(milliseconds: int | None) -> datetime | None:

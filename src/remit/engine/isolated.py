@@ -41,6 +41,7 @@ class Body:
         self._first = first
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._work: dict[int, Callable[[], Any]] = {}
+        self._working: set[asyncio.Task[None]] = set()
         self._last = 0
         self._unseen: list[Answer] = []
         self._marks: dict[str, int] = {}
@@ -84,7 +85,9 @@ class Body:
         while True:
             kind, number, body, replaying = await self._channel.receive()
             if kind == "work":
-                asyncio.create_task(self._do(number), name=f"step {number}")  # noqa: RUF006  # its future is in _waiting
+                working = asyncio.create_task(self._do(number), name=f"step {number}")
+                self._working.add(working)
+                working.add_done_callback(self._working.discard)
                 continue
             self._replaying = replaying
             waiter = self._waiting.pop(number, None)

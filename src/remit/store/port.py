@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from remit.store.records import AlertRecord, Command, EventRecord, ExecutionFilter, ExecutionRecord, JournalRecord, UsageTotals
+from remit.store.records import (
+    AlertRecord,
+    Command,
+    EventRecord,
+    ExecutionFilter,
+    ExecutionRecord,
+    JournalRecord,
+    UsageTotals,
+)
 
 __all__ = ["Batch", "Reader", "Store"]
 

@@ -101,25 +101,28 @@ def connect(location: Location, *, readonly: bool = False) -> apsw.Connection:
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         if not readonly:
+            _refuse_foreign(connection, location)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {location.synchronous}")
             connection.execute("PRAGMA wal_autocheckpoint = 0")
     return connection
 
 
+def _refuse_foreign(connection: apsw.Connection, location: Location) -> None:
+    """Before anything is written, the journal mode included: whose file is this, and of which release?"""
+    application, version = connection.pragma("application_id"), connection.pragma("user_version")
+    if application != APPLICATION_ID and connection.execute("SELECT count(*) FROM sqlite_schema").get:
+        raise StoreError(f"{location.path} is another program's database: name a file of Remit's own", path=location.path)
+    newest = newest_schema()
+    if application == APPLICATION_ID and version > newest:
+        raise StoreError(f"{location.path} was written by a newer Remit (schema {version}, this one knows {newest}): upgrade remit", path=location.path)
+
+
 def migrate(connection: apsw.Connection, location: Location) -> None:
     """Bring the schema up to date, each migration in a transaction of its own."""
     with explained(location, "migrate the store"):
-        application = connection.pragma("application_id")
         version = connection.pragma("user_version")
-        tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
-        if application != APPLICATION_ID and tables:
-            raise StoreError(f"{location.path} is another program's database: name a file of Remit's own", path=location.path)
-        migrations = sorted(_MIGRATIONS.glob("[0-9]*.sql"))
-        newest = _number(migrations[-1])
-        if version > newest:
-            raise StoreError(f"{location.path} was written by a newer Remit (schema {version}, this one knows {newest}): upgrade remit", path=location.path)
-        for migration in migrations:
+        for migration in sorted(_MIGRATIONS.glob("[0-9]*.sql")):
             number = _number(migration)
             if number > version:
                 script = migration.read_text(encoding="utf-8")

@@ -46,7 +46,8 @@ class Ownership:
                 self.epoch = epoch + 1
                 connection.execute("UPDATE ownership SET epoch = ?, owner = ?, renewed_at = ?", (self.epoch, describe_owner(), now_ms))
             except BaseException:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # some failures of the disk have ended it already
+                    connection.execute("ROLLBACK")
                 self.release()
                 raise
             connection.execute("COMMIT")

@@ -17,7 +17,16 @@ from remit.store.records import Command
 from remit.store.sqlite.database import Location, connect, explained, migrate, parse_location, prepare_file
 from remit.store.sqlite.owner import Ownership
 from remit.store.sqlite.reader import SqliteReader
-from remit.store.sqlite.rows import INSERT_EXECUTION, INSERT_JOURNAL, UPDATE_EXECUTION, UPDATE_JOURNAL, execution_row, execution_update, journal_row, journal_update
+from remit.store.sqlite.rows import (
+    INSERT_EXECUTION,
+    INSERT_JOURNAL,
+    UPDATE_EXECUTION,
+    UPDATE_JOURNAL,
+    execution_row,
+    execution_update,
+    journal_row,
+    journal_update,
+)
 
 __all__ = ["CHECKPOINT_PAGES", "SqliteStore"]
 
@@ -176,7 +185,7 @@ class SqliteStore(SqliteReader):
     def inbox_changed(self) -> bool:
         """Whether another connection has written since the last time this was asked."""
         version = self._writes.pragma("data_version")
-        changed, self._data_version = version != self._data_version, version
+        changed, self._data_version = bool(version != self._data_version), version
         return changed
 
     def commands(self) -> list[Command]:
