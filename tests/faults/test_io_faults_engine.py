@@ -45,10 +45,10 @@ async def _broken_promises(directory: Path, fault: Fault) -> tuple[int, list[str
 )
 async def test_L48_work_outlives_a_disk_that_fails_for_a_while(make, lasting, tmp_path, seed, figure):
     fired = 0
-    for at in range(1 + seed % 40, 300, figure(75, 3)):
+    for at in range(1 + seed % 20, 100, figure(20, 1)):
         directory = tmp_path / str(at)
         directory.mkdir()
         times, broken = await _broken_promises(directory, make(at, lasting=lasting))
         assert broken == [], at
         fired += times
-    assert fired > 2
+    assert fired >= 3
