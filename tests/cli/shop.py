@@ -8,10 +8,8 @@ import time
 from pydantic import BaseModel
 
 from remit import (
-    Budget,
     DomainError,
     Outcome,
-    TransientError,
     Usage,
     ask,
     call_process,
@@ -135,11 +133,6 @@ async def chatty() -> str:
     return "said"
 
 
-@process("Flaky")
-async def flaky() -> None:
-    raise TransientError("the line is down")
-
-
 @process("Many", calls=["Nap"])
 async def many() -> int:
     outcomes: list[Outcome[None]] = await asyncio.gather(*(call_process(nap, None, key=str(n)) for n in range(30)))
@@ -156,9 +149,3 @@ async def steady() -> int:
     for _ in range(100):
         (await call_process(blink, None)).unwrap()
     return 100
-
-
-@process("Careful", calls=[select_warehouse])
-async def careful(order: Order) -> str:
-    outcome = await call_process(select_warehouse, order, estimate=Budget(tokens=1_000))
-    return outcome.value or str(outcome.error)

@@ -73,12 +73,9 @@ def main() -> None:
 
 
 def _leave_stuck_threads(code: object) -> None:
-    """A thread that outlived its lease cannot be ended, and Python would wait for it; all that counts is durable by now."""
-    if any(
-        thread.is_alive() and not thread.daemon
-        for thread in threading.enumerate()
-        if thread is not threading.main_thread()
-    ):
+    """A thread that outlived its lease cannot be ended, and Python would wait for it; what counts is durable by now."""
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if any(not thread.daemon for thread in others):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code if isinstance(code, int) else int(code is not None))

@@ -89,16 +89,11 @@ def _fitting(tree: Record, now: datetime, most: int | None, *, wide: bool) -> li
     lines = list(_lines(tree, "", "", folded=False))
     if most is None or _height(lines, now, wide=wide) <= most:
         return lines
-    lines = list(_lines(tree, "", "", folded=True))
+    folded = lines = list(_lines(tree, "", "", folded=True))
     while len(lines) > 2 and _height(lines, now, wide=wide) > max(3, most - 1):
-        lines.pop()
-    shown = sum(line.node is not None for line in lines)
-    there = sum(1 for _ in _lines(tree, "", "", folded=False))
-    return (
-        [*lines, _Line("", "", None, f"… {there - shown} more: remit tree {tree.execution_id}")]
-        if shown < there
-        else lines
-    )
+        lines = lines[:-1]
+    left_out = len(folded) - len(lines)
+    return [*lines, _Line("", "", None, f"… {left_out} more: remit tree {tree.execution_id}")] if left_out else lines
 
 
 def _height(lines: list[_Line], now: datetime, *, wide: bool) -> int:
