@@ -184,6 +184,19 @@ async def test_a_no_is_a_refusal_with_its_reason(options):
     assert paid(export) == PAID
 
 
+async def test_a_correction_of_what_was_refused_at_last_is_asked_about_anew(options, tmp_path):
+    rows, _ = await process_folder(options)
+    async with app_on(options) as app:
+        await app.answer(waiting_id(rows), {"approved": False, "by": "M. Okafor"})
+    await process_folder(options)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    corrected = sample("10").replace(b"</Invoice>", b"<!-- corrected --></Invoice>")
+    (folder / "corrected.xml").write_bytes(corrected)  # the number and the quantities are free again
+    rows, _ = await process_folder(Options(folder, options.store, options.out))
+    assert verdicts(rows) == {"corrected": "waiting for role:controller"}
+
+
 async def test_L48_an_answer_of_the_wrong_shape_changes_nothing(options):
     rows, _ = await process_folder(options)
     async with app_on(options) as app:
