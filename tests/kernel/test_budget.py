@@ -193,7 +193,7 @@ def test_L25_more_than_its_cap_is_reserved_for_nobody(
     assert estimate.within(tokens, cost) == within
 
 
-def test_L25_settling_releases_the_rest_once() -> None:
+def test_L25_settling_an_account_releases_the_rest_once() -> None:
     root = account(tokens=100, cost=100)
     parent = account(root, estimate=Amount(50, 40))
     child = account(parent, estimate=Amount(30, 40))

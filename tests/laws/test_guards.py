@@ -30,6 +30,7 @@ from remit import (
     step,
 )
 from remit.durable import now
+from remit.kernel.lease import CLAIM_MS
 from remit.kernel.states import Status
 from remit.store.port import Batch
 from remit.store.records import ExecutionRecord
@@ -53,6 +54,23 @@ def test_L8_a_second_row_for_one_call_is_refused_with_all_that_came_with_it(tmp_
         with pytest.raises(apsw.ConstraintError):
             store.commit(both)
         assert look_at(tmp_path, "SELECT n FROM executions") == []
+        del both.created[3]
+        store.commit(both)
+        assert look_at(tmp_path, "SELECT n FROM executions") == [(1,), (2,)]
+
+
+def test_L23_an_owner_whose_claim_has_lapsed_writes_nothing_more(tmp_path) -> None:
+    with (
+        closing(SqliteStore(open_store(tmp_path), lambda: 0)) as former,
+        closing(SqliteStore(open_store(tmp_path), lambda: CLAIM_MS)) as owner,
+    ):
+        late, timely = Batch(), Batch()
+        late.created, timely.created = {1: row(1, 0, None)}, {2: row(2, 0, None)}
+        with pytest.raises(StoreError) as refused:
+            former.commit(late)
+        assert refused.value.code == "fenced"
+        owner.commit(timely)
+        assert look_at(tmp_path, "SELECT n FROM executions") == [(2,)]
 
 
 def test_L46_nobody_else_can_read_the_file(tmp_path) -> None:
@@ -156,9 +174,9 @@ async def test_L13_a_bad_input_never_reaches_the_callee() -> None:
     @process("sends_text", calls=[echo])
     async def sends_text(_: int) -> str:
         outcome = await call_process("echo", "seven")
-        return outcome.error.code if outcome.error else outcome.status
+        return f"{outcome.status} {outcome.error.code if outcome.error else outcome.value}"
 
-    assert (await end_of(sends_text, 0, echo)).unwrap() == "invalid_input"
+    assert (await end_of(sends_text, 0, echo)).unwrap() == "rejected invalid_input"
     with pytest.raises(InvalidInput):
         await end_of(echo, "seven")
 
@@ -173,8 +191,8 @@ async def test_L13_a_result_that_breaks_its_contract_is_found_before_the_executi
         return "seven"  # type: ignore[return-value]
 
     @process("steps_on_text")
-    async def steps_on_text(_: int) -> int:
-        return await gives_text()
+    async def steps_on_text(_: int) -> str:
+        return str(await gives_text())
 
     for broken in (says_text, steps_on_text):
         outcome = await end_of(broken, 0)
