@@ -14,7 +14,16 @@ import apsw
 
 from remit.errors import StoreError
 
-__all__ = ["APPLICATION_ID", "Location", "connect", "explained", "migrate", "newest_schema", "parse_location", "prepare_file"]
+__all__ = [
+    "APPLICATION_ID",
+    "Location",
+    "connect",
+    "explained",
+    "migrate",
+    "newest_schema",
+    "parse_location",
+    "prepare_file",
+]
 
 APPLICATION_ID = 0x52454D54  # "REMT"
 _MIGRATIONS = Path(__file__).parent.parent / "migrations" / "sqlite"
@@ -34,6 +43,7 @@ class Location:
 
     @property
     def in_memory(self) -> bool:
+        """Whether nothing of it outlives the process."""
         return self.path == ":memory:"
 
 
@@ -44,7 +54,9 @@ def parse_location(url: str) -> Location:
     text = url
     if url.startswith("sqlite:"):
         if not url.startswith("sqlite:///"):
-            raise StoreError(f"{url!r} names no file: write sqlite:///orders.db, or sqlite:////var/lib/orders.db for an absolute path")
+            raise StoreError(
+                f"{url!r} names no file: write sqlite:///orders.db, or sqlite:////var/lib/orders.db for an absolute path"
+            )
         text = url[len("sqlite:///") :]
     elif "://" in url:
         raise StoreError(f"{url!r} is no store Remit knows: write sqlite:///FILE or :memory:")
@@ -52,13 +64,15 @@ def parse_location(url: str) -> Location:
     options = dict(parse_qsl(query, strict_parsing=bool(query)))
     unknown = sorted(set(options) - {"vfs", "synchronous"})
     if unknown:
-        raise StoreError(f"{url!r} has options a store does not know: {', '.join(unknown)}; it takes vfs and synchronous")
+        raise StoreError(
+            f"{url!r} has options a store does not know: {', '.join(unknown)}; it takes vfs and synchronous"
+        )
     synchronous = options.get("synchronous", "FULL").upper()
     if synchronous not in _SYNCHRONOUS:
         raise StoreError(f"{url!r}: synchronous={synchronous} is none of {', '.join(_SYNCHRONOUS)}")
     if not path:
         raise StoreError(f"{url!r} names no file: write sqlite:///orders.db")
-    return Location(os.path.abspath(unquote(path)), options.get("vfs"), synchronous)
+    return Location(str(Path(unquote(path)).absolute()), options.get("vfs"), synchronous)
 
 
 @contextmanager
@@ -68,17 +82,38 @@ def explained(location: Location, doing: str) -> Iterator[None]:
     try:
         yield
     except (apsw.NotADBError, apsw.CorruptError) as error:
-        raise StoreError(f"{where}: the file is no SQLite database or is corrupted ({error}). Restore a backup, or run `remit doctor` on a copy.", path=location.path) from error
+        raise StoreError(
+            f"{where}: the file is no SQLite database or is corrupted ({error}). Restore a backup, or run `remit doctor` on a copy.",
+            path=location.path,
+        ) from error
     except apsw.ReadOnlyError as error:
-        raise StoreError(f"{where}: the file or its directory is read-only ({error}). Give this user write permission on both.", path=location.path) from error
+        raise StoreError(
+            f"{where}: the file or its directory is read-only ({error}). Give this user write permission on both.",
+            path=location.path,
+        ) from error
     except apsw.FullError as error:
-        raise StoreError(f"{where}: the disk is full ({error}). Free some space; nothing acknowledged is lost.", path=location.path, transient=True) from error
+        raise StoreError(
+            f"{where}: the disk is full ({error}). Free some space; nothing acknowledged is lost.",
+            path=location.path,
+            transient=True,
+        ) from error
     except apsw.BusyError as error:
-        raise StoreError(f"{where}: another program holds a lock on it ({error}). End its transaction.", path=location.path, transient=True) from error
+        raise StoreError(
+            f"{where}: another program holds a lock on it ({error}). End its transaction.",
+            path=location.path,
+            transient=True,
+        ) from error
     except apsw.CantOpenError as error:
-        raise StoreError(f"{where}: it cannot be opened ({error}). Does its directory exist, and may this user write there?", path=location.path) from error
+        raise StoreError(
+            f"{where}: it cannot be opened ({error}). Does its directory exist, and may this user write there?",
+            path=location.path,
+        ) from error
     except apsw.IOError as error:
-        raise StoreError(f"{where}: the disk failed ({error}). Check the disk; nothing acknowledged is lost.", path=location.path, transient=True) from error
+        raise StoreError(
+            f"{where}: the disk failed ({error}). Check the disk; nothing acknowledged is lost.",
+            path=location.path,
+            transient=True,
+        ) from error
 
 
 def prepare_file(location: Location) -> None:
@@ -88,9 +123,14 @@ def prepare_file(location: Location) -> None:
     try:
         os.close(os.open(location.path, os.O_CREAT | os.O_RDWR, 0o600))
     except PermissionError as error:
-        raise StoreError(f"{location.path}: the file or its directory is read-only ({error.strerror}). Give this user write permission on both.", path=location.path) from error
+        raise StoreError(
+            f"{location.path}: the file or its directory is read-only ({error.strerror}). Give this user write permission on both.",
+            path=location.path,
+        ) from error
     except OSError as error:
-        raise StoreError(f"{location.path}: cannot be opened ({error.strerror}). Does its directory exist?", path=location.path) from error
+        raise StoreError(
+            f"{location.path}: cannot be opened ({error.strerror}). Does its directory exist?", path=location.path
+        ) from error
 
 
 def connect(location: Location, *, readonly: bool = False) -> apsw.Connection:
@@ -102,7 +142,9 @@ def connect(location: Location, *, readonly: bool = False) -> apsw.Connection:
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         if not readonly:
             _refuse_foreign(connection, location)
-            connection.execute("PRAGMA journal_mode = WAL")
+            mode = connection.execute("PRAGMA journal_mode = WAL").get
+            if mode not in ("wal", "memory"):
+                raise apsw.IOError(f"the journal mode stayed {mode}")
             connection.execute(f"PRAGMA synchronous = {location.synchronous}")
             connection.execute("PRAGMA wal_autocheckpoint = 0")
     return connection
@@ -112,10 +154,15 @@ def _refuse_foreign(connection: apsw.Connection, location: Location) -> None:
     """Before anything is written, the journal mode included: whose file is this, and of which release?"""
     application, version = connection.pragma("application_id"), connection.pragma("user_version")
     if application != APPLICATION_ID and connection.execute("SELECT count(*) FROM sqlite_schema").get:
-        raise StoreError(f"{location.path} is another program's database: name a file of Remit's own", path=location.path)
+        raise StoreError(
+            f"{location.path} is another program's database: name a file of Remit's own", path=location.path
+        )
     newest = newest_schema()
     if application == APPLICATION_ID and version > newest:
-        raise StoreError(f"{location.path} was written by a newer Remit (schema {version}, this one knows {newest}): upgrade remit", path=location.path)
+        raise StoreError(
+            f"{location.path} was written by a newer Remit (schema {version}, this one knows {newest}): upgrade remit",
+            path=location.path,
+        )
 
 
 def migrate(connection: apsw.Connection, location: Location) -> None:
@@ -126,7 +173,9 @@ def migrate(connection: apsw.Connection, location: Location) -> None:
             number = _number(migration)
             if number > version:
                 script = migration.read_text(encoding="utf-8")
-                connection.execute(f"BEGIN IMMEDIATE; {script}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}; COMMIT")
+                connection.execute(
+                    f"BEGIN IMMEDIATE; {script}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}; COMMIT"
+                )
 
 
 def newest_schema() -> int:

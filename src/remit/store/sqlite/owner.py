@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+from pathlib import Path
 
 import apsw
 
@@ -44,13 +45,15 @@ class Ownership:
                 if not alone:
                     self._replace_lock()
                 self.epoch = epoch + 1
-                connection.execute("UPDATE ownership SET epoch = ?, owner = ?, renewed_at = ?", (self.epoch, describe_owner(), now_ms))
+                connection.execute(
+                    "UPDATE ownership SET epoch = ?, owner = ?, renewed_at = ?", (self.epoch, describe_owner(), now_ms)
+                )
+                connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:  # some failures of the disk have ended it already
                     connection.execute("ROLLBACK")
                 self.release()
                 raise
-            connection.execute("COMMIT")
 
     def _try_lock(self) -> bool:
         """Whether no living process holds the lock file; the kernel drops a dead one's lock."""
@@ -70,7 +73,7 @@ class Ownership:
         fresh = f"{self._location.path}.owner.{os.getpid()}"
         self._lock = os.open(fresh, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.replace(fresh, self._location.path + ".owner")
+        Path(fresh).replace(self._location.path + ".owner")
 
     def holds(self) -> bool:
         """Whether no other process has taken over; asked inside every transaction that writes."""

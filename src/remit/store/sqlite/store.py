@@ -56,14 +56,20 @@ class SqliteStore(SqliteReader):
         except BaseException:
             self._writes.close()
             raise
-        super().__init__(self._writes if self.location.in_memory else connect(self.location, readonly=True))
+        try:
+            super().__init__(self._writes if self.location.in_memory else connect(self.location, readonly=True))
+            with explained(self.location, "read the store"):
+                self.next_n = int(self._writes.execute("SELECT coalesce(max(n), 0) + 1 FROM executions").get)
+        except BaseException:
+            self._writes.close()
+            self._ownership.release()
+            raise
         if boundaries.reach is not None:
             boundaries.reach("ownership.taken")
         self._writes.set_wal_hook(self._committed)
         self._wal_pages = 0
         self._checkpointing: threading.Thread | None = None
         self._data_version = -1
-        self.next_n = int(self._writes.execute("SELECT coalesce(max(n), 0) + 1 FROM executions").get)
 
     @property
     def epoch(self) -> int:
@@ -79,7 +85,11 @@ class SqliteStore(SqliteReader):
             writes.execute("BEGIN IMMEDIATE")
             try:
                 if not self._ownership.holds():
-                    raise StoreError("Another process has taken this store over: everything this one still had to write is refused", code="fenced", path=self.location.path)
+                    raise StoreError(
+                        "Another process has taken this store over: everything this one still had to write is refused",
+                        code="fenced",
+                        path=self.location.path,
+                    )
                 self._write(writes, batch)
                 if boundaries.reach is not None:
                     boundaries.reach("commit.written")
@@ -108,12 +118,18 @@ class SqliteStore(SqliteReader):
             if event.n:
                 writes.execute("UPDATE events SET taken_by = ? WHERE n = ?", (event.taken_by, event.n))
             else:
-                writes.execute(_INSERT_EVENT, (event.execution_id, event.name, event.payload, event.sent_at, event.dedupe, event.taken_by))
+                writes.execute(
+                    _INSERT_EVENT,
+                    (event.execution_id, event.name, event.payload, event.sent_at, event.dedupe, event.taken_by),
+                )
         if batch.alerts:
             rows = [(a.code, a.execution_id, a.tenant, a.message, a.details, a.raised_at) for a in batch.alerts]
             writes.executemany(_INSERT_ALERT, rows)
         for command in batch.replies:
-            writes.execute("UPDATE inbox SET reply = ?, replied_at = ? WHERE id = ?", (orjson.dumps(command.reply), self._now_ms(), command.id))
+            writes.execute(
+                "UPDATE inbox SET reply = ?, replied_at = ? WHERE id = ?",
+                (orjson.dumps(command.reply), self._now_ms(), command.id),
+            )
 
     def _committed(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
         self._wal_pages = pages
@@ -162,7 +178,9 @@ class SqliteStore(SqliteReader):
     def trace_counts(self, root_id: str) -> tuple[int, int]:
         """How many executions stand below the root, and the attempts of the whole trace."""
         low, high = descendant_range(root_id)
-        below, attempts = self._reads.execute("SELECT count(*), coalesce(sum(attempt), 0) FROM executions WHERE id > ? AND id < ?", (low, high)).get
+        below, attempts = self._reads.execute(
+            "SELECT count(*), coalesce(sum(attempt), 0) FROM executions WHERE id > ? AND id < ?", (low, high)
+        ).get
         own = self._reads.execute("SELECT attempt FROM executions WHERE id = ?", (root_id,)).get or 0
         return below, attempts + own
 
@@ -179,7 +197,9 @@ class SqliteStore(SqliteReader):
     def next_due(self) -> int | None:
         """When the earliest timer is due."""
         execution = self._reads.execute("SELECT min(wake_at) FROM executions WHERE wake_at IS NOT NULL").get
-        effect = self._reads.execute("SELECT min(due_at) FROM journal WHERE due_at IS NOT NULL AND ended_at IS NULL").get
+        effect = self._reads.execute(
+            "SELECT min(due_at) FROM journal WHERE due_at IS NOT NULL AND ended_at IS NULL"
+        ).get
         return min((value for value in (execution, effect) if value is not None), default=None)
 
     def inbox_changed(self) -> bool:
@@ -190,7 +210,9 @@ class SqliteStore(SqliteReader):
 
     def commands(self) -> list[Command]:
         """Commands without a reply, oldest first."""
-        rows = self._writes.execute("SELECT id, verb, arguments, sent_at FROM inbox WHERE reply IS NULL ORDER BY sent_at")
+        rows = self._writes.execute(
+            "SELECT id, verb, arguments, sent_at FROM inbox WHERE reply IS NULL ORDER BY sent_at"
+        )
         return [Command(row[0], row[1], orjson.loads(row[2]), row[3]) for row in rows]
 
     def close(self) -> None:
