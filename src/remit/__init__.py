@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from remit.authoring.effects import Child, Current, ask, call_process, changed, charge, continue_as, current, set_progress, start_process
+from remit.authoring.effects import (
+    Child,
+    Current,
+    ask,
+    call_process,
+    changed,
+    charge,
+    continue_as,
+    current,
+    set_progress,
+    start_process,
+)
 from remit.authoring.outcome import Outcome
 from remit.authoring.process import Process, ProcessRef, process
 from remit.authoring.step import Step, model, step, tool

@@ -1,20 +1,20 @@
 """Every error Remit raises or records, and what each code means.
 
-    RemitError                      carries: error_class, code, message, details
-    ├── TransientError              may be retried by the invocation layer
-    ├── DomainError                 for the parent to decide
-    │   ├── InvalidInput            a value broke the callee's input contract
-    │   ├── LimitExceeded           a size or count passed its bound
-    │   ├── CallFailed              `Outcome.unwrap()` of a call that did not complete
-    │   └── StepFailed              a step raised something that is not a RemitError
-    ├── SystemFailure               aborts the chain up to the root
-    │   └── ContractViolation       a result broke the callee's own contract
-    ├── DefinitionError             a process, step or type is defined wrongly
-    ├── MisuseError                 an effect where none may be, an unknown id, a second answer
-    └── StoreError                  the store cannot be used
-        └── StoreOwned              another process drives this store
+RemitError                      carries: error_class, code, message, details
+├── TransientError              may be retried by the invocation layer
+├── DomainError                 for the parent to decide
+│   ├── InvalidInput            a value broke the callee's input contract
+│   ├── LimitExceeded           a size or count passed its bound
+│   ├── CallFailed              `Outcome.unwrap()` of a call that did not complete
+│   └── StepFailed              a step raised something that is not a RemitError
+├── SystemFailure               aborts the chain up to the root
+│   └── ContractViolation       a result broke the callee's own contract
+├── DefinitionError             a process, step or type is defined wrongly
+├── MisuseError                 an effect where none may be, an unknown id, a second answer
+└── StoreError                  the store cannot be used
+    └── StoreOwned              another process drives this store
 
-    Suspension                      a BaseException: how the engine leaves user code; never caught by `except Exception`
+Suspension                      a BaseException: how the engine leaves user code; never caught by `except Exception`
 """
 
 from __future__ import annotations
@@ -149,7 +149,9 @@ class RemitError(Exception):
     default_code = "domain_error"
     default_class: ErrorClass | None = None
 
-    def __init__(self, message: str = "", *, code: str | None = None, details: dict[str, Any] | None = None, **more: Any) -> None:
+    def __init__(
+        self, message: str = "", *, code: str | None = None, details: dict[str, Any] | None = None, **more: Any
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code or (message if _CODE.match(message) else self.default_code)
@@ -157,6 +159,7 @@ class RemitError(Exception):
 
     @property
     def error_class(self) -> ErrorClass:
+        """Who acts on it; by its code where the exception's own class does not say (L16)."""
         return self.default_class or class_of(self.code)
 
     def info(self, origin: str | None = None, attempt: int | None = None) -> ErrorInfo:
@@ -197,7 +200,9 @@ class CallFailed(DomainError):
 
     default_code = "child_failed"
 
-    def __init__(self, message: str = "", *, error: ErrorInfo | None = None, execution_id: str | None = None, **more: Any) -> None:
+    def __init__(
+        self, message: str = "", *, error: ErrorInfo | None = None, execution_id: str | None = None, **more: Any
+    ) -> None:
         super().__init__(message, **more)
         self.error = error
         self.execution_id = execution_id

@@ -13,13 +13,14 @@ __all__ = ["Import", "banned_calls", "cycles", "graph", "imports_of"]
 
 @dataclass(frozen=True)
 class Import:
-    """One imported module: who asks, for what, on which line, and whether inside a function."""
+    """One imported module: who asks, for what, on which line, inside a function, for type checkers only."""
 
     importer: str
     target: str
     line: int
     in_function: bool
     where: str
+    for_types: bool = False
 
     def __str__(self) -> str:
         return f"{self.where}:{self.line}: {self.importer} imports {self.target}"
@@ -28,9 +29,15 @@ class Import:
 def imports_of(module: Module, known: Iterable[str] = ()) -> Iterator[Import]:
     """Every import of a module; `known` are the modules, which tell `from a import module` from a name's."""
     names = frozenset(known)
+    typed = {id(inner) for block in ast.walk(module.tree) if _for_types(block) for inner in ast.walk(block)}
     for node, in_function in _walk(module.tree, in_function=False):
         for target in _targets(node, module, names):
-            yield Import(module.name, target, getattr(node, "lineno", 0), in_function, module.where)
+            line = getattr(node, "lineno", 0)
+            yield Import(module.name, target, line, in_function, module.where, id(node) in typed)
+
+
+def _for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
 def _walk(node: ast.AST, *, in_function: bool) -> Iterator[tuple[ast.AST, bool]]:
@@ -60,10 +67,15 @@ def _absolute(node: ast.ImportFrom, module: Module) -> str:
 
 
 def graph(modules: Iterable[Module]) -> dict[str, set[str]]:
-    """Module → the modules among these that it imports, wherever in its text."""
+    """Module → the modules among these that it imports at run time, wherever in its text.
+
+    Names for type checkers do not count: the engine's rooms name the Engine that wires them (docs/design.md).
+    """
     listed = list(modules)
     names = {module.name for module in listed}
-    return {m.name: {i.target for i in imports_of(m, names)} & names - {m.name} for m in listed}
+    return {
+        m.name: {i.target for i in imports_of(m, names) if not i.for_types} & names - {m.name} for m in listed
+    }
 
 
 def cycles(edges: dict[str, set[str]]) -> list[list[str]]:

@@ -76,7 +76,7 @@ def bad_names(module: Module) -> list[str]:
 
 def dunder_all(module: Module) -> list[str]:
     """A module without `__all__`, or whose `__all__` names something twice or that it does not have."""
-    listed = [n.value for n in module.tree.body if isinstance(n, ast.Assign) and _assigns_all(n)]
+    listed = [n.value for n in module.tree.body if isinstance(n, ast.Assign | ast.AnnAssign) and _assigns_all(n)]
     if not listed:
         return [f"{module.where}: no __all__"]
     names = [element.value for element in getattr(listed[0], "elts", []) if isinstance(element, ast.Constant)]
@@ -88,8 +88,9 @@ def dunder_all(module: Module) -> list[str]:
     ]
 
 
-def _assigns_all(node: ast.Assign) -> bool:
-    return any(isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets)
+def _assigns_all(node: ast.Assign | ast.AnnAssign) -> bool:
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets)
 
 
 def _bound(tree: ast.Module) -> Iterator[str]:

@@ -48,7 +48,16 @@ T = TypeVar("T")
 _MISSING: Any = object()
 
 
-def _request(target: Any, input: object, key: str | None, ttl: Duration | None, estimate: int | Budget | None, budget: Budget | None, retry: Retry | None, detached: bool) -> CallRequest:
+def _request(
+    target: Any,
+    input: object,
+    key: str | None,
+    ttl: Duration | None,
+    estimate: int | Budget | None,
+    budget: Budget | None,
+    retry: Retry | None,
+    detached: bool,
+) -> CallRequest:
     result = None
     if isinstance(target, Process):
         name, versions, result = target.name, None, target.definition.result
@@ -260,7 +269,9 @@ async def ask(
     port = current_port("ask()")
     seam = _answer_seam(answer, short_text(name, "ask(name)"))
     optional_text(to, "ask(to)")
-    default = None if on_timeout is _MISSING else orjson.dumps(None) if on_timeout is None else seam.accept(on_timeout)[0]
+    default = (
+        None if on_timeout is _MISSING else orjson.dumps(None) if on_timeout is None else seam.accept(on_timeout)[0]
+    )
     if default == b"null":
         seam = _answer_seam(answer | None, name)
     return await port.ask(seam, name, prompt, to, optional_ms(timeout, "ask(timeout)"), default)
@@ -304,7 +315,9 @@ async def wait_event(name: str, *, key: str | None = None, timeout: Duration | N
     Without it in time: DOMAIN `event_timeout`.
     """
     port = current_port("wait_event()")
-    return await port.wait_event(short_text(name, "wait_event(name)"), optional_text(key, "key"), optional_ms(timeout, "timeout"))
+    return await port.wait_event(
+        short_text(name, "wait_event(name)"), optional_text(key, "key"), optional_ms(timeout, "timeout")
+    )
 
 
 async def charge(usage: Usage) -> None:
@@ -407,4 +420,6 @@ def current() -> Current:
     """The execution this code runs in, in bodies and in steps; raises MisuseError `outside_execution` elsewhere."""
     port = PORT.get() or current_port("current()")
     who = port.identity
-    return Current(who.execution_id, who.process, who.version, who.tenant, who.owner, who.region, who.department, port.resources)
+    return Current(
+        who.execution_id, who.process, who.version, who.tenant, who.owner, who.region, who.department, port.resources
+    )

@@ -42,6 +42,7 @@ class Process(Generic[In, Out]):
         return self.definition.version
 
     def __call__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """Refused: a call goes through `call_process`, and so through its checks."""
         raise DefinitionError(
             f"Process {self.name!r} cannot be called like a function: inside a process use `await call_process({self.name}, ...)`, outside `await app.start({self.name}, ...)`"
         )
@@ -72,7 +73,9 @@ def split_reference(reference: str, *, where: str, pattern: bool = False) -> tup
     """The name and the version range (None: any) of 'inventory@^2'; raises DefinitionError."""
     name, at, versions = reference.partition("@")
     if not (_PATTERN if pattern else _NAME).match(name):
-        raise DefinitionError(f"{where}: {reference!r} is no process reference: write 'inventory', 'inventory@^2'{' or a pattern such as tools.*@^1' if pattern else ''}")
+        raise DefinitionError(
+            f"{where}: {reference!r} is no process reference: write 'inventory', 'inventory@^2'{' or a pattern such as tools.*@^1' if pattern else ''}"
+        )
     if at:
         try:
             in_range("1.0.0", versions)
@@ -88,7 +91,9 @@ def amount_of(estimate: int | Budget | None, where: str) -> Amount | None:
     try:
         budget = estimate if isinstance(estimate, Budget) else Budget(tokens=estimate)
     except ValueError as error:
-        raise DefinitionError(f"{where}: estimate={estimate!r}: give tokens as a whole number, or a Budget ({error})") from None
+        raise DefinitionError(
+            f"{where}: estimate={estimate!r}: give tokens as a whole number, or a Budget ({error})"
+        ) from None
     return Amount(budget.tokens or 0, budget.cost_micros or 0)
 
 
@@ -143,7 +148,26 @@ def process(
     def decorate(body: Callable[..., Any]) -> Process[Any, Any]:
         chosen = name if isinstance(name, str) else body.__name__
         where = f"process {chosen!r} ({place_of(body)})"
-        return Process(_define(body, chosen, where, version, calls, department, callers, estimate, ttl, retry, recursion, classifier, resumes, saga, isolation), inspect.getdoc(body))
+        return Process(
+            _define(
+                body,
+                chosen,
+                where,
+                version,
+                calls,
+                department,
+                callers,
+                estimate,
+                ttl,
+                retry,
+                recursion,
+                classifier,
+                resumes,
+                saga,
+                isolation,
+            ),
+            inspect.getdoc(body),
+        )
 
     return decorate(name) if callable(name) else decorate
 
@@ -190,9 +214,13 @@ def _define(
     takes_input = _takes_input(parameters, where)
     hints = hints_of(body, where)
     if takes_input and parameters[0].name not in hints:
-        raise DefinitionError(f"{where}: annotate the parameter {parameters[0].name!r}: it is the contract of the input")
+        raise DefinitionError(
+            f"{where}: annotate the parameter {parameters[0].name!r}: it is the contract of the input"
+        )
     if "return" not in hints:
-        raise DefinitionError(f"{where}: annotate the result: it is the contract towards every caller (-> None if there is none)")
+        raise DefinitionError(
+            f"{where}: annotate the result: it is the contract towards every caller (-> None if there is none)"
+        )
     try:
         ttl_ms = milliseconds(ttl) if ttl is not None else None
     except ValueError as error:
@@ -202,7 +230,10 @@ def _define(
         version=version,
         body=body,
         takes_input=takes_input,
-        input=Seam(hints[parameters[0].name] if takes_input else type(None), where=f"{where}, parameter {parameters[0].name if takes_input else '(none)'}"),
+        input=Seam(
+            hints[parameters[0].name] if takes_input else type(None),
+            where=f"{where}, parameter {parameters[0].name if takes_input else '(none)'}",
+        ),
         result=Seam(hints["return"], where=f"{where}, result"),
         calls=tuple(_rule(each, where) for each in calls),
         estimate=amount_of(estimate, where) or NOTHING,
@@ -222,7 +253,9 @@ def _define(
 def _takes_input(parameters: list[inspect.Parameter], where: str) -> bool:
     plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     if len(parameters) > 1 or any(parameter.kind not in plain for parameter in parameters):
-        raise DefinitionError(f"{where}: a process takes one parameter, its input, or none; put several values into one model")
+        raise DefinitionError(
+            f"{where}: a process takes one parameter, its input, or none; put several values into one model"
+        )
     return bool(parameters)
 
 

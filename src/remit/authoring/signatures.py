@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, get_type_hints
 
 from remit.errors import DefinitionError
@@ -22,10 +23,8 @@ def hints_of(function: Callable[..., Any], where: str) -> dict[str, Any]:
 
     Raises DefinitionError for an annotation that names nothing.
     """
-    try:
+    with suppress(NameError):
         return get_type_hints(function, include_extras=True)
-    except NameError:
-        pass
     frame = inspect.currentframe()
     visible: dict[str, Any] = {}
     while frame is not None:

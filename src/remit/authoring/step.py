@@ -31,7 +31,9 @@ class Step(Generic[P, R]):
         functools.update_wrapper(self, function)
         self.definition = definition
         self._signature = inspect.signature(function)
-        self._names = [name for name, each in self._signature.parameters.items() if each.kind is each.POSITIONAL_OR_KEYWORD]
+        self._names = [
+            name for name, each in self._signature.parameters.items() if each.kind is each.POSITIONAL_OR_KEYWORD
+        ]
         self._simple = len(self._names) == len(self._signature.parameters)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
@@ -96,7 +98,15 @@ def step(
 
     def decorate(function: Callable[..., Any]) -> Step[..., Any]:
         chosen = name if isinstance(name, str) else function.__name__
-        return _make(function, chosen, EffectKind.STEP, compensate=compensate, at_most_once=at_most_once, isolation=isolation or "none", timeout_ms=_ms(timeout))
+        return _make(
+            function,
+            chosen,
+            EffectKind.STEP,
+            compensate=compensate,
+            at_most_once=at_most_once,
+            isolation=isolation or "none",
+            timeout_ms=_ms(timeout),
+        )
 
     return decorate(name) if callable(name) else decorate
 
@@ -146,7 +156,10 @@ def model(
     for label, count in (("max_input_tokens", max_input_tokens), ("max_tokens", max_tokens)):
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
             raise DefinitionError(f"model {name!r}: {label}={count!r}: give a whole number, at least 0")
-    prices = (_price(input_price, f"model {name!r}, input_price"), _price(output_price, f"model {name!r}, output_price"))
+    prices = (
+        _price(input_price, f"model {name!r}, input_price"),
+        _price(output_price, f"model {name!r}, output_price"),
+    )
     highest = -(-(max_input_tokens * prices[0] + max_tokens * prices[1]) // 1_000_000)
 
     def decorate(function: Callable[..., Any]) -> Step[..., Any]:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Coroutine, Iterable
 from datetime import datetime
 from types import ModuleType, TracebackType
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import Any, Generic, Self, TypeVar, cast, overload
 
 from remit.authoring.outcome import Outcome
 from remit.authoring.process import Process, ProcessRef, split_reference
@@ -72,7 +72,9 @@ def definitions_in(hosted: Iterable[Hosted]) -> list[Definition]:
         elif isinstance(each, ModuleType):
             inside = [value.definition for value in vars(each).values() if isinstance(value, Process)]
             if not inside:
-                raise DefinitionError(f"Module {each.__name__!r} holds no process: define one with @process, or pass another module")
+                raise DefinitionError(
+                    f"Module {each.__name__!r} holds no process: define one with @process, or pass another module"
+                )
             found += inside
         else:
             raise DefinitionError(f"processes= takes processes and modules that hold them, not {each!r}")
@@ -86,7 +88,9 @@ class Remit:
     StoreOwned where another process drives the store, StoreError where it cannot be used.
     """
 
-    def __init__(self, store: str, *, processes: Iterable[Hosted] = (), resources: Any = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self, store: str, *, processes: Iterable[Hosted] = (), resources: Any = None, limits: Limits | None = None
+    ) -> None:
         self._url = store
         self._catalog = Catalog(definitions_in(processes))
         self._resources = resources
@@ -96,7 +100,7 @@ class Remit:
         self._operations: Operations | None = None
         self._inbox: Inbox | None = None
 
-    async def __aenter__(self) -> Remit:
+    async def __aenter__(self) -> Self:
         if self._engine is not None:
             raise MisuseError("This Remit is open already: use one `async with` for each", code="wrong_state")
         clock = Clock()
@@ -110,7 +114,9 @@ class Remit:
         self._inbox.open()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._engine is not None and self._inbox is not None:
             self._inbox.close()
             await self._engine.close()
@@ -217,7 +223,10 @@ class Remit:
         found = self._catalog.newest(name, versions)
         if found is None:
             there = ", ".join(self._catalog.names()) or "none"
-            raise MisuseError(f"No process {name!r} ({versions}) is registered here; there are: {there}. Pass it in Remit(..., processes=[...]).", code="unknown_process")
+            raise MisuseError(
+                f"No process {name!r} ({versions}) is registered here; there are: {there}. Pass it in Remit(..., processes=[...]).",
+                code="unknown_process",
+            )
         return found
 
     async def outcome(self, execution_id: str, timeout: Duration | None = None) -> Outcome[Any]:
@@ -229,7 +238,9 @@ class Remit:
             async with asyncio.timeout(limit):
                 record = await engine.outcomes.ended(execution_id)
         except TimeoutError:
-            raise TimeoutError(f"{execution_id} has not ended within {limit} s; it goes on, and its outcome can be asked for again") from None
+            raise TimeoutError(
+                f"{execution_id} has not ended within {limit} s; it goes on, and its outcome can be asked for again"
+            ) from None
         if record is None:
             raise unknown(execution_id)
         return Outcome(engine.outcomes.answer_of(record))
@@ -252,7 +263,17 @@ class Remit:
         cursor: str | None = None,
     ) -> Page:
         """Executions, newest first; `cursor` continues an earlier page. `status` may be several, or 'OPEN'."""
-        return self._reads().list(status=status, process=process, parent=parent, root=root, tenant=tenant, owner=owner, since=since, limit=limit, cursor=cursor)
+        return self._reads().list(
+            status=status,
+            process=process,
+            parent=parent,
+            root=root,
+            tenant=tenant,
+            owner=owner,
+            since=since,
+            limit=limit,
+            cursor=cursor,
+        )
 
     async def tree(self, execution_id: str) -> Record:
         """The whole trace as a tree, from any of its executions (L1)."""
@@ -266,7 +287,14 @@ class Remit:
         """Every tool and model call of a trace (L29)."""
         return self._reads().lineage(root_id)
 
-    async def alerts(self, *, code: str | None = None, execution_id: str | None = None, since: datetime | None = None, limit: int = 100) -> Alerts:
+    async def alerts(
+        self,
+        *,
+        code: str | None = None,
+        execution_id: str | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+    ) -> Alerts:
         """Alerts, newest first."""
         return self._reads().alerts(code=code, execution_id=execution_id, since=since, limit=limit)
 
@@ -295,7 +323,17 @@ class Remit:
 def run(target: Process[In, Out], input: In, **options: Any) -> Outcome[Out]: ...
 @overload
 def run(target: Process[None, Out], **options: Any) -> Outcome[Out]: ...
-def run(target: Process[Any, Any], input: Any = None, *, store: str = ":memory:", processes: Iterable[Hosted] = (), resources: Any = None, limits: Limits | None = None, timeout: Duration | None = None, **terms: Any) -> Outcome[Any]:
+def run(
+    target: Process[Any, Any],
+    input: Any = None,
+    *,
+    store: str = ":memory:",
+    processes: Iterable[Hosted] = (),
+    resources: Any = None,
+    limits: Limits | None = None,
+    timeout: Duration | None = None,
+    **terms: Any,
+) -> Outcome[Any]:
     """Run a process to its end from synchronous code; `terms` are those of `Remit.start` (key, tenant, budget, …)."""
 
     async def once() -> Outcome[Any]:
@@ -312,4 +350,7 @@ def _blocking(coroutine: Coroutine[Any, Any, T]) -> T:
     except RuntimeError:
         return asyncio.run(coroutine)
     coroutine.close()
-    raise MisuseError("remit.run() is for synchronous code; inside a running event loop use `async with Remit(...) as app` and `await app.start(...)`", code="wrong_state")
+    raise MisuseError(
+        "remit.run() is for synchronous code; inside a running event loop use `async with Remit(...) as app` and `await app.start(...)`",
+        code="wrong_state",
+    )

@@ -56,7 +56,14 @@ class Inbox:
             command.reply = {"done": await self._do(command.verb, command.arguments)}
         except RemitError as error:
             info: ErrorInfo = error.info()
-            command.reply = {"error": {"code": info.code, "class": str(info.error_class), "message": info.message, "details": info.details}}
+            command.reply = {
+                "error": {
+                    "code": info.code,
+                    "class": str(info.error_class),
+                    "message": info.message,
+                    "details": info.details,
+                }
+            }
         self._engine.durability.reply(command)
         await self._engine.durability.barrier()
 
@@ -65,11 +72,15 @@ class Inbox:
         if verb == "answer":
             return await act.answer(arguments["execution_id"], arguments["value"], arguments.get("ask"))
         if verb == "send":
-            return await act.send(arguments["execution_id"], arguments["event"], arguments.get("payload"), arguments.get("dedupe"))
+            return await act.send(
+                arguments["execution_id"], arguments["event"], arguments.get("payload"), arguments.get("dedupe")
+            )
         if verb == "cancel":
             return await act.cancel(arguments["execution_id"])
         if verb == "retry":
             return await act.retry(arguments["execution_id"], arguments.get("from_step"))
         if verb == "top-up":
             return await act.top_up(arguments["execution_id"], Budget(arguments.get("tokens"), arguments.get("cost")))
-        raise MisuseError(f"{verb!r} is no command this Remit knows: upgrade the process that owns the store", code="invalid_input")
+        raise MisuseError(
+            f"{verb!r} is no command this Remit knows: upgrade the process that owns the store", code="invalid_input"
+        )

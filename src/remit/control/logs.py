@@ -49,7 +49,11 @@ def carry_trace_context() -> None:
         record.attempt = who.attempt
         try:
             record.msg, record.args = redact(record.getMessage()), ()
-        except (TypeError, ValueError, KeyError):  # a line that does not fit its format: its handler reports that, as always
+        except (
+            TypeError,
+            ValueError,
+            KeyError,
+        ):  # a line that does not fit its format: its handler reports that, as always
             return record
         return record
 

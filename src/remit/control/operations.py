@@ -45,7 +45,11 @@ class Operations:
         node = self._node(asked)
         living = engine.settling.entry_of(node, entry.position)
         if living is None or living.ended_at is not None:
-            raise MisuseError(f"Ask {entry.name!r} of {asked} has its answer already; the first one stands", code="already_answered", execution_id=asked)
+            raise MisuseError(
+                f"Ask {entry.name!r} of {asked} has its answer already; the first one stands",
+                code="already_answered",
+                execution_id=asked,
+            )
         payload = _checked(value, living)
         engine.settling.settle(node, living, payload, None)
         await engine.durability.barrier()
@@ -57,13 +61,28 @@ class Operations:
         if len(named) == 1:
             return named[0]
         if len(named) > 1:
-            lines = [{"execution_id": owner, "ask": entry.name, "prompt": orjson.loads(entry.params or b"{}").get("prompt")} for owner, entry in named]
+            lines = [
+                {"execution_id": owner, "ask": entry.name, "prompt": orjson.loads(entry.params or b"{}").get("prompt")}
+                for owner, entry in named
+            ]
             listing = "; ".join(f"{line['ask']} at {line['execution_id']}" for line in lines)
-            raise MisuseError(f"{len(named)} asks are open below {execution_id}: {listing}. Name one with ask=, or answer at its execution.", code="ambiguous_ask", asks=lines)
+            raise MisuseError(
+                f"{len(named)} asks are open below {execution_id}: {listing}. Name one with ask=, or answer at its execution.",
+                code="ambiguous_ask",
+                asks=lines,
+            )
         if self._answered(execution_id, ask):
-            raise MisuseError(f"{execution_id} has its answer already; the first one stands", code="already_answered", execution_id=execution_id)
+            raise MisuseError(
+                f"{execution_id} has its answer already; the first one stands",
+                code="already_answered",
+                execution_id=execution_id,
+            )
         which = f" named {ask!r}" if ask is not None else ""
-        raise MisuseError(f"Nothing{which} waits for an answer at {execution_id} or below it", code="no_open_ask", execution_id=execution_id)
+        raise MisuseError(
+            f"Nothing{which} waits for an answer at {execution_id} or below it",
+            code="no_open_ask",
+            execution_id=execution_id,
+        )
 
     def _answered(self, execution_id: str, ask: str | None) -> bool:
         store = self._engine.store
@@ -78,7 +97,9 @@ class Operations:
         await self._engine.durability.settled()
         node = self._node(execution_id)
         if node.ended:
-            raise MisuseError(f"{execution_id} has ended ({node.record.status}); it takes no events", code="wrong_state")
+            raise MisuseError(
+                f"{execution_id} has ended ({node.record.status}); it takes no events", code="wrong_state"
+            )
         short_text(event, "event")
         optional_text(dedupe, "dedupe")
         sent = self._engine.settling.send(node, event, _plain(payload, f"event {event!r}"), dedupe)
@@ -98,7 +119,10 @@ class Operations:
         engine, node = self._engine, self._node(execution_id)
         status = node.record.status
         if status is Status.COMPLETED or (status not in TERMINAL and status is not Status.PAUSED):
-            raise MisuseError(f"{execution_id} is {status}; only a failed, timed out, cancelled or paused execution can be retried", code="wrong_state")
+            raise MisuseError(
+                f"{execution_id} is {status}; only a failed, timed out, cancelled or paused execution can be retried",
+                code="wrong_state",
+            )
         if status is not Status.PAUSED:
             engine.endings.chain(node)
         if from_step is not None:
@@ -119,7 +143,9 @@ class Operations:
         first_child = next((child for child in children if child.process == step), None)
         if first is None and first_child is None:
             names = sorted({entry.name for entry in entries} | {child.process for child in children})
-            raise MisuseError(f"{node.id} has recorded no step {step!r}; it has: {', '.join(names)}", code="invalid_input")
+            raise MisuseError(
+                f"{node.id} has recorded no step {step!r}; it has: {', '.join(names)}", code="invalid_input"
+            )
         since = first.started_at if first is not None else first_child.created_at if first_child is not None else 0
         for entry in entries:
             if entry.position >= (first.position if first is not None else 0) and entry.started_at >= since:
@@ -149,9 +175,23 @@ class Operations:
             record.limit_cost += budget.cost_micros
         node.account.tokens.limit, node.account.cost.limit = record.limit_tokens, record.limit_cost
         now = engine.clock.now()
-        details = {"tokens": budget.tokens, "cost": budget.cost, "limit_tokens": record.limit_tokens, "limit_cost": record.limit_cost}
+        details = {
+            "tokens": budget.tokens,
+            "cost": budget.cost,
+            "limit_tokens": record.limit_tokens,
+            "limit_cost": record.limit_cost,
+        }
         engine.durability.touch(node)
-        engine.durability.alert(AlertRecord("topped_up", node.id, record.tenant, f"The budget of {node.id} was topped up", orjson.dumps(details), now))
+        engine.durability.alert(
+            AlertRecord(
+                "topped_up",
+                node.id,
+                record.tenant,
+                f"The budget of {node.id} was topped up",
+                orjson.dumps(details),
+                now,
+            )
+        )
         await engine.durability.barrier()
         for paused in engine.store.subtree(node.id, open_only=True):
             if paused.status is Status.PAUSED and paused.error is not None and b'"budget_exhausted"' in paused.error:
@@ -174,5 +214,7 @@ def _checked(value: Any, entry: JournalRecord) -> bytes:
     problem = next(iter(Draft202012Validator(schema).iter_errors(orjson.loads(payload))), None)
     if problem is not None:
         path = "/" + "/".join(str(part) for part in problem.absolute_path) if problem.absolute_path else ""
-        raise InvalidInput(f"The answer to {entry.name!r} does not fit{f' at {path}' if path else ''}: {problem.message}", path=path)
+        raise InvalidInput(
+            f"The answer to {entry.name!r} does not fit{f' at {path}' if path else ''}: {problem.message}", path=path
+        )
     return payload

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
@@ -22,22 +22,30 @@ from remit.store.records import EffectKind, ExecutionFilter, ExecutionRecord, Jo
 __all__ = ["Page", "Queries", "unknown"]
 
 _FIRST = 100
-_WAITING = frozenset({Status.PENDING_ASYNC, Status.PENDING_SUB_WORKFLOW, Status.WAITING_HUMAN_INPUT, Status.WAITING_CHILD_HUMAN_INPUT, Status.PAUSED})
+_WAITING = frozenset(
+    {
+        Status.PENDING_ASYNC,
+        Status.PENDING_SUB_WORKFLOW,
+        Status.WAITING_HUMAN_INPUT,
+        Status.WAITING_CHILD_HUMAN_INPUT,
+        Status.PAUSED,
+    }
+)
 
 
 def unknown(execution_id: str) -> MisuseError:
     """There is no such execution, or it is another tenant's (L44)."""
-    return MisuseError(f"There is no execution {execution_id!r}: list those there are with `remit ps` or app.list()", code="unknown_execution", execution_id=execution_id)
+    return MisuseError(
+        f"There is no execution {execution_id!r}: list those there are with `remit ps` or app.list()",
+        code="unknown_execution",
+        execution_id=execution_id,
+    )
 
 
 class Page(list[Record]):
     """A listing; `cursor` continues it, None at its end."""
 
     cursor: str | None = None
-
-
-class _HasReader(Protocol):
-    def journal(self, execution_n: int, generation: int | None = None) -> list[JournalRecord]: ...
 
 
 class Queries:
@@ -56,10 +64,16 @@ class Queries:
     def get(self, execution_id: str) -> Record:
         """One execution, with what it waits on."""
         record = self.record(execution_id)
-        return record_view(record, self._reader.usage_below(record.id).usage(), self._newest(record), self._waiting_on(record))
+        return record_view(
+            record, self._reader.usage_below(record.id).usage(), self._newest(record), self._waiting_on(record)
+        )
 
     def _newest(self, record: ExecutionRecord) -> JournalRecord | None:
-        entries = [entry for entry in self._reader.journal(record.n, record.generation) if entry.kind in (EffectKind.STEP, EffectKind.TOOL, EffectKind.MODEL, EffectKind.ASK)]
+        entries = [
+            entry
+            for entry in self._reader.journal(record.n, record.generation)
+            if entry.kind in (EffectKind.STEP, EffectKind.TOOL, EffectKind.MODEL, EffectKind.ASK)
+        ]
         return entries[-1] if entries else None
 
     def _waiting_on(self, record: ExecutionRecord) -> WaitingOn:
@@ -67,9 +81,16 @@ class Queries:
         if record.status not in _WAITING:
             return WaitingOn()
         children = [child for child in self._reader.children(record.n) if child.awaited and child.ended_at is None]
-        own = [entry for entry in self._reader.journal(record.n, record.generation) if entry.ended_at is None and entry.kind in (EffectKind.ASK, EffectKind.EVENT, EffectKind.SLEEP)]
+        own = [
+            entry
+            for entry in self._reader.journal(record.n, record.generation)
+            if entry.ended_at is None and entry.kind in (EffectKind.ASK, EffectKind.EVENT, EffectKind.SLEEP)
+        ]
         found: list[dict[str, Any]] = [_wait_of(record, entry) for entry in own]
-        found += [{"execution_id": child.id, "process": child.process, "status": str(child.status), "reason": _code(child)} for child in children]
+        found += [
+            {"execution_id": child.id, "process": child.process, "status": str(child.status), "reason": _code(child)}
+            for child in children
+        ]
         return WaitingOn(len(found), tuple(found[:_FIRST]))
 
     def list(
@@ -86,7 +107,13 @@ class Queries:
         cursor: str | None = None,
     ) -> Page:
         """Executions, newest first."""
-        for name, text in (("process", process), ("parent", parent), ("root", root), ("tenant", tenant), ("owner", owner)):
+        for name, text in (
+            ("process", process),
+            ("parent", parent),
+            ("root", root),
+            ("tenant", tenant),
+            ("owner", owner),
+        ):
             optional_text(text, name)
         narrowed = ExecutionFilter(
             status=_statuses(status),
@@ -100,7 +127,9 @@ class Queries:
             before_n=_before(cursor),
         )
         rows = self._reader.listing(narrowed)
-        page = Page(record_view(row, self._reader.usage_below(row.id).usage(), self._newest(row)) for row in rows[:limit])
+        page = Page(
+            record_view(row, self._reader.usage_below(row.id).usage(), self._newest(row)) for row in rows[:limit]
+        )
         page.cursor = f"n{rows[limit - 1].n}" if len(rows) > limit else None
         return page
 
@@ -128,8 +157,13 @@ class Queries:
     def journal(self, execution_id: str) -> Entries:
         """What an execution has recorded, in order, its calls included; secrets redacted."""
         record = self.record(execution_id)
-        entries = [(entry.started_at, entry.position, self._entry(record.id, entry)) for entry in self._reader.journal(record.n)]
-        calls = [(child.created_at, child.n, _call_entry(record.id, child)) for child in self._reader.children(record.n)]
+        entries = [
+            (entry.started_at, entry.position, self._entry(record.id, entry))
+            for entry in self._reader.journal(record.n)
+        ]
+        calls = [
+            (child.created_at, child.n, _call_entry(record.id, child)) for child in self._reader.children(record.n)
+        ]
         return [entry for _, _, entry in sorted(entries + calls, key=lambda row: row[0])]
 
     def lineage(self, root_id: str) -> Entries:
@@ -143,12 +177,24 @@ class Queries:
         object.__setattr__(view, "result", redact(view.result))
         return view
 
-    def alerts(self, *, code: str | None = None, execution_id: str | None = None, since: datetime | None = None, limit: int = 100) -> Alerts:
+    def alerts(
+        self,
+        *,
+        code: str | None = None,
+        execution_id: str | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+    ) -> Alerts:
         """Alerts, newest first."""
         optional_text(code, "code")
         optional_text(execution_id, "execution_id")
         since_ms = _since(since)
-        return [alert_view(alert) for alert in self._reader.alerts(code=code, execution_id=execution_id, since_ms=since_ms, limit=_limit(limit))]
+        return [
+            alert_view(alert)
+            for alert in self._reader.alerts(
+                code=code, execution_id=execution_id, since_ms=since_ms, limit=_limit(limit)
+            )
+        ]
 
 
 def _call_entry(execution_id: str, child: ExecutionRecord) -> Entry:
@@ -174,7 +220,13 @@ def _call_entry(execution_id: str, child: ExecutionRecord) -> Entry:
 
 
 def _wait_of(record: ExecutionRecord, entry: JournalRecord) -> dict[str, Any]:
-    wait = {"execution_id": record.id, "process": record.process, "kind": str(entry.kind), "name": entry.name, "due_at": entry.due_at}
+    wait = {
+        "execution_id": record.id,
+        "process": record.process,
+        "kind": str(entry.kind),
+        "name": entry.name,
+        "due_at": entry.due_at,
+    }
     if entry.kind is EffectKind.ASK and entry.params is not None:
         wait |= orjson.loads(entry.params)
     return wait
@@ -228,5 +280,8 @@ def _before(cursor: str | None) -> int | None:
         return None
     found = _CURSOR.match(cursor) if isinstance(cursor, str) else None
     if found is None:
-        raise MisuseError(f"cursor={str(cursor)[:40]!r} is none that a listing gave: pass the `cursor` of an earlier page", code="invalid_input")
+        raise MisuseError(
+            f"cursor={str(cursor)[:40]!r} is none that a listing gave: pass the `cursor` of an earlier page",
+            code="invalid_input",
+        )
     return int(found[1])

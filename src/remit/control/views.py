@@ -15,7 +15,19 @@ from remit.kernel.trace import ancestors_of, depth_of, parent_of, root_of
 from remit.kernel.usage import Usage, decimal_string
 from remit.store.records import AlertRecord, ExecutionRecord, JournalRecord
 
-__all__ = ["AlertView", "Alerts", "Entries", "Entry", "Record", "RecordUsage", "WaitingOn", "alert_view", "entry_view", "moment", "plain"]
+__all__ = [
+    "AlertView",
+    "Alerts",
+    "Entries",
+    "Entry",
+    "Record",
+    "RecordUsage",
+    "WaitingOn",
+    "alert_view",
+    "entry_view",
+    "moment",
+    "plain",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +147,9 @@ def _json(payload: bytes | None) -> Any:
     return None if payload is None else orjson.loads(payload)
 
 
-def record_view(record: ExecutionRecord, subtree: Usage, last: JournalRecord | None = None, waiting_on: WaitingOn | None = None) -> Record:
+def record_view(
+    record: ExecutionRecord, subtree: Usage, last: JournalRecord | None = None, waiting_on: WaitingOn | None = None
+) -> Record:
     """An execution's row, with what its subtree used and its newest journal entry."""
     budget = {
         "tokens": record.limit_tokens,
@@ -207,7 +221,14 @@ def entry_view(execution_id: str, entry: JournalRecord) -> Entry:
 
 def alert_view(alert: AlertRecord) -> AlertView:
     """An alert."""
-    return AlertView(alert.code, alert.execution_id, alert.tenant, alert.message, orjson.loads(alert.details), _certain(alert.raised_at))
+    return AlertView(
+        alert.code,
+        alert.execution_id,
+        alert.tenant,
+        alert.message,
+        orjson.loads(alert.details),
+        _certain(alert.raised_at),
+    )
 
 
 def plain(view: Any) -> Any:

@@ -31,7 +31,16 @@ class RootTerms:
 
     __slots__ = ("budget", "key", "owner", "region", "retry", "tenant", "ttl_ms")
 
-    def __init__(self, key: str | None, tenant: str | None, owner: str | None, region: str | None, budget: Budget | None, ttl_ms: int | None, retry: Retry | None) -> None:
+    def __init__(
+        self,
+        key: str | None,
+        tenant: str | None,
+        owner: str | None,
+        region: str | None,
+        budget: Budget | None,
+        ttl_ms: int | None,
+        retry: Retry | None,
+    ) -> None:
         self.key = key
         self.tenant = tenant
         self.owner = owner
@@ -47,7 +56,19 @@ class Admission:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def child(self, parent: Node, definition: Definition, request: CallRequest, estimate: Amount, payload: bytes, input_digest: bytes, key: bytes, occurrence: int, *, awaited: bool) -> Node:
+    def child(
+        self,
+        parent: Node,
+        definition: Definition,
+        request: CallRequest,
+        estimate: Amount,
+        payload: bytes,
+        input_digest: bytes,
+        key: bytes,
+        occurrence: int,
+        *,
+        awaited: bool,
+    ) -> Node:
         """Admit a call that passed pre-flight."""
         engine, above = self._engine, parent.record
         now = engine.clock.now()
@@ -100,14 +121,20 @@ class Admission:
         try:
             payload = definition.input.accept(value)[0]
         except SeamError as error:
-            raise InvalidInput(f"Process {definition.name!r} cannot take this input: {error}", path=error.path) from None
+            raise InvalidInput(
+                f"Process {definition.name!r} cannot take this input: {error}", path=error.path
+            ) from None
         input_digest = digest(payload)
         key = root_key(terms.tenant or "", terms.key) if terms.key is not None else None
         if key is not None:
             known = self._known(key)
             if known is not None:
                 if known.digest != input_digest or known.process != definition.name:
-                    raise MisuseError(f"Key {terms.key!r} was used to start {known.process!r} with another input: {known.id}. Use another key for other work.", code="idempotency_conflict", execution_id=known.id)
+                    raise MisuseError(
+                        f"Key {terms.key!r} was used to start {known.process!r} with another input: {known.id}. Use another key for other work.",
+                        code="idempotency_conflict",
+                        execution_id=known.id,
+                    )
                 return known, False
         now = engine.clock.now()
         budget = terms.budget

@@ -31,7 +31,15 @@ class Answer:
 
     __slots__ = ("error", "execution_id", "own", "seen", "status", "subtree", "value")
 
-    def __init__(self, status: OutcomeStatus, value: Any, error: ErrorInfo | None, execution_id: str | None, own: Usage, subtree: Usage) -> None:
+    def __init__(
+        self,
+        status: OutcomeStatus,
+        value: Any,
+        error: ErrorInfo | None,
+        execution_id: str | None,
+        own: Usage,
+        subtree: Usage,
+    ) -> None:
         self.status = status
         self.value = value
         self.error = error

@@ -91,7 +91,9 @@ async def await_child(run: Run, child_id: str, result: Seam[Any] | None) -> Answ
         await run.never()
     placed = run.started.get(child_id)
     if placed is None:
-        raise MisuseError(f"{child_id!r} is no child this execution has started", code="unknown_execution", execution_id=child_id)
+        raise MisuseError(
+            f"{child_id!r} is no child this execution has started", code="unknown_execution", execution_id=child_id
+        )
     placed.result = placed.result or result
     if placed.answer is None and placed.record.ended_at is None:
         run.engine.now_awaited(placed.record.id)
@@ -118,7 +120,9 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
     input_digest = digest(payload)
     key, occurrence = history.call_key(request.target, input_digest, request.key)
     # A key that was refused may be used again: the refusals of a key are told apart by input and count, and come first.
-    rejection_key = key if request.key is None else history.effect_key(EffectKind.REJECTED, request.target, key + input_digest)
+    rejection_key = (
+        key if request.key is None else history.effect_key(EffectKind.REJECTED, request.target, key + input_digest)
+    )
     recorded = (run.claim(rejection_key) or run.claim(key)) if history.recorded else None
     if recorded is None and history.recorded and key not in run.calls:
         await run.go_live(request.target, effect_of("call", request.target, payload))
@@ -137,7 +141,9 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
         assert rejection is not None
         return _reject(run, request, rejection, rejection_key, payload)
     history.admit(len(payload))
-    child = engine.admission.child(run.node, definition, request, facts.estimate, payload, input_digest, key, occurrence, awaited=awaited)
+    child = engine.admission.child(
+        run.node, definition, request, facts.estimate, payload, input_digest, key, occurrence, awaited=awaited
+    )
     placed = Call(run, child.record, result, child)
     if request.key is not None:
         run.calls[key] = placed
@@ -153,7 +159,9 @@ def _encoded(definition: Definition | None, request: CallRequest) -> tuple[bytes
     except LimitExceeded as error:
         return b"null", error.info()
     except SeamError as error:
-        return _best_effort(request), ErrorInfo(ErrorClass.DOMAIN, "invalid_input", str(error), {"path": error.path, "target": request.target})
+        return _best_effort(request), ErrorInfo(
+            ErrorClass.DOMAIN, "invalid_input", str(error), {"path": error.path, "target": request.target}
+        )
 
 
 def _best_effort(request: CallRequest) -> bytes:
@@ -164,7 +172,14 @@ def _best_effort(request: CallRequest) -> bytes:
         return repr(type(request.input)).encode()
 
 
-def _facts(run: Run, request: CallRequest, definition: Definition | None, fault: ErrorInfo | None, input_digest: bytes, known: Call | None) -> CallFacts:
+def _facts(
+    run: Run,
+    request: CallRequest,
+    definition: Definition | None,
+    fault: ErrorInfo | None,
+    input_digest: bytes,
+    known: Call | None,
+) -> CallFacts:
     node = run.node
     return CallFacts(
         target=request.target,
@@ -197,8 +212,32 @@ def _reject(run: Run, request: CallRequest, rejection: Rejection, key: bytes, pa
     now = engine.clock.now()
     encoded = encode_error(error)
     position = run.history.admit(len(encoded))
-    engine.durability.enter(JournalRecord(record.n, record.generation, position, EffectKind.REJECTED, request.target, key, payload, None, encoded, now, now, attempt=record.attempt))
-    engine.durability.alert(AlertRecord(error.code, record.id, record.tenant, error.message, orjson.dumps({**error.details, "target": request.target}, default=str), now))
+    engine.durability.enter(
+        JournalRecord(
+            record.n,
+            record.generation,
+            position,
+            EffectKind.REJECTED,
+            request.target,
+            key,
+            payload,
+            None,
+            encoded,
+            now,
+            now,
+            attempt=record.attempt,
+        )
+    )
+    engine.durability.alert(
+        AlertRecord(
+            error.code,
+            record.id,
+            record.tenant,
+            error.message,
+            orjson.dumps({**error.details, "target": request.target}, default=str),
+            now,
+        )
+    )
     return _rejected(run, error)
 
 

@@ -63,10 +63,16 @@ class StepDefinition:
 
     def _priced(self, usage: Usage) -> Usage:
         """Prices are micro-dollars per million tokens; the product is rounded up."""
-        if usage.cost not in ("0", "0.00") or not (self.input_price or self.output_price) or isinstance(measured(usage), str):
+        if (
+            usage.cost not in ("0", "0.00")
+            or not (self.input_price or self.output_price)
+            or isinstance(measured(usage), str)
+        ):
             return usage
         other = usage.tokens - usage.input_tokens - usage.output_tokens
-        micro = -(-((usage.input_tokens + other) * self.input_price + usage.output_tokens * self.output_price) // 1_000_000)
+        micro = -(
+            -((usage.input_tokens + other) * self.input_price + usage.output_tokens * self.output_price) // 1_000_000
+        )
         return Usage(usage.tokens, usage.input_tokens, usage.output_tokens, decimal_string(micro))
 
 
@@ -162,7 +168,9 @@ class Catalog:
         """The code that may continue an execution: its very version, else one that names it in `resumes` (L11)."""
         hosted = self._by_name.get(name, ())
         exact = next((each for each in hosted if each.version == version), None)
-        return exact or next((each for each in hosted if each.resumes is not None and in_range(version, each.resumes)), None)
+        return exact or next(
+            (each for each in hosted if each.resumes is not None and in_range(version, each.resumes)), None
+        )
 
     def resolve(self, caller: Definition, target: str, versions: str | None) -> Definition | ErrorInfo:
         """The definition a call goes to, or why there is none: undeclared, unknown, or no version in range (L6, L40)."""
@@ -176,16 +184,28 @@ class Catalog:
         rules = [rule for rule in caller.calls if rule.covers(target)]
         if not rules:
             declared = ", ".join(f"{rule.pattern}@{rule.versions}" for rule in caller.calls) or "nothing"
-            return _fault("undeclared_call", f"Process {caller.name!r} declares {declared} in calls=; it may not call {target!r}", target)
+            return _fault(
+                "undeclared_call",
+                f"Process {caller.name!r} declares {declared} in calls=; it may not call {target!r}",
+                target,
+            )
         hosted = self._by_name.get(target)
         if not hosted:
-            return _fault("unknown_process", f"No process {target!r} is registered here; there are: {', '.join(self.names())}", target)
+            return _fault(
+                "unknown_process",
+                f"No process {target!r} is registered here; there are: {', '.join(self.names())}",
+                target,
+            )
         for each in hosted:
-            if any(in_range(each.version, rule.versions) for rule in rules) and (versions is None or in_range(each.version, versions)):
+            if any(in_range(each.version, rule.versions) for rule in rules) and (
+                versions is None or in_range(each.version, versions)
+            ):
                 return each
         wanted = versions or " or ".join(rule.versions for rule in rules)
         there = ", ".join(each.version for each in hosted)
-        return _fault("no_matching_version", f"No registered version of {target!r} lies in {wanted}; there are: {there}", target)
+        return _fault(
+            "no_matching_version", f"No registered version of {target!r} lies in {wanted}; there are: {there}", target
+        )
 
 
 def _fault(code: str, message: str, target: str) -> ErrorInfo:

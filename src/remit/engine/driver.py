@@ -36,44 +36,45 @@ class Driver:
 
     async def drive(self, run: Run) -> None:
         """Run the body to its end and record what came of it."""
-        node, definition = run.node, run.definition
+        definition = run.definition
         try:
             if definition.isolation == "process" or definition in self._quarantined:
                 await self._drive_elsewhere(run)
                 return
             if definition.takes_input:
-                value = await definition.body(definition.input.decode(node.record.input))
+                value = await definition.body(definition.input.decode(run.node.record.input))
             else:
                 value = await definition.body()
-        except ContinueAs as fresh:
-            if run.valid:
-                self._continue_as(run, fresh.input)
-            else:
-                self._engine.refused(run)
-            return
         except LoopBlocked:
             return
-        except asyncio.CancelledError:
-            if not run.valid:
-                return
-            error = ErrorInfo(ErrorClass.DOMAIN, "cancelled", "The body was cancelled from inside", {}, node.id, node.record.attempt)
-            self._engine.endings.fail(node, error, None)
         except (GeneratorExit, KeyboardInterrupt):
             raise
         except BaseException as error:  # SystemExit too: what a body raises ends its execution, not this program
-            if run.valid:
-                self._raised(run, error)
-            elif not isinstance(error, StoreError):
-                self._engine.refused(run)
+            self._broke_off(run, error)
         else:
             if run.valid:
                 self._returned(run, value)
             else:
                 self._engine.refused(run)
 
+    def _broke_off(self, run: Run, error: BaseException) -> None:
+        """The body did not return."""
+        node = run.node
+        if not run.valid:
+            if not isinstance(error, asyncio.CancelledError | StoreError):
+                self._engine.refused(run)
+        elif isinstance(error, ContinueAs):
+            self._continue_as(run, error.input)
+        elif isinstance(error, asyncio.CancelledError):
+            message = "The body was cancelled from inside"
+            info = ErrorInfo(ErrorClass.DOMAIN, "cancelled", message, {}, node.id, node.record.attempt)
+            self._engine.endings.fail(node, info, None)
+        else:
+            self._raised(run, error)
+
     def _returned(self, run: Run, value: Any) -> None:
         node = run.node
-        if run.history.recorded:
+        if run.owes_history:
             run.code_changed(None)
             return
         unseen = next((answer for answer in run.unseen if not answer.seen), None)
@@ -85,7 +86,9 @@ class Driver:
             run.definition.result.decode(result)
         except SeamError as error:
             message = f"{run.definition.name} returned what its annotation does not allow: {error}"
-            violation = ErrorInfo(ErrorClass.SYSTEM, "contract_violation", message, {"path": error.path}, node.id, node.record.attempt)
+            violation = ErrorInfo(
+                ErrorClass.SYSTEM, "contract_violation", message, {"path": error.path}, node.id, node.record.attempt
+            )
             self._engine.endings.fail(node, violation, None)
             return
         except Exception as error:
@@ -116,7 +119,14 @@ class Driver:
         try:
             payload = run.definition.input.accept(value)[0]
         except SeamError as error:
-            info = ErrorInfo(ErrorClass.DOMAIN, "invalid_input", f"continue_as: {error}", {"path": error.path}, node.id, node.record.attempt)
+            info = ErrorInfo(
+                ErrorClass.DOMAIN,
+                "invalid_input",
+                f"continue_as: {error}",
+                {"path": error.path},
+                node.id,
+                node.record.attempt,
+            )
             self._engine.endings.fail(node, info, None)
             return
         self._begin_afresh(run, payload)
@@ -135,7 +145,9 @@ class Driver:
         """Run the body in a process of its own, and record what that reports."""
         place = locate(run.definition.body, run.definition)
         if place is None and run.definition.isolation == "process":
-            message = f"{run.definition.where} cannot be found by another process: define it at the top level of a module"
+            message = (
+                f"{run.definition.where} cannot be found by another process: define it at the top level of a module"
+            )
             raise DefinitionError(message)
         run.remote = RemoteBody(run, place)
         end = await run.remote.drive()
@@ -143,13 +155,15 @@ class Driver:
             self._engine.refused(run)
         elif "continue_as" in end:
             self._begin_afresh(run, end["continue_as"])
-        elif "result" in end and not run.history.recorded:
+        elif "result" in end and not run.owes_history:
             self._engine.endings.complete(run.node, end["result"])
         elif "result" in end:
             run.code_changed(None)
         else:
             fault = {key: end[key] for key in ("child", "position") if end.get(key) is not None}
-            self._engine.endings.fail(run.node, end["error"], fault or None, child_failed=end.get("child_failed", False))
+            self._engine.endings.fail(
+                run.node, end["error"], fault or None, child_failed=end.get("child_failed", False)
+            )
 
     def cut_off(self, run: Run, where: str, step: str | None) -> None:
         """A body has blocked the loop: it goes on in a process of its own, by replay, or in a thread where none finds its code (L22).
@@ -159,9 +173,15 @@ class Driver:
         node = run.node
         if not run.valid or step is not None:
             return
-        message = f"{run.definition.name} blocked the event loop in {where} and was cut off. Move the work into a sync @step, or use isolation=\"process\"."
-        error = ErrorInfo(ErrorClass.DOMAIN, "blocked_event_loop", message, {"where": where}, node.id, node.record.attempt)
-        self._engine.durability.alert(AlertRecord(error.code, node.id, node.record.tenant, message, orjson.dumps(error.details), self._engine.clock.now()))
+        message = f'{run.definition.name} blocked the event loop in {where} and was cut off. Move the work into a sync @step, or use isolation="process".'
+        error = ErrorInfo(
+            ErrorClass.DOMAIN, "blocked_event_loop", message, {"where": where}, node.id, node.record.attempt
+        )
+        self._engine.durability.alert(
+            AlertRecord(
+                error.code, node.id, node.record.tenant, message, orjson.dumps(error.details), self._engine.clock.now()
+            )
+        )
         self._quarantined.add(run.definition)
         self._engine.stop_run(node)
         node.record.epoch += 1

@@ -36,7 +36,11 @@ def surroundings() -> dict[str, Any]:
     """What another process needs to import the same code: the path, and the main script."""
     main = sys.modules[_MAIN]
     spec = getattr(main, "__spec__", None)
-    return {"path": list(sys.path), "main_module": spec.name if spec else None, "main_file": getattr(main, "__file__", None)}
+    return {
+        "path": list(sys.path),
+        "main_module": spec.name if spec else None,
+        "main_file": getattr(main, "__file__", None),
+    }
 
 
 def prepare(there: dict[str, Any]) -> None:

@@ -56,7 +56,14 @@ class Endings:
         limit = self._engine.limits.max_attempts
         if node.trace.attempts >= limit and node.record.attempt < self._policy(node).attempts:
             message = f"The trace has used all its {limit} attempts; the last failure: {error.message}"
-            return ErrorInfo(ErrorClass.DOMAIN, "attempts_exceeded", message, {"limit": limit, "last": error.code}, node.id, node.record.attempt)
+            return ErrorInfo(
+                ErrorClass.DOMAIN,
+                "attempts_exceeded",
+                message,
+                {"limit": limit, "last": error.code},
+                node.id,
+                node.record.attempt,
+            )
         return exhausted(error, node.record.attempt)
 
     def _policy(self, node: Node) -> Retry:
@@ -69,7 +76,7 @@ class Endings:
     def _retry_later(self, node: Node, error: ErrorInfo, fault: dict[str, Any] | None, policy: Retry) -> None:
         """Pause, then run again from the journal; the record that failed is set aside so that it runs anew."""
         engine, record = self._engine, node.record
-        pause_ms = backoff_ms(record.attempt, policy, random())
+        pause_ms = backoff_ms(record.attempt, policy, random())  # noqa: S311  # jitter
         _log.info("attempt %s of %s failed (%s); trying again in %s ms", record.attempt, record.id, error, pause_ms)
         if fault is not None and "position" in fault:
             engine.set_aside(node, fault["position"])
@@ -109,8 +116,13 @@ class Endings:
         """The TTL ran out: descendants are cancelled, the parent is answered (L22)."""
         record = node.record
         message = f"{record.process} ran longer than its TTL of {node.clock.ttl} ms"
-        error = ErrorInfo(ErrorClass.DOMAIN, "lease_expired", message, {"ttl_ms": node.clock.ttl}, record.id, record.attempt)
-        if retries(error, record.attempt, self._policy(node)) and node.trace.attempts < self._engine.limits.max_attempts:
+        error = ErrorInfo(
+            ErrorClass.DOMAIN, "lease_expired", message, {"ttl_ms": node.clock.ttl}, record.id, record.attempt
+        )
+        if (
+            retries(error, record.attempt, self._policy(node))
+            and node.trace.attempts < self._engine.limits.max_attempts
+        ):
             self._retry_later(node, error, None, self._policy(node))
             return
         self.end_subtree(node, Status.TIMED_OUT, error)
@@ -120,7 +132,14 @@ class Endings:
         node = self._engine.traces.load(execution_id)
         if node is None or node.ended:
             return False
-        error = ErrorInfo(ErrorClass.DOMAIN, "cancelled", f"{node.record.process} was cancelled: {reason}", {"reason": reason}, node.id, node.record.attempt)
+        error = ErrorInfo(
+            ErrorClass.DOMAIN,
+            "cancelled",
+            f"{node.record.process} was cancelled: {reason}",
+            {"reason": reason},
+            node.id,
+            node.record.attempt,
+        )
         self.end_subtree(node, Status.CANCELLED, error)
         return True
 
@@ -136,7 +155,14 @@ class Endings:
             return
         doomed = self._doomed(node, awaited_only=awaited_only)
         for each in doomed:
-            error = ErrorInfo(ErrorClass.DOMAIN, "cancelled", f"{each.record.process} was cancelled: its caller has ended", {"reason": "caller ended"}, each.id, each.record.attempt)
+            error = ErrorInfo(
+                ErrorClass.DOMAIN,
+                "cancelled",
+                f"{each.record.process} was cancelled: its caller has ended",
+                {"reason": "caller ended"},
+                each.id,
+                each.record.attempt,
+            )
             self._end(each, Status.CANCELLED, error)
             self._release(each)
 
@@ -144,7 +170,9 @@ class Endings:
         """The open executions below that end with this one, deepest first; all are in memory before the first one ends."""
         engine = self._engine
         engine.durability.flush()
-        ids = {record.id for record in engine.store.subtree(node.id, open_only=True)} | {each for each in engine.traces.nodes if each.startswith(node.id + ".")}
+        ids = {record.id for record in engine.store.subtree(node.id, open_only=True)} | {
+            each for each in engine.traces.nodes if each.startswith(node.id + ".")
+        }
         ids.discard(node.id)
         below = [engine.traces.load(each) for each in sorted(ids, key=lambda each: each.count("."))]
         kept = {node.id}
@@ -206,13 +234,24 @@ class Endings:
 
     def _error_of(self, node: Node) -> ErrorInfo:
         from_record = orjson.loads(node.record.error or b"{}")
-        return ErrorInfo(ErrorClass(from_record["class"]), from_record["code"], from_record["message"], from_record["details"], from_record["origin"], from_record["attempt"])
+        return ErrorInfo(
+            ErrorClass(from_record["class"]),
+            from_record["code"],
+            from_record["message"],
+            from_record["details"],
+            from_record["origin"],
+            from_record["attempt"],
+        )
 
     def _alert(self, node: Node) -> None:
         error = self._error_of(node)
         record = node.record
         details = {"status": record.status, "origin": error.origin, "process": record.process}
-        self._engine.durability.alert(AlertRecord(error.code, record.id, record.tenant, error.message, orjson.dumps(details), self._engine.clock.now()))
+        self._engine.durability.alert(
+            AlertRecord(
+                error.code, record.id, record.tenant, error.message, orjson.dumps(details), self._engine.clock.now()
+            )
+        )
 
     def _release(self, node: Node) -> None:
         """Outside waiters learn of the end once it is durable; the node leaves memory."""
@@ -236,7 +275,11 @@ class Endings:
             fault = orjson.loads(above.record.terms or b"{}").get("fault") or {}
             failed = above.ended and above.record.status is not Status.COMPLETED
             if not failed or (top.record.answered is not None and fault.get("child") != top.id):
-                raise MisuseError(f"{above.id} ({above.record.status}) has handled how {top.id} ended; retry {above.id} from the step that is to be made anew, or start the work afresh", code="wrong_state", execution_id=above.id)
+                raise MisuseError(
+                    f"{above.id} ({above.record.status}) has handled how {top.id} ended; retry {above.id} from the step that is to be made anew, or start the work afresh",
+                    code="wrong_state",
+                    execution_id=above.id,
+                )
             top = above
         return top
 
@@ -272,7 +315,12 @@ class Endings:
         for child in engine.store.children(node.record.n):
             collateral = child.awaited and child.answered is None and child.status is Status.CANCELLED
             set_aside = child.key is None
-            if not set_aside and child.ended_at is not None and child.status is not Status.COMPLETED and (child.id == fault_child or collateral):
+            if (
+                not set_aside
+                and child.ended_at is not None
+                and child.status is not Status.COMPLETED
+                and (child.id == fault_child or collateral)
+            ):
                 below = engine.traces.load(child.id)
                 assert below is not None
                 self._reopen_one(below)

@@ -82,7 +82,11 @@ class Engine:
 
     def _new_task(self, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:
         """Make tasks as before; one that a body starts is a branch of its run."""
-        task = self._factory(loop, coro, **options) if self._factory is not None else asyncio.Task(coro, loop=loop, **options)
+        task = (
+            self._factory(loop, coro, **options)
+            if self._factory is not None
+            else asyncio.Task(coro, loop=loop, **options)
+        )
         context = options.get("context")
         port = context.get(PORT) if context is not None else PORT.get()
         run: Run | None = getattr(port, "run", None)
@@ -122,7 +126,9 @@ class Engine:
     def begin(self, node: Node, definition: Definition | None) -> None:
         """Drive an execution from its start or its journal, now or when the trace has a slot for it."""
         if definition is None:
-            self.log.warning("%s waits: no code for %s %s is hosted here", node.id, node.record.process, node.record.version)
+            self.log.warning(
+                "%s waits: no code for %s %s is hosted here", node.id, node.record.process, node.record.version
+            )
             self.waiting.stand_by(node)
         elif self.waiting.claim_slot(node):
             self.launch(node, definition)
@@ -155,7 +161,11 @@ class Engine:
         self.durability.flush()
         record = run.node.record
         entries = self.store.journal(record.n, record.generation)
-        wanted = (child for child in self.store.children(record.n) if child.generation == record.generation and child.key is not None)
+        wanted = (
+            child
+            for child in self.store.children(record.n)
+            if child.generation == record.generation and child.key is not None
+        )
         children = [self.current_record(child) for child in wanted]
         run.history.load(entries, children, self.store.next_position(record.n))
         orders = [entry.completed for entry in entries if entry.completed is not None]
@@ -225,7 +235,16 @@ class Engine:
         record.epoch += 1
         record.updated_at = self.clock.now()
         self.durability.touch(node)
-        self.durability.alert(AlertRecord(error.code, record.id, record.tenant, error.message, orjson.dumps(error.details, default=str), record.updated_at))
+        self.durability.alert(
+            AlertRecord(
+                error.code,
+                record.id,
+                record.tenant,
+                error.message,
+                orjson.dumps(error.details, default=str),
+                record.updated_at,
+            )
+        )
         self.waiting.refresh(node)
         node.queued = False
         self.waiting.release_slot(node)
@@ -265,7 +284,12 @@ class Engine:
     def refused(self, run: Run) -> None:
         """A former driver tried to write: refused, counted, logged (L23)."""
         self.refusals += 1
-        self.log.warning("a write of %s at epoch %s was refused: the execution is at epoch %s", run.node.id, run.epoch, run.node.record.epoch)
+        self.log.warning(
+            "a write of %s at epoch %s was refused: the execution is at epoch %s",
+            run.node.id,
+            run.epoch,
+            run.node.record.epoch,
+        )
 
     def touch_lenders(self, node: Node) -> None:
         """Reservations changed along the path: write them with this event (L24)."""
@@ -281,7 +305,6 @@ class Engine:
         for node in list(self.traces.nodes.values()):
             self.stop_run(node)
         self.outcomes.fail(failure)
-
 
     def start(self, definition: Definition, value: object, terms: RootTerms) -> tuple[ExecutionRecord, bool]:
         """Admit a root; durable once `durability.barrier()` returns."""
@@ -330,7 +353,9 @@ class Engine:
         if settle is not None:
             await settle()
         self.durability.flush()
-        running = [branch for node in list(self.traces.nodes.values()) if node.run is not None for branch in node.run.branches]
+        running = [
+            branch for node in list(self.traces.nodes.values()) if node.run is not None for branch in node.run.branches
+        ]
         for node in list(self.traces.nodes.values()):
             self.stop_run(node)
         self._watchdog.close()
@@ -338,7 +363,10 @@ class Engine:
         self.leases.close()
         current = asyncio.current_task()
         if running:
-            await asyncio.wait([task for task in running if task is not current] or [asyncio.ensure_future(asyncio.sleep(0))], timeout=1)
+            await asyncio.wait(
+                [task for task in running if task is not current] or [asyncio.ensure_future(asyncio.sleep(0))],
+                timeout=1,
+            )
         await self.driver.reaped()
         self.durability.flush()
         self.loop.set_task_factory(self._factory)

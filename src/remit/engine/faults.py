@@ -25,9 +25,13 @@ def info_of(error: BaseException, origin: str, attempt: int, classifier: Classif
     error_class = _class_of(error, classifier)
     if isinstance(error, RemitError):
         info = error.info(origin, attempt)
-        return ErrorInfo(error_class, str(info.code), str(redact(str(info.message))), _plain(info.details), origin, attempt)
+        return ErrorInfo(
+            error_class, str(info.code), str(redact(str(info.message))), _plain(info.details), origin, attempt
+        )
     name = type(error).__name__
-    code = {ErrorClass.TRANSIENT: "transient_error", ErrorClass.SYSTEM: "system_failure"}.get(error_class, "domain_error")
+    code = {ErrorClass.TRANSIENT: "transient_error", ErrorClass.SYSTEM: "system_failure"}.get(
+        error_class, "domain_error"
+    )
     details: dict[str, Any] = {"exception": name}
     if getattr(builtins, name, None) is type(error):
         details[_BUILTIN] = name
@@ -74,19 +78,37 @@ def encode_error(info: ErrorInfo) -> bytes:
     """The record as JSON of at most 64 KiB; a longer message is cut, larger details are left out (L48)."""
     payload = _dump(info, info.message, info.details)
     if len(payload) > MAX_ERROR_BYTES:
-        payload = _dump(info, info.message[:4_000] + "… (cut)", {"cut": f"details and message were {len(payload)} bytes; the limit is {MAX_ERROR_BYTES}"})
+        payload = _dump(
+            info,
+            info.message[:4_000] + "… (cut)",
+            {"cut": f"details and message were {len(payload)} bytes; the limit is {MAX_ERROR_BYTES}"},
+        )
     return payload
 
 
 def _dump(info: ErrorInfo, message: str, details: dict[str, Any]) -> bytes:
-    fields = {"class": info.error_class, "code": _utf8(info.code), "message": _utf8(message), "details": details, "origin": info.origin, "attempt": info.attempt}
+    fields = {
+        "class": info.error_class,
+        "code": _utf8(info.code),
+        "message": _utf8(message),
+        "details": details,
+        "origin": info.origin,
+        "attempt": info.attempt,
+    }
     return orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS)
 
 
 def decode_error(payload: bytes) -> ErrorInfo:
     """The record that was encoded."""
     fields = orjson.loads(payload)
-    return ErrorInfo(ErrorClass(fields["class"]), fields["code"], fields["message"], fields["details"], fields["origin"], fields["attempt"])
+    return ErrorInfo(
+        ErrorClass(fields["class"]),
+        fields["code"],
+        fields["message"],
+        fields["details"],
+        fields["origin"],
+        fields["attempt"],
+    )
 
 
 def exception_of(info: ErrorInfo) -> RemitError:

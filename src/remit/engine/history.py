@@ -24,7 +24,16 @@ Recorded = JournalRecord | ExecutionRecord
 class History:
     """The recorded effects of one generation of one execution, and how far the body has claimed them."""
 
-    __slots__ = ("_count", "_occurrences", "_position", "bytes", "markers", "recorded", "tenant_parent", "unclaimed_targets")
+    __slots__ = (
+        "_count",
+        "_occurrences",
+        "_position",
+        "bytes",
+        "markers",
+        "recorded",
+        "tenant_parent",
+        "unclaimed_targets",
+    )
 
     def __init__(self, tenant: str, execution_id: str, generation: int) -> None:
         self.tenant_parent = (tenant, execution_id, generation)
@@ -92,9 +101,13 @@ class History:
     def admit(self, size: int) -> int:
         """The position of a new entry of that size in bytes; raises LimitExceeded where the history is full (L48)."""
         if self._count >= MAX_ENTRIES:
-            raise LimitExceeded(f"This execution has recorded {self._count} effects; the limit is {MAX_ENTRIES}. Use continue_as(input) to start a fresh history.")
+            raise LimitExceeded(
+                f"This execution has recorded {self._count} effects; the limit is {MAX_ENTRIES}. Use continue_as(input) to start a fresh history."
+            )
         if self.bytes + size > MAX_BYTES:
-            raise LimitExceeded(f"This execution's history would exceed {MAX_BYTES} bytes. Use continue_as(input) to start a fresh history.")
+            raise LimitExceeded(
+                f"This execution's history would exceed {MAX_BYTES} bytes. Use continue_as(input) to start a fresh history."
+            )
         self.bytes += size
         self._count += 1
         self._position += 1
@@ -115,5 +128,9 @@ def target_of(record: Recorded) -> str:
 
 def size_of(record: Recorded) -> int:
     """Roughly how many bytes of payload the record holds."""
-    payloads = (record.input, record.result, record.error) if isinstance(record, ExecutionRecord) else (record.params, record.result, record.error)
+    payloads = (
+        (record.input, record.result, record.error)
+        if isinstance(record, ExecutionRecord)
+        else (record.params, record.result, record.error)
+    )
     return sum(len(payload) for payload in payloads if payload) + 64

@@ -27,7 +27,9 @@ class OwnProcess:
     async def start(cls, end: socket.socket) -> OwnProcess:
         """Start it, with one end of a socket pair for its messages."""
         command = (sys.executable, "-c", f"from remit.engine.isolated import main; main({end.fileno()})")
-        process = await asyncio.create_subprocess_exec(*command, pass_fds=(end.fileno(),), stdin=asyncio.subprocess.DEVNULL)
+        process = await asyncio.create_subprocess_exec(
+            *command, pass_fds=(end.fileno(),), stdin=asyncio.subprocess.DEVNULL
+        )
         end.close()
         return cls(process)
 
@@ -52,7 +54,9 @@ class OwnThread:
 
     def __init__(self, end: socket.socket, definition: Definition) -> None:
         self._end = end
-        self._thread = threading.Thread(target=self._run, args=(definition,), name=f"remit {definition.name}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(definition,), name=f"remit {definition.name}", daemon=True
+        )
         self._thread.start()
 
     def _run(self, definition: Definition) -> None:
@@ -68,7 +72,9 @@ class OwnThread:
         loop = asyncio.get_running_loop()
         until = loop.time() + _PATIENCE_S
         while self._thread.is_alive() and loop.time() < until:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread.ident or 0), ctypes.py_object(SystemExit))
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(self._thread.ident or 0), ctypes.py_object(SystemExit)
+            )
             await asyncio.sleep(0.02)
 
     def end(self) -> asyncio.Task[None]:

@@ -65,7 +65,11 @@ class Body:
     async def _outcome(self) -> dict[str, Any]:
         definition = self.definition
         try:
-            value = await (definition.body(definition.input.decode(self._first["input"])) if definition.takes_input else definition.body())
+            value = await (
+                definition.body(definition.input.decode(self._first["input"]))
+                if definition.takes_input
+                else definition.body()
+            )
             unseen = next((answer for answer in self._unseen if not answer.seen), None)
             if unseen is not None:
                 return {"error": unseen.error, "child": unseen.execution_id, "child_failed": True}
@@ -74,7 +78,11 @@ class Body:
             return {"continue_as": definition.input.accept(fresh.input)[0]}
         except SeamError as error:
             message = f"{definition.name} returned what its annotation does not allow: {error}"
-            return {"error": ErrorInfo(ErrorClass.SYSTEM, "contract_violation", message, {"path": error.path}, self.identity.execution_id)}
+            return {
+                "error": ErrorInfo(
+                    ErrorClass.SYSTEM, "contract_violation", message, {"path": error.path}, self.identity.execution_id
+                )
+            }
         except Exception as error:
             if isinstance(error, CallFailed) and error.error is not None:
                 return {"error": error.error, "child": error.execution_id, "child_failed": True}
@@ -159,19 +167,43 @@ class Body:
         recorded = await self._effect("step", step=facts, arguments=params, work=lambda: self._work_on(step, arguments))
         return step.result.decode(recorded)
 
-    async def _work_on(self, step: StepDefinition, arguments: dict[str, Any]) -> tuple[bytes | None, Usage | None, ErrorInfo | None]:
+    async def _work_on(
+        self, step: StepDefinition, arguments: dict[str, Any]
+    ) -> tuple[bytes | None, Usage | None, ErrorInfo | None]:
         INSIDE_STEP.set(step.name)
         try:
-            value = await step.function(**arguments) if step.is_async else await asyncio.to_thread(step.function, **arguments)
+            value = (
+                await step.function(**arguments)
+                if step.is_async
+                else await asyncio.to_thread(step.function, **arguments)
+            )
             payload, value = step.result.cross(value)
         except Exception as error:
             info = info_of(error, self.identity.execution_id, self.identity.attempt, self.definition.classifier)
             return None, getattr(error, "usage", None), info
         return payload, step.usage(value), None
 
-    async def ask(self, answer: Seam[Any], name: str, prompt: str, to: str | None, timeout_ms: int | None, on_timeout: bytes | None) -> Any:
+    async def ask(
+        self,
+        answer: Seam[Any],
+        name: str,
+        prompt: str,
+        to: str | None,
+        timeout_ms: int | None,
+        on_timeout: bytes | None,
+    ) -> Any:
         """Ask a human and wait."""
-        return answer.decode(await self._effect("ask", schema=answer.schema(), name=name, prompt=prompt, to=to, timeout_ms=timeout_ms, on_timeout=on_timeout))
+        return answer.decode(
+            await self._effect(
+                "ask",
+                schema=answer.schema(),
+                name=name,
+                prompt=prompt,
+                to=to,
+                timeout_ms=timeout_ms,
+                on_timeout=on_timeout,
+            )
+        )
 
     async def sleep(self, duration_ms: int) -> None:
         """Sleep durably."""
@@ -206,7 +238,17 @@ class Body:
         return taken
 
 
-_STEP_FACTS = ("name", "kind", "maximum", "flat_cost", "input_price", "output_price", "at_most_once", "timeout_ms", "where")
+_STEP_FACTS = (
+    "name",
+    "kind",
+    "maximum",
+    "flat_cost",
+    "input_price",
+    "output_price",
+    "at_most_once",
+    "timeout_ms",
+    "where",
+)
 
 
 def _crossing(request: CallRequest) -> CallRequest:

@@ -27,12 +27,16 @@ async def run_isolated(step: StepDefinition, arguments: dict[str, Any]) -> Any:
     """
     place = locate(step.function, step)
     if place is None:
-        raise DefinitionError(f"{step.where} cannot be found by another process: define it at the top level of a module")
+        raise DefinitionError(
+            f"{step.where} cannot be found by another process: define it at the top level of a module"
+        )
     payload = canonical(arguments, f"the arguments of {step.kind} {step.name!r}")
     try:
         failure, result = await anyio.to_process.run_sync(_there, surroundings(), place, payload, cancellable=True)
     except anyio.BrokenWorkerProcess as error:
-        raise TransientError(f"The process that ran {step.kind} {step.name!r} died", code="worker_died", step=step.name) from error
+        raise TransientError(
+            f"The process that ran {step.kind} {step.name!r} died", code="worker_died", step=step.name
+        ) from error
     if failure is not None:
         raise _rebuilt(failure)
     return step.result.decode(result)
@@ -44,7 +48,9 @@ def _there(around: dict[str, Any], place: Place, payload: bytes) -> tuple[Failur
     step: StepDefinition = find(place).definition
     arguments = orjson.loads(payload)
     try:
-        return None, step.result.encode(_call(step, step.decode_arguments(arguments) if step.decode_arguments else arguments))
+        return None, step.result.encode(
+            _call(step, step.decode_arguments(arguments) if step.decode_arguments else arguments)
+        )
     except Exception as error:
         info = error.info() if isinstance(error, RemitError) else None
         return (type(error).__name__, str(error), info), b""

@@ -32,7 +32,17 @@ class LocalPort:
         """Who the execution is."""
         record = self.run.node.record
         root = self.run.node.trace.root.id
-        return Identity(root, record.id, record.process, record.version, record.tenant, record.owner, record.region, record.department, record.attempt)
+        return Identity(
+            root,
+            record.id,
+            record.process,
+            record.version,
+            record.tenant,
+            record.owner,
+            record.region,
+            record.department,
+            record.attempt,
+        )
 
     @property
     def definition(self) -> Definition:
@@ -63,13 +73,23 @@ class LocalPort:
     async def child_cancel(self, child_id: str) -> bool:
         """Cancel a child, recorded so that replay does not do it again."""
         cancel = self.run.engine.endings.cancel
-        return bool(await waits.value(self.run, f"cancel {child_id}", lambda: cancel(child_id, "its parent asked for it")))
+        return bool(
+            await waits.value(self.run, f"cancel {child_id}", lambda: cancel(child_id, "its parent asked for it"))
+        )
 
     async def step(self, step: StepDefinition, arguments: dict[str, Any]) -> Any:
         """Run a step, or return what it recorded."""
         return await steps.perform(self.run, step, arguments)
 
-    async def ask(self, answer: Seam[Any], name: str, prompt: str, to: str | None, timeout_ms: int | None, on_timeout: bytes | None) -> Any:
+    async def ask(
+        self,
+        answer: Seam[Any],
+        name: str,
+        prompt: str,
+        to: str | None,
+        timeout_ms: int | None,
+        on_timeout: bytes | None,
+    ) -> Any:
         """Ask a human and wait."""
         return await waits.ask(self.run, answer, name, prompt, to, timeout_ms, on_timeout)
 

@@ -63,7 +63,9 @@ class Metering:
         terms = node.trace.root.record.terms
         return bool(terms) and orjson.loads(terms or b"{}").get("on_exhausted") == "suspend"
 
-    def settle(self, hold: Hold | None, node: Node, entry: JournalRecord, usage: Usage | None, *, estimated: bool = False) -> None:
+    def settle(
+        self, hold: Hold | None, node: Node, entry: JournalRecord, usage: Usage | None, *, estimated: bool = False
+    ) -> None:
         """Charge what the effect used, or its reservation where that cannot be known or believed; release the rest."""
         amount = hold.amount if hold is not None else Amount(0, 0)
         counts: tuple[int, ...] = (amount.tokens, 0, 0, amount.cost) if estimated else (0, 0, 0, 0)
@@ -99,7 +101,14 @@ class Metering:
     def abandon_one(self, node: Node, entry: JournalRecord, hold: Hold) -> None:
         """Charge one effect that was left while it ran."""
         entry.ended_at = self._engine.clock.now()
-        error = ErrorInfo(ErrorClass.DOMAIN, "cancelled", "The execution stopped waiting while this ran", {}, node.id, node.record.attempt)
+        error = ErrorInfo(
+            ErrorClass.DOMAIN,
+            "cancelled",
+            "The execution stopped waiting while this ran",
+            {},
+            node.id,
+            node.record.attempt,
+        )
         entry.error = encode_error(error)
         self.settle(hold, node, entry, None, estimated=True)
         self._engine.durability.amend(entry)
@@ -153,8 +162,14 @@ class Metering:
 
     def _alert(self, node: Node, entry: JournalRecord, why: str) -> None:
         details = {"effect": entry.name, "position": entry.position, "why": why, "charged": "its reservation"}
-        message = f"{entry.kind} {entry.name!r} reported usage that cannot be believed ({why}); its reservation was charged"
-        self._engine.durability.alert(AlertRecord("usage_rejected", node.id, node.record.tenant, message, orjson.dumps(details), self._engine.clock.now()))
+        message = (
+            f"{entry.kind} {entry.name!r} reported usage that cannot be believed ({why}); its reservation was charged"
+        )
+        self._engine.durability.alert(
+            AlertRecord(
+                "usage_rejected", node.id, node.record.tenant, message, orjson.dumps(details), self._engine.clock.now()
+            )
+        )
 
 
 def _exhausted(node: Node, refusal: Refusal, effect: str) -> ErrorInfo:

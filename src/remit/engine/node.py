@@ -90,10 +90,12 @@ class Node:
 
     @property
     def id(self) -> str:
+        """The execution's id."""
         return self.record.id
 
     @property
     def ended(self) -> bool:
+        """Whether it has its terminal status."""
         return self.record.status in TERMINAL
 
     def sync(self) -> None:

@@ -67,7 +67,15 @@ class Port(Protocol):
     async def step(self, step: StepDefinition, arguments: dict[str, Any]) -> Any:
         """Run a step, or return what it recorded."""
 
-    async def ask(self, answer: Seam[Any], name: str, prompt: str, to: str | None, timeout_ms: int | None, on_timeout: bytes | None) -> Any:
+    async def ask(
+        self,
+        answer: Seam[Any],
+        name: str,
+        prompt: str,
+        to: str | None,
+        timeout_ms: int | None,
+        on_timeout: bytes | None,
+    ) -> Any:
         """Ask a human and wait."""
 
     async def sleep(self, duration_ms: int) -> None:

@@ -69,7 +69,9 @@ class RemoteBody:
             self._channel.send(self._first_words())
             return await self._converse()
         except EOFError:
-            raise TransientError(f"What ran {self._run.definition.name} ended early ({await host.ending()})", code="worker_died") from None
+            raise TransientError(
+                f"What ran {self._run.definition.name} ended early ({await host.ending()})", code="worker_died"
+            ) from None
         finally:
             self._run.engine.driver.reap(host.end())
             if self._channel is not None:
@@ -107,7 +109,8 @@ class RemoteBody:
 
     async def _effect(self, number: int, verb: str, arguments: dict[str, Any]) -> None:
         port = PORT.get()
-        assert port is not None and self._channel is not None
+        assert port is not None
+        assert self._channel is not None
         try:
             kind, body = "value", await self._perform(port, number, verb, arguments)
         except Exception as error:

@@ -27,14 +27,36 @@ if TYPE_CHECKING:
 
 __all__ = ["Run"]
 
-_QUIET_FILES = frozenset({asyncio.taskgroups.__file__, asyncio.locks.__file__, asyncio.queues.__file__, asyncio.tasks.__file__})
+_QUIET_FILES = frozenset(
+    {asyncio.taskgroups.__file__, asyncio.locks.__file__, asyncio.queues.__file__, asyncio.tasks.__file__}
+)
 _RECHECK_S = 0.05
 
 
 class Run:
     """A body under way. Once `stopped`, whatever its branches still try is refused and never resumes (L23)."""
 
-    __slots__ = ("_check", "_held", "branches", "calls", "children", "definition", "delivery", "engine", "epoch", "history", "loop", "node", "pending", "started", "remote", "stopped", "task", "unseen", "waits")
+    __slots__ = (
+        "_check",
+        "_held",
+        "branches",
+        "calls",
+        "children",
+        "definition",
+        "delivery",
+        "engine",
+        "epoch",
+        "history",
+        "loop",
+        "node",
+        "pending",
+        "remote",
+        "started",
+        "stopped",
+        "task",
+        "unseen",
+        "waits",
+    )
 
     def __init__(self, engine: Engine, node: Node, definition: Definition) -> None:
         self.engine = engine
@@ -122,7 +144,7 @@ class Run:
         self.pending[future] = fresh
         try:
             if self.single:
-                if self.history.recorded and not fresh:
+                if self.owes_history and not fresh:
                     self.code_changed(None)
                 self.engine.waiting.park(self.node)
                 self.engine.warm.parked(self)
@@ -143,11 +165,17 @@ class Run:
             self._release_held()
         return record
 
+    @property
+    def owes_history(self) -> bool:
+        """Whether the code must still come to what was recorded; after a retry, which sets records aside, it need not."""
+        return bool(self.history.recorded) and self.node.record.attempt == 1
+
     async def go_live(self, target: str, actual: dict[str, Any]) -> None:
-        """A fresh effect may run, unless records of the same target are still unclaimed: then those come first (L11)."""
-        if not self.history.recorded:
-            return
-        while target in self.history.unclaimed_targets:
+        """A fresh effect may run, unless records of the same target are still unclaimed: then those come first (L11).
+
+        A single branch that owes history has come to something new too early: whatever its target, the code has changed.
+        """
+        while target in self.history.unclaimed_targets or (self.single and self.owes_history):
             if self.single:
                 self.code_changed(actual)
                 await self.never()
@@ -172,7 +200,10 @@ class Run:
         what = f"the code now does {actual['effect']}" if actual else "the code no longer does that"
         message = f"History of {self.node.id} recorded {recorded[0]['effect'] if recorded else 'an effect'}; {what}"
         details = {"recorded": recorded, "actual": actual, "unclaimed": len(self.history.recorded)}
-        self.engine.pause(self.node, ErrorInfo(ErrorClass.SYSTEM, "code_changed", message, details, self.node.id, self.node.record.attempt))
+        self.engine.pause(
+            self.node,
+            ErrorInfo(ErrorClass.SYSTEM, "code_changed", message, details, self.node.id, self.node.record.attempt),
+        )
 
     # -- quiescence ---------------------------------------------------------------------------------------------------
 
@@ -187,7 +218,7 @@ class Run:
             return
         if self._quiet():
             stuck = not self.delivery.live and (self._held or self.history.recorded or self.delivery.owing)
-            if stuck and not any(self.pending.values()):
+            if stuck and sum(self.pending.values()) <= self.delivery.held_back:
                 self.code_changed(None)
             elif not self.delivery.owing:
                 self.engine.waiting.park(self.node)

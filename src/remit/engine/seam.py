@@ -34,9 +34,7 @@ _SORTED_PLAIN = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
 _DEPTH_MAX = 200
 _TOO_DEEP = f"the value refers to itself or is nested more than {_DEPTH_MAX} levels deep"
 _FLATTEN = "flatten the value"
-_USE_TYPED = (
-    "give the part a type of its own instead of Any, or pass plain data (dict, list, str, numbers, None)"
-)
+_USE_TYPED = "give the part a type of its own instead of Any, or pass plain data (dict, list, str, numbers, None)"
 _USE_PLAIN = "pass plain data; put connections and clients into Remit(resources=...)"
 _USE_REFERENCE = "pass a reference to the secret and read it in the step"
 _USE_NONE = "pass None, or leave the value out"
@@ -49,9 +47,7 @@ _Leaf = Callable[[object, Path, str], object]
 class SeamError(InvalidInput, ValueError):
     """A value does not fit the seam; `path` is a JSON pointer to the part at fault, `fix` how to mend it."""
 
-    def __init__(
-        self, message: str, *, path: str = "", expected: str = "", got: str = "", fix: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, path: str = "", expected: str = "", got: str = "", fix: str = "") -> None:
         super().__init__(message, path=path, expected=expected, got=got, fix=fix)
         self.path = path
         self.expected = expected
@@ -87,9 +83,7 @@ class Seam(Generic[T]):
     def cross(self, value: object) -> tuple[bytes, T]:
         """The payload, and what the other side sees: equal to `value` in all its parts, sharing none."""
         try:
-            payload = _dumps(
-                self._plain(value, mode="json", by_alias=True, round_trip=True, warnings="error")
-            )
+            payload = _dumps(self._plain(value, mode="json", by_alias=True, round_trip=True, warnings="error"))
         except (ValueError, TypeError, RecursionError) as error:
             raise self._unwritable(value, error) from error
         if len(payload) > MAX_VALUE_BYTES:
@@ -152,9 +146,7 @@ class Seam(Generic[T]):
         key = path[-1] if path else ""
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         got = "nothing" if first["type"] == "missing" else _shown(first["input"], key)
-        return _error(
-            self.where, path, first["msg"] + more, expected=first["msg"], got=got, fix="mend the value there"
-        )
+        return _error(self.where, path, first["msg"] + more, expected=first["msg"], got=got, fix="mend the value there")
 
     def _changed(self, change: Change) -> SeamError:
         path = change.path[::-1]
@@ -293,9 +285,7 @@ def _dumps(plain: Any) -> bytes:
         if not _has_big_integer(plain):
             raise
     # orjson stops at 64 bits, JSON and Python's integers do not
-    return json.dumps(
-        plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def _has_big_integer(plain: Any, depth: int = 0) -> bool:
@@ -320,9 +310,7 @@ def _refuse_size(payload: bytes, where: str) -> None:
 
 def _too_large(size_bytes: int, where: str) -> LimitExceeded:
     fix = "store the data elsewhere and pass a reference to it"
-    message = (
-        f"{where}: the value takes {size_bytes:,} bytes as JSON, of at most {MAX_VALUE_BYTES:,}. Fix: {fix}."
-    )
+    message = f"{where}: the value takes {size_bytes:,} bytes as JSON, of at most {MAX_VALUE_BYTES:,}. Fix: {fix}."
     return LimitExceeded(message, size_bytes=size_bytes, limit_bytes=MAX_VALUE_BYTES, fix=fix)
 
 
@@ -332,9 +320,7 @@ def _error(
     pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
     at = f" at {pointer}" if pointer else ""
     seen = f" (got {got})" if got else ""
-    return SeamError(
-        f"{where}{at}: {problem}{seen}. Fix: {fix}.", path=pointer, expected=expected, got=got, fix=fix
-    )
+    return SeamError(f"{where}{at}: {problem}{seen}. Fix: {fix}.", path=pointer, expected=expected, got=got, fix=fix)
 
 
 def _followed(loc: tuple[int | str, ...], source: object, *, missing: bool) -> Path:

@@ -73,9 +73,7 @@ def coder_of(annotation: Any, where: str) -> Coder[Any]:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation)
         complete = adapter.pydantic_complete or adapter.rebuild(raise_errors=True)
     except (PydanticUserError, PydanticUndefinedAnnotation, SchemaError, TypeError, NameError) as error:
-        raise _refusal(
-            where, "", _first_sentence(error), "use a pydantic model, a dataclass or plain types"
-        ) from error
+        raise _refusal(where, "", _first_sentence(error), "use a pydantic model, a dataclass or plain types") from error
     if not complete:
         raise _refusal(where, "", "a name in the type is not defined", "define it before the process")
     _refuse_unfit(adapter, where)
@@ -238,9 +236,7 @@ def _refuse_asymmetric(adapter: TypeAdapter[Any], where: str) -> None:
         reads, writes = _json_types(left, read), _json_types(right, written)
         if reads and writes and not reads & writes:
             problem = f"it is written as {'/'.join(sorted(writes))} and read as {'/'.join(sorted(reads))}"
-            raise _refusal(
-                where, path, problem, "make the serializer write what the validator reads, or drop it"
-            )
+            raise _refusal(where, path, problem, "make the serializer write what the validator reads, or drop it")
         open_pairs += _schema_pairs(left, right, path)
 
 
@@ -425,9 +421,7 @@ def _change_in_set(sent: Any, arrived: Any) -> Change | None:
 
 def _change_in_clock(sent: Any, arrived: Any) -> Change | None:
     """A named zone arrives as its offset at that time; the reading of the clock and the offset stay."""
-    same = (
-        sent.replace(tzinfo=None) == arrived.replace(tzinfo=None) and sent.utcoffset() == arrived.utcoffset()
-    )
+    same = sent.replace(tzinfo=None) == arrived.replace(tzinfo=None) and sent.utcoffset() == arrived.utcoffset()
     same = (
         same
         and (sent.tzinfo is None) == (arrived.tzinfo is None)

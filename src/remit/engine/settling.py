@@ -49,8 +49,17 @@ class Settling:
             self.settle(node, entry, default.encode(), None)
             return
         code = "ask_timeout" if entry.kind is EffectKind.ASK else "event_timeout"
-        what = f"Nobody answered {entry.name!r}" if entry.kind is EffectKind.ASK else f"Event {entry.name!r} did not arrive"
-        self.settle(node, entry, None, ErrorInfo(ErrorClass.DOMAIN, code, f"{what} in time", {"name": entry.name}, node.id, node.record.attempt))
+        what = (
+            f"Nobody answered {entry.name!r}"
+            if entry.kind is EffectKind.ASK
+            else f"Event {entry.name!r} did not arrive"
+        )
+        self.settle(
+            node,
+            entry,
+            None,
+            ErrorInfo(ErrorClass.DOMAIN, code, f"{what} in time", {"name": entry.name}, node.id, node.record.attempt),
+        )
 
     def entry_of(self, node: Node, position: int) -> JournalRecord | None:
         """A journal entry, as the run holds it where there is one."""
@@ -84,7 +93,16 @@ class Settling:
     def withdraw(self, run: Run, entry: JournalRecord) -> None:
         """A branch that waited was cancelled: nobody needs the answer any more."""
         entry.ended_at = self._engine.clock.now()
-        entry.error = encode_error(ErrorInfo(ErrorClass.DOMAIN, "cancelled", "The branch that waited was cancelled", {}, run.node.id, run.node.record.attempt))
+        entry.error = encode_error(
+            ErrorInfo(
+                ErrorClass.DOMAIN,
+                "cancelled",
+                "The branch that waited was cancelled",
+                {},
+                run.node.id,
+                run.node.record.attempt,
+            )
+        )
         self._engine.durability.amend(entry)
         if entry.kind is EffectKind.ASK:
             run.node.asks -= 1
@@ -115,6 +133,10 @@ class Settling:
 
     def _waiting_for(self, node: Node, name: str) -> JournalRecord | None:
         durable = self._engine.store.journal(node.record.n, node.record.generation)
-        positions = [entry.position for entry in durable if entry.kind is EffectKind.EVENT and entry.name == name and entry.ended_at is None]
+        positions = [
+            entry.position
+            for entry in durable
+            if entry.kind is EffectKind.EVENT and entry.name == name and entry.ended_at is None
+        ]
         entry = self.entry_of(node, positions[0]) if positions else None
         return entry if entry is not None and entry.ended_at is None else None

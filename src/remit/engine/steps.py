@@ -104,7 +104,17 @@ async def _value(run: Run, step: StepDefinition, entry: JournalRecord) -> Any:
 def _enter(run: Run, step: StepDefinition, key: bytes, params: bytes) -> JournalRecord:
     record = run.node.record
     position = run.history.admit(len(params))
-    entry = JournalRecord(record.n, record.generation, position, step.kind, step.name, key, params, attempt=record.attempt, started_at=run.engine.clock.now())
+    entry = JournalRecord(
+        record.n,
+        record.generation,
+        position,
+        step.kind,
+        step.name,
+        key,
+        params,
+        attempt=record.attempt,
+        started_at=run.engine.clock.now(),
+    )
     run.engine.durability.enter(entry)
     return entry
 
@@ -115,7 +125,11 @@ def _restart(run: Run, step: StepDefinition, entry: JournalRecord) -> None:
     engine.metering.charge_unrecorded(run.node, entry)
     if step.at_most_once:
         message = f"{step.kind} {step.name!r} was running when its process ended; at_most_once forbids running it again"
-        entry.error = encode_error(ErrorInfo(ErrorClass.DOMAIN, "interrupted", message, {"step": step.name}, run.node.id, run.node.record.attempt))
+        entry.error = encode_error(
+            ErrorInfo(
+                ErrorClass.DOMAIN, "interrupted", message, {"step": step.name}, run.node.id, run.node.record.attempt
+            )
+        )
         entry.ended_at = engine.clock.now()
     entry.attempt = run.node.record.attempt
     engine.durability.amend(entry)
@@ -170,10 +184,12 @@ async def _work(run: Run, step: StepDefinition, arguments: dict[str, Any]) -> _W
     inside = INSIDE_STEP.set(step.name)
     value: Any = None
     try:
-        value = await run.engine.workers.call(run, step, arguments)
+        value = await run.engine.workers.call(step, arguments)
         result, arrived = step.result.cross(value)
     except SeamError as error:
-        violation = ContractViolation(f"{step.kind} {step.name!r} returned what its annotation does not allow: {error}", path=error.path)
+        violation = ContractViolation(
+            f"{step.kind} {step.name!r} returned what its annotation does not allow: {error}", path=error.path
+        )
         return _Work(None, _failure(run, violation), None, step.usage(value))
     except LoopBlocked as blocked:
         message = f"{step.kind} {step.name!r} blocked the event loop in {blocked} and was cut off. Make it a plain `def`: sync steps run in threads."

@@ -12,7 +12,11 @@ SHORT_MAX = 500
 
 def short_text(value: object, what: str) -> str:
     """The text; raises InvalidInput for anything but 1 to 500 characters that UTF-8 can hold."""
-    if isinstance(value, str) and 0 < len(value) <= SHORT_MAX and not any("\ud800" <= each <= "\udfff" for each in value):
+    if (
+        isinstance(value, str)
+        and 0 < len(value) <= SHORT_MAX
+        and not any("\ud800" <= each <= "\udfff" for each in value)
+    ):
         return value
     shown = ascii(value[:40] if isinstance(value, str) else value)
     raise InvalidInput(f"{what}={shown}: give a text of 1 to {SHORT_MAX} characters, without halves of surrogate pairs")

@@ -34,11 +34,13 @@ class Wait:
         self.on_timeout = on_timeout
 
     def place(self, order: int) -> None:
+        """Record the place in the order of completion."""
         self.entry.completed = order
         self.run.history.bytes += len(self.entry.result or b"")
         self.run.engine.durability.amend(self.entry)
 
     def resolve(self) -> None:
+        """Let the branch go on."""
         if not self.future.done():
             self.future.set_result(None)
 
@@ -57,10 +59,30 @@ async def _claim(run: Run, kind: EffectKind, name: str, params: bytes) -> tuple[
     return found, key
 
 
-def _enter(run: Run, kind: EffectKind, name: str, key: bytes, params: bytes, due_at: int | None = None, terms: bytes | None = None) -> JournalRecord:
+def _enter(
+    run: Run,
+    kind: EffectKind,
+    name: str,
+    key: bytes,
+    params: bytes,
+    due_at: int | None = None,
+    terms: bytes | None = None,
+) -> JournalRecord:
     record = run.node.record
     position = run.history.admit(len(params))
-    entry = JournalRecord(record.n, record.generation, position, kind, name, key, params, attempt=record.attempt, started_at=run.engine.clock.now(), due_at=due_at, terms=terms)
+    entry = JournalRecord(
+        record.n,
+        record.generation,
+        position,
+        kind,
+        name,
+        key,
+        params,
+        attempt=record.attempt,
+        started_at=run.engine.clock.now(),
+        due_at=due_at,
+        terms=terms,
+    )
     run.engine.durability.enter(entry)
     if due_at is not None:
         run.engine.timers.expect(due_at)
@@ -90,13 +112,23 @@ async def _settled(run: Run, entry: JournalRecord, *, fresh: bool) -> JournalRec
     return entry
 
 
-async def ask(run: Run, answer: Seam[Any], name: str, prompt: str, to: str | None, timeout_ms: int | None, on_timeout: bytes | None) -> Any:
+async def ask(
+    run: Run,
+    answer: Seam[Any],
+    name: str,
+    prompt: str,
+    to: str | None,
+    timeout_ms: int | None,
+    on_timeout: bytes | None,
+) -> Any:
     """Ask a human and wait; without an answer in time the default, or DOMAIN `ask_timeout`."""
     params = canonical({"prompt": prompt, "to": to}, f"ask {name!r}")
     entry, key = await _claim(run, EffectKind.ASK, name, params)
     fresh = entry is None
     if entry is None:
-        terms = orjson.dumps({"schema": answer.schema(), "on_timeout": on_timeout.decode() if on_timeout is not None else None})
+        terms = orjson.dumps(
+            {"schema": answer.schema(), "on_timeout": on_timeout.decode() if on_timeout is not None else None}
+        )
         due_at = run.engine.clock.now() + min(timeout_ms if timeout_ms is not None else MAX_WAIT_MS, MAX_WAIT_MS)
         entry = _enter(run, EffectKind.ASK, name, key, params, due_at, terms)
         run.node.asks += 1
@@ -104,7 +136,14 @@ async def ask(run: Run, answer: Seam[Any], name: str, prompt: str, to: str | Non
     try:
         return answer.decode(settled.result or b"null")
     except SeamError as error:
-        raise exception_of(ErrorInfo(ErrorClass.DOMAIN, "invalid_input", f"The answer to {name!r} does not fit: {error}", {"path": error.path})) from None
+        raise exception_of(
+            ErrorInfo(
+                ErrorClass.DOMAIN,
+                "invalid_input",
+                f"The answer to {name!r} does not fit: {error}",
+                {"path": error.path},
+            )
+        ) from None
 
 
 async def sleep(run: Run, duration_ms: int) -> None:
@@ -144,7 +183,11 @@ async def value(run: Run, name: str, produce: Callable[[], Any]) -> Any:
 
 async def charge(run: Run, usage: Usage) -> None:
     """Count usage that no tool or model reports, once."""
-    params = canonical([usage.tokens, usage.input_tokens, usage.output_tokens, str(usage.cost)], "charge()") if _plain(usage) else repr(usage).encode()
+    params = (
+        canonical([usage.tokens, usage.input_tokens, usage.output_tokens, str(usage.cost)], "charge()")
+        if _plain(usage)
+        else repr(usage).encode()
+    )
     entry, key = await _claim(run, EffectKind.CHARGE, "charge", params)
     if entry is None:
         entry = _enter(run, EffectKind.CHARGE, "charge", key, params if _plain(usage) else b"null")

@@ -50,7 +50,11 @@ class Watchdog:
         self._loop_thread = threading.get_ident()
         self._stopping = threading.Event()
         self._target: asyncio.Handle | None = None
-        self._can_signal = threading.current_thread() is threading.main_thread() and signal.getsignal(_SIGNAL) in (signal.SIG_DFL, signal.SIG_IGN, None)
+        self._can_signal = threading.current_thread() is threading.main_thread() and signal.getsignal(_SIGNAL) in (
+            signal.SIG_DFL,
+            signal.SIG_IGN,
+            None,
+        )
         if self._can_signal:
             self._before = signal.signal(_SIGNAL, self._hit)
         self._thread = threading.Thread(target=self._watch, name="remit-watchdog", daemon=True)
@@ -74,11 +78,11 @@ class Watchdog:
                 continue
             inside_step = _context(handle).get(INSIDE_STEP) is not None
             if samples == _BODY_SAMPLES:
-                self._name(handle, samples)
+                self._name(samples)
             if not inside_step or samples >= _STEP_SAMPLES:
                 self._interrupt(handle)
 
-    def _name(self, handle: asyncio.Handle, samples: int) -> None:
+    def _name(self, samples: int) -> None:
         frame = sys._current_frames().get(self._loop_thread)
         _log.warning("the event loop has been blocked for %d ms by %s", samples * _SAMPLE_S * 1_000, _place(frame))
 

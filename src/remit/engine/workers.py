@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import anyio
 
     from remit.engine.definitions import StepDefinition
-    from remit.engine.run import Run
 
 __all__ = ["Workers"]
 
@@ -31,7 +30,7 @@ class Workers:
         self._limiter: anyio.CapacityLimiter | None = None
         self.stuck = 0
 
-    async def call(self, run: Run, step: StepDefinition, arguments: dict[str, Any]) -> Any:
+    async def call(self, step: StepDefinition, arguments: dict[str, Any]) -> Any:
         """The function's own result; a step's `timeout` becomes a TimeoutError, which is TRANSIENT."""
         if step.timeout_ms is None:
             return await self._call(step, arguments)
@@ -50,7 +49,7 @@ class Workers:
     async def _in_thread(self, step: StepDefinition, arguments: dict[str, Any]) -> Any:
         if self.stuck >= MAX_STUCK_THREADS:
             raise TransientError(
-                f"{self.stuck} threads are stuck in steps that outlived their lease; no more are started. Give those steps isolation=\"process\".",
+                f'{self.stuck} threads are stuck in steps that outlived their lease; no more are started. Give those steps isolation="process".',
                 code="too_many_stuck_threads",
             )
         if self._limiter is None:
@@ -72,5 +71,10 @@ class Workers:
             if not state["done"]:
                 state["stuck"] = True
                 self.stuck += 1
-                _log.warning("a thread is stuck in step %s (%s); it is abandoned and replaced (%s so far)", step.name, step.where, self.stuck)
+                _log.warning(
+                    "a thread is stuck in step %s (%s); it is abandoned and replaced (%s so far)",
+                    step.name,
+                    step.where,
+                    self.stuck,
+                )
             raise

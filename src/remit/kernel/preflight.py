@@ -81,7 +81,9 @@ class Rejection(NamedTuple):
 
 def _idempotency(facts: CallFacts) -> Rejection | None:
     if facts.known_target not in (None, facts.target):
-        message = f"This key was used before to call {facts.known_target!r}; it cannot name a call of {facts.target!r} too"
+        message = (
+            f"This key was used before to call {facts.known_target!r}; it cannot name a call of {facts.target!r} too"
+        )
         return Rejection("idempotency_conflict", "idempotency", message, facts.known_target, facts.target, {})
     if facts.known_digest is None or facts.known_digest == facts.digest:
         return None

@@ -34,48 +34,115 @@ class Batch:
         self.set_aside: list[JournalRecord] = []
 
     def __bool__(self) -> bool:
-        return bool(self.created or self.changed or self.new_journal or self.journal or self.events or self.alerts or self.replies or self.set_aside)
+        return bool(
+            self.created
+            or self.changed
+            or self.new_journal
+            or self.journal
+            or self.events
+            or self.alerts
+            or self.replies
+            or self.set_aside
+        )
 
 
 class Reader(Protocol):
     """Reads of what is durable (L46)."""
 
-    def execution(self, execution_id: str) -> ExecutionRecord | None: ...
-    def by_n(self, n: int) -> ExecutionRecord | None: ...
-    def by_root_key(self, key: bytes) -> ExecutionRecord | None: ...
-    def children(self, parent_n: int) -> list[ExecutionRecord]: ...
-    def subtree(self, execution_id: str, *, open_only: bool = False) -> list[ExecutionRecord]: ...
-    def usage_below(self, execution_id: str) -> UsageTotals: ...
-    def reserved_below(self, execution_id: str) -> tuple[int, int]: ...
-    def family(self, parent_n: int) -> list[tuple[str, str, bool, bool, bool]]: ...
-    def count_open_asks(self, execution_n: int, generation: int) -> int: ...
-    def next_position(self, execution_n: int) -> int: ...
-    def journal_entry(self, execution_n: int, generation: int, position: int) -> JournalRecord | None: ...
-    def untaken_event(self, execution_id: str, name: str) -> EventRecord | None: ...
-    def has_event(self, execution_id: str, name: str, dedupe: str) -> bool: ...
-    def journal(self, execution_n: int, generation: int | None = None) -> list[JournalRecord]: ...
-    def lineage(self, root_id: str) -> list[tuple[str, JournalRecord]]: ...
-    def open_asks(self, execution_id: str) -> list[tuple[str, JournalRecord]]: ...
-    def events(self, execution_id: str) -> list[EventRecord]: ...
-    def listing(self, narrowed: ExecutionFilter) -> list[ExecutionRecord]: ...
-    def alerts(self, *, code: str | None, execution_id: str | None, since_ms: int | None, limit: int) -> list[AlertRecord]: ...
+    def execution(self, execution_id: str) -> ExecutionRecord | None:
+        """The execution of that id."""
+
+    def by_n(self, n: int) -> ExecutionRecord | None:
+        """The execution of that row number."""
+
+    def by_root_key(self, key: bytes) -> ExecutionRecord | None:
+        """The root that was started under that idempotency key."""
+
+    def children(self, parent_n: int) -> list[ExecutionRecord]:
+        """Direct children, in the order of admission."""
+
+    def subtree(self, execution_id: str, *, open_only: bool = False) -> list[ExecutionRecord]:
+        """The execution and everything below it, ancestors before descendants."""
+
+    def usage_below(self, execution_id: str) -> UsageTotals:
+        """What the execution and everything below it used."""
+
+    def reserved_below(self, execution_id: str) -> tuple[int, int]:
+        """Unused reservations of the execution and everything open below it, as (tokens, micro-dollars)."""
+
+    def family(self, parent_n: int) -> list[tuple[str, str, bool, bool, bool]]:
+        """Each child of an execution as (id, status, awaited, open, its clock runs)."""
+
+    def count_open_asks(self, execution_n: int, generation: int) -> int:
+        """How many asks of the execution itself wait for an answer."""
+
+    def next_position(self, execution_n: int) -> int:
+        """The first journal position never used by the execution."""
+
+    def journal_entry(self, execution_n: int, generation: int, position: int) -> JournalRecord | None:
+        """One entry of a journal."""
+
+    def untaken_event(self, execution_id: str, name: str) -> EventRecord | None:
+        """The oldest event of that name that nobody has taken yet."""
+
+    def has_event(self, execution_id: str, name: str, dedupe: str) -> bool:
+        """Whether an event with that deduplication key was sent before."""
+
+    def journal(self, execution_n: int, generation: int | None = None) -> list[JournalRecord]:
+        """An execution's journal in the order of its entries; one generation's, or all."""
+
+    def lineage(self, root_id: str) -> list[tuple[str, JournalRecord]]:
+        """Every tool and model call of a trace with the id of the execution that made it, oldest first (L29)."""
+
+    def open_asks(self, execution_id: str) -> list[tuple[str, JournalRecord]]:
+        """The asks that wait for an answer at the execution or below it."""
+
+    def events(self, execution_id: str) -> list[EventRecord]:
+        """All events sent to an execution, oldest first."""
+
+    def listing(self, narrowed: ExecutionFilter) -> list[ExecutionRecord]:
+        """Executions, newest first."""
+
+    def alerts(
+        self, *, code: str | None, execution_id: str | None, since_ms: int | None, limit: int
+    ) -> list[AlertRecord]:
+        """Alerts, newest first."""
 
 
 class Store(Reader, Protocol):
     """One durable home of executions, driven by one owner."""
 
     @property
-    def next_n(self) -> int: ...
+    def next_n(self) -> int:
+        """The row number of the next execution."""
+
     @property
-    def epoch(self) -> int: ...
+    def epoch(self) -> int:
+        """The epoch at which this process owns the file."""
+
     def commit(self, batch: Batch) -> None:
         """Write the batch, durably, as one transaction; raises `StoreError` and writes nothing otherwise."""
 
-    def renew(self, now_ms: int) -> None: ...
-    def to_recover(self) -> Iterable[str]: ...
-    def trace_counts(self, root_id: str) -> tuple[int, int]: ...
-    def due(self, until_ms: int, limit: int) -> list[tuple[str, int]]: ...
-    def next_due(self) -> int | None: ...
-    def commands(self) -> list[Command]: ...
-    def inbox_changed(self) -> bool: ...
-    def close(self) -> None: ...
+    def renew(self, now_ms: int) -> None:
+        """Renew the owner's claim (L21)."""
+
+    def to_recover(self) -> Iterable[str]:
+        """Ids of the executions that were being driven or were about to be, oldest first."""
+
+    def trace_counts(self, root_id: str) -> tuple[int, int]:
+        """How many executions stand below the root, and the attempts of the whole trace."""
+
+    def due(self, until_ms: int, limit: int) -> list[tuple[str, int]]:
+        """Executions with a timer due by then, as (id, 0 for a pause of its own or the journal position + 1), earliest first."""
+
+    def next_due(self) -> int | None:
+        """When the earliest timer is due."""
+
+    def commands(self) -> list[Command]:
+        """Commands without a reply, oldest first."""
+
+    def inbox_changed(self) -> bool:
+        """Whether another connection has written since the last time this was asked."""
+
+    def close(self) -> None:
+        """Copy the WAL into the database and let the file go."""

@@ -26,7 +26,10 @@ class SqliteReader:
         self._reads = connection
 
     def _executions(self, where: str, values: tuple[Any, ...]) -> list[ExecutionRecord]:
-        return [execution_of(row) for row in self._reads.execute(f"SELECT {EXECUTION_COLUMNS} FROM executions WHERE {where}", values)]
+        return [
+            execution_of(row)
+            for row in self._reads.execute(f"SELECT {EXECUTION_COLUMNS} FROM executions WHERE {where}", values)
+        ]
 
     def _one(self, where: str, values: tuple[Any, ...]) -> ExecutionRecord | None:
         found = self._executions(where, values)
@@ -70,7 +73,10 @@ class SqliteReader:
     def family(self, parent_n: int) -> list[tuple[str, str, bool, bool, bool]]:
         """Each child of an execution as (id, status, awaited, open, its clock runs)."""
         query = "SELECT id, status, awaited, ended_at IS NULL, ttl_since IS NOT NULL FROM executions WHERE parent_n = ?"
-        return [(row[0], row[1], bool(row[2]), bool(row[3]), bool(row[4])) for row in self._reads.execute(query, (parent_n,))]
+        return [
+            (row[0], row[1], bool(row[2]), bool(row[3]), bool(row[4]))
+            for row in self._reads.execute(query, (parent_n,))
+        ]
 
     def count_open_asks(self, execution_n: int, generation: int) -> int:
         """How many asks of the execution itself wait for an answer."""
@@ -79,7 +85,11 @@ class SqliteReader:
 
     def next_position(self, execution_n: int) -> int:
         """The first journal position never used by the execution."""
-        return int(self._reads.execute("SELECT coalesce(max(position), -1) + 1 FROM journal WHERE execution_n = ?", (execution_n,)).get)
+        return int(
+            self._reads.execute(
+                "SELECT coalesce(max(position), -1) + 1 FROM journal WHERE execution_n = ?", (execution_n,)
+            ).get
+        )
 
     def journal_entry(self, execution_n: int, generation: int, position: int) -> JournalRecord | None:
         """One entry of a journal."""
@@ -102,8 +112,13 @@ class SqliteReader:
         """An execution's journal in the order of its entries; one generation's, or all."""
         query = f"SELECT {JOURNAL_COLUMNS} FROM journal WHERE execution_n = ?"
         if generation is None:
-            return [journal_of(row) for row in self._reads.execute(query + " ORDER BY generation, position", (execution_n,))]
-        return [journal_of(row) for row in self._reads.execute(query + " AND generation = ? ORDER BY position", (execution_n, generation))]
+            return [
+                journal_of(row) for row in self._reads.execute(query + " ORDER BY generation, position", (execution_n,))
+            ]
+        return [
+            journal_of(row)
+            for row in self._reads.execute(query + " AND generation = ? ORDER BY position", (execution_n, generation))
+        ]
 
     def _journal_of_tree(self, execution_id: str, condition: str) -> list[tuple[str, JournalRecord]]:
         low, high = descendant_range(execution_id)
@@ -116,7 +131,10 @@ class SqliteReader:
 
     def open_asks(self, execution_id: str) -> list[tuple[str, JournalRecord]]:
         """The asks that wait for an answer at the execution or below it."""
-        return self._journal_of_tree(execution_id, "j.kind = 'ask' AND j.ended_at IS NULL AND j.generation = e.generation AND e.ended_at IS NULL ORDER BY e.n, j.position")
+        return self._journal_of_tree(
+            execution_id,
+            "j.kind = 'ask' AND j.ended_at IS NULL AND j.generation = e.generation AND e.ended_at IS NULL ORDER BY e.n, j.position",
+        )
 
     def events(self, execution_id: str) -> list[EventRecord]:
         """All events sent to an execution, oldest first."""
@@ -143,11 +161,18 @@ class SqliteReader:
         if narrowed.root is not None:
             low, high = descendant_range(narrowed.root)
             terms += [("(id = ?", narrowed.root), ("id > ?", low), ("id < ?)", high)]
-        where = " AND ".join(text for text, _ in terms).replace("(id = ? AND id > ? AND id < ?)", "(id = ? OR (id > ? AND id < ?))") or "1"
+        where = (
+            " AND ".join(text for text, _ in terms).replace(
+                "(id = ? AND id > ? AND id < ?)", "(id = ? OR (id > ? AND id < ?))"
+            )
+            or "1"
+        )
         values = tuple(value for text, value in terms if "?" in text)
         return self._executions(f"{where} ORDER BY n DESC LIMIT ?", (*values, narrowed.limit))
 
-    def alerts(self, *, code: str | None, execution_id: str | None, since_ms: int | None, limit: int) -> list[AlertRecord]:
+    def alerts(
+        self, *, code: str | None, execution_id: str | None, since_ms: int | None, limit: int
+    ) -> list[AlertRecord]:
         """Alerts, newest first."""
         query = "SELECT code, execution_id, tenant, message, details, raised_at, n FROM alerts WHERE (? IS NULL OR code = ?) AND (? IS NULL OR execution_id = ?) AND (? IS NULL OR raised_at >= ?) ORDER BY n DESC LIMIT ?"
         values = (code, code, execution_id, execution_id, since_ms, since_ms, limit)

@@ -10,11 +10,39 @@ from typing import Any
 from remit.kernel.states import Compensation, Status
 from remit.store.records import EffectKind, ExecutionRecord, JournalRecord
 
-__all__ = ["EXECUTION_COLUMNS", "INSERT_EXECUTION", "INSERT_JOURNAL", "JOURNAL_COLUMNS", "UPDATE_EXECUTION", "UPDATE_JOURNAL", "execution_of", "execution_row", "execution_update", "journal_of", "journal_row", "journal_update"]
+__all__ = [
+    "EXECUTION_COLUMNS",
+    "INSERT_EXECUTION",
+    "INSERT_JOURNAL",
+    "JOURNAL_COLUMNS",
+    "UPDATE_EXECUTION",
+    "UPDATE_JOURNAL",
+    "execution_of",
+    "execution_row",
+    "execution_update",
+    "journal_of",
+    "journal_row",
+    "journal_update",
+]
 
 _EXECUTION = [field.name for field in fields(ExecutionRecord)]
 _JOURNAL = [field.name for field in fields(JournalRecord)]
-_FIXED = {"n", "id", "parent_n", "process", "created_at", "label", "occurrence", "department", "tenant", "owner", "region", "detached", "estimate_tokens", "estimate_cost"}
+_FIXED = {
+    "n",
+    "id",
+    "parent_n",
+    "process",
+    "created_at",
+    "label",
+    "occurrence",
+    "department",
+    "tenant",
+    "owner",
+    "region",
+    "detached",
+    "estimate_tokens",
+    "estimate_cost",
+}
 _MUTABLE = [name for name in _EXECUTION if name not in _FIXED]
 _JOURNAL_FIXED = {"execution_n", "generation", "position", "kind", "name", "key", "params", "started_at"}
 _JOURNAL_MUTABLE = [name for name in _JOURNAL if name not in _JOURNAL_FIXED]
@@ -51,7 +79,11 @@ def execution_of(row: tuple[Any, ...]) -> ExecutionRecord:
     record = ExecutionRecord(*row)
     record.status = _STATUS[record.status]
     record.compensation = Compensation(record.compensation)
-    record.awaited, record.detached, record.estimated = bool(record.awaited), bool(record.detached), bool(record.estimated)
+    record.awaited, record.detached, record.estimated = (
+        bool(record.awaited),
+        bool(record.detached),
+        bool(record.estimated),
+    )
     return record
 
 
