@@ -9,10 +9,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from remit import (
+    Budget,
     Remit,
     Retry,
+    Usage,
     ask,
     call_process,
+    model,
     process,
     start_process,
     step,
@@ -369,3 +372,38 @@ async def test_L21_the_clock_stands_still_in_pending_where_no_code_is_hosted(tmp
         assert await status(app, execution.id) == "PENDING"
     async with Remit(open_store(tmp_path), processes=[rests]) as app:
         assert (await app.outcome(execution.id, timeout=2)).value == "rested"
+
+
+async def test_L21_a_clock_that_runs_beside_an_ask_runs_on_after_a_restart(tmp_path) -> None:
+    @process("busy")
+    async def busy(_: int) -> str:
+        await working(3)
+        return "done"
+
+    @process("both", calls=[busy], ttl=0.6)
+    async def both(_: int) -> str:
+        await asyncio.gather(call_process(busy, 1), ask(str, name="word"))
+        return "done"
+
+    async with Remit(open_store(tmp_path), processes=[both, busy]) as app:
+        execution = await app.start(both, 1)
+        await wait_until(app, execution.id, "WAITING_HUMAN_INPUT")
+    async with Remit(open_store(tmp_path), processes=[both, busy]) as app:
+        assert (await app.outcome(execution.id, timeout=2)).status == "timed_out"
+
+
+async def test_L21_the_clock_stands_still_while_paused_the_ancestors_too() -> None:
+    @model("thirsty-model", max_input_tokens=60, max_tokens=40)
+    async def thirsty(_: int) -> tuple[int, Usage]:
+        return 1, Usage(tokens=1)
+
+    @process("drinks", ttl=0.3)
+    async def drinks(_: int) -> str:
+        return str(await thirsty(1))
+
+    async with Remit(":memory:", processes=[over, drinks]) as app:
+        execution = await app.start(over, "drinks", budget=Budget(tokens=50, on_exhausted="suspend"))
+        await wait_until(app, execution.id + ".1", "PAUSED")
+        await asyncio.sleep(0.5)
+        await app.top_up(execution.id, Budget(tokens=60))
+        assert (await execution.outcome(timeout=2)).ok

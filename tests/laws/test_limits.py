@@ -15,6 +15,7 @@ from remit import (
     InvalidInput,
     LimitExceeded,
     MisuseError,
+    ProcessRef,
     Remit,
     Usage,
     ask,
@@ -377,3 +378,29 @@ async def test_L48_misuse_in_a_start_changes_nothing() -> None:
             await app.get("\ud800")
         assert await app.list() == []
         assert (await (await app.start(takes, "fine")).outcome(timeout=3)).value == 4
+
+
+@pytest.mark.parametrize("verdict", ["raises", "junk"])
+async def test_L48_a_classifier_that_fails_itself_fails_nothing_else(verdict) -> None:
+    def classifier(error: BaseException) -> Any:
+        if verdict == "raises":
+            raise RuntimeError("no verdict")
+        return f"a verdict on {error}"
+
+    @process("misjudged", classifier=classifier)
+    async def misjudged(_: int) -> None:
+        raise ValueError("wrong")
+
+    async with Remit(":memory:", processes=[misjudged]) as app:
+        outcome = await (await app.start(misjudged, 1)).outcome(timeout=3)
+        assert (outcome.status, outcome.error.message) == ("failed", "wrong")
+
+
+async def test_L48_a_callee_that_gives_another_type_than_the_caller_expects_leaves_nobody_waiting() -> None:
+    @process("expects", calls=["gives"])
+    async def expects(_: int) -> str:
+        return (await call_process(ProcessRef[int, int]("gives"), 3)).status
+
+    async with Remit(":memory:", processes=[expects, gives]) as app:
+        outcome = await (await app.start(expects, 1)).outcome(timeout=3)
+        assert outcome.status in ("completed", "failed")

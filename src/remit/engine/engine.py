@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -72,7 +71,6 @@ class Engine:
         self.new_root_keys: dict[bytes, ExecutionRecord] = {}
         self.refusals = 0
         self._next_n = store.next_n
-        self._thread = threading.get_ident()
         self._factory = self.loop.get_task_factory()
         self.closed = False
         self._watchdog = Watchdog(self.loop, self.driver.cut_off)
@@ -103,10 +101,6 @@ class Engine:
         node = self.traces.nodes.get(execution_id)
         record = node.record if node is not None else self.store.execution(execution_id)
         return str(record.status) if record is not None else "UNKNOWN"
-
-    def on_loop(self) -> bool:
-        """Whether this is the loop's thread."""
-        return threading.get_ident() == self._thread
 
     def take_n(self) -> int:
         """The row number of the next execution."""
@@ -278,8 +272,9 @@ class Engine:
     # -- leases, fences -----------------------------------------------------------------------------------------------
 
     def _expired(self, node: Node) -> None:
-        if not node.ended:
-            self.endings.expire(node)
+        living = self.traces.load(node.id)  # another object, where the execution left memory in the meantime
+        if living is not None and not living.ended and (living is node or not living.clock.left(self.clock.now())):
+            self.endings.expire(living)
 
     def refused(self, run: Run) -> None:
         """A former driver tried to write: refused, counted, logged (L23)."""
@@ -333,8 +328,11 @@ class Engine:
 
     def _recover_one(self, node: Node) -> None:
         record = node.record
-        if node.ticking:
-            self.leases.watch(node)
+        above: Node | None = node
+        while above is not None:  # an ancestor that shows a wait of its own is not among those to recover
+            if above.ticking:
+                self.leases.watch(above)
+            above = above.parent
         if record.status is Status.PAUSED:
             if record.error is not None and b'"code_changed"' in record.error and self.definition_of(node) is not None:
                 self.resume(node)

@@ -71,6 +71,7 @@ class Leases:
             for node in list(self._buckets.pop(number).values()):
                 if self._bucket_of.get(node.record.n) == number:
                     del self._bucket_of[node.record.n]
+                if not node.clock.left(now):  # also where the end of another in this bucket has just stopped the clock
                     self._on_expiry(node)
         self._arm()
 
