@@ -266,25 +266,32 @@ class Grown(BaseModel):
 
 
 async def calls_grown() -> list[str]:
-    first = (await call_process("grown", {"name": "x"})).unwrap()
+    calls = [call_process("grown", {"name": name}, key=key) for name, key in (("x", None), ("x", None), ("y", "one"))]
+    first = [(await each).unwrap() for each in calls]
     await ask(bool, name="go")
-    return [first, (await call_process("grown", {"name": "x"})).unwrap()]
+    return [*first, (await call_process("grown", {"name": "x"})).unwrap()]
 
 
-async def test_L11_a_callees_new_version_with_another_input_type_changes_nothing_for_running_callers(tmp_path):
+@pytest.mark.parametrize("hosted", ["both", "the newer alone"])
+async def test_L11_a_callees_new_version_with_another_input_type_changes_nothing_for_running_callers(tmp_path, hosted):
     @process("grown", version="1.0.0")
     async def old(thing: Old) -> str:
-        return f"old {thing.name}"
+        return await do(f"old {thing.name} {len(done)}")
 
     @process("grown", version="1.1.0")
     async def grown(thing: Grown) -> str:
         return f"grown {thing.name} {thing.size}"
 
     id_ = await parked(tmp_path, calls_grown, old)
-    async with Remit(open_store(tmp_path), processes=[parent(calls_grown), child, cousin, old, grown]) as app:
-        await app.answer(id_, True)
-        record = await wait_until(app, id_, "COMPLETED", "PAUSED")
-        assert (record.error, record.result) == (None, ["old x", "grown x 1"])
+    versions = [old, grown] if hosted == "both" else [grown]
+    expected = ["old x 0", "old x 1", "old y 2", "grown x 1"]
+    for last in (False, True):
+        async with Remit(open_store(tmp_path), processes=[parent(calls_grown), child, cousin, *versions]) as app:
+            if last:
+                await app.answer(id_, True)
+            record = await wait_until(app, id_, "COMPLETED" if last else "WAITING_HUMAN_INPUT", "PAUSED")
+            assert (record.error, record.result) == (None, expected if last else None)
+    assert done == expected[:3]
 
 
 # -- resumes, changed -----------------------------------------------------------------------------------------------

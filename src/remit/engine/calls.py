@@ -10,7 +10,7 @@ import orjson
 from remit.engine.answer import Answer, outcome_status
 from remit.engine.definitions import Definition
 from remit.engine.faults import decode_error, encode_error
-from remit.engine.history import effect_of
+from remit.engine.history import Recorded, effect_of
 from remit.engine.node import Node
 from remit.engine.request import CallRequest
 from remit.engine.seam import SeamError, canonical, digest
@@ -124,6 +124,8 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
         key if request.key is None else history.effect_key(EffectKind.REJECTED, request.target, key + input_digest)
     )
     recorded = (run.claim(rejection_key) or run.claim(key)) if history.recorded else None
+    if recorded is None and definition is not None and request.target in history.unclaimed_targets:
+        recorded = _recorded_by_another_version(run, definition, input_digest)
     if recorded is None and history.recorded and key not in run.calls:
         await run.go_live(request.target, effect_of("call", request.target, payload))
     if isinstance(recorded, JournalRecord):
@@ -133,7 +135,7 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
     if recorded is not None:
         known = Call(run, engine.current_record(recorded), result)
         run.calls[key] = known
-    if known is not None and (known.record.digest, known.record.process) == (input_digest, request.target):
+    if known is not None and _same(known.record, request.target, definition, input_digest):
         return known
     facts = _facts(run, request, definition, fault, input_digest, known)
     rejection = preflight(facts)
@@ -148,6 +150,42 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
     if request.key is not None:
         run.calls[key] = placed
     return placed
+
+
+def _same(record: ExecutionRecord, target: str, definition: Definition | None, input_digest: bytes) -> bool:
+    """Whether that record is of this very call, were it made while another version was the one to pick (L10, L40)."""
+    if record.process != target or record.digest == input_digest:
+        return record.process == target
+    return (
+        definition is not None and record.version != definition.version and _taken(record, definition) == input_digest
+    )
+
+
+def _taken(record: ExecutionRecord, definition: Definition) -> bytes | None:
+    """The digest of a recorded input as that version takes it; None where it does not."""
+    try:
+        return digest(definition.input.encode(definition.input.decode(record.input)))
+    except SeamError:
+        return None
+
+
+def _recorded_by_another_version(run: Run, definition: Definition, input_digest: bytes) -> Recorded | None:
+    """The next unclaimed record of this call, made while another version was the one to pick (L40).
+
+    The inputs of a target's records are read once for all of its calls, so that replay stays linear.
+    """
+    history, name = run.history, definition.name
+    if name not in history.taken_otherwise:
+        otherwise = history.taken_otherwise[name] = {}
+        for key, record in reversed(history.recorded.items()):
+            if isinstance(record, ExecutionRecord) and record.process == name and record.version != definition.version:
+                otherwise.setdefault(_taken(record, definition), []).append(key)
+    keys = history.taken_otherwise[name].get(input_digest, [])
+    while keys:
+        claimed = run.claim(keys.pop())
+        if claimed is not None:
+            return claimed
+    return None
 
 
 def _encoded(definition: Definition | None, request: CallRequest) -> tuple[bytes, ErrorInfo | None]:

@@ -13,7 +13,7 @@ from remit.errors import LimitExceeded
 from remit.kernel.trace import call_key
 from remit.store.records import EffectKind, ExecutionRecord, JournalRecord
 
-__all__ = ["MAX_BYTES", "MAX_ENTRIES", "History", "effect_of", "target_of"]
+__all__ = ["MAX_BYTES", "MAX_ENTRIES", "History", "Recorded", "effect_of", "target_of"]
 
 MAX_ENTRIES = 10_000
 MAX_BYTES = 32 * 1024 * 1024
@@ -31,6 +31,7 @@ class History:
         "bytes",
         "markers",
         "recorded",
+        "taken_otherwise",
         "tenant_parent",
         "unclaimed_targets",
     )
@@ -39,6 +40,8 @@ class History:
         self.tenant_parent = (tenant, execution_id, generation)
         self.recorded: dict[bytes, Recorded] = {}
         self.unclaimed_targets: dict[str, int] = {}
+        self.taken_otherwise: dict[str, dict[bytes | None, list[bytes]]] = {}
+        """By target: the keys of calls of its other versions, by their inputs' digests as today's version takes them."""
         self._occurrences: dict[tuple[str, bytes], int] = {}
         self._count = 0
         self._position = 0
