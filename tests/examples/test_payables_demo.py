@@ -1,19 +1,9 @@
-"""The payables end to end, on the engine: first run, second run, killed and run again, answered."""
+"""The payables end to end, on the engine: what becomes of invoices, answers, failures and mails."""
 
 from __future__ import annotations
 
-import asyncio
-import io
-import os
-import shlex
-import signal
 import sqlite3
-import subprocess
-import sys
-import tempfile
 import threading
-import time
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from smtplib import SMTPDataError, SMTPServerDisconnected
@@ -22,84 +12,29 @@ import pytest
 from rich.console import Console
 
 from examples.payables import demo, work
-from examples.payables.book import reading
-from examples.payables.demo import Options, main, process_folder
+from examples.payables.demo import Options, process_folder
 from examples.payables.desk import Desk
 from examples.payables.intake import take_in
-from examples.payables.live import live_tree, tree_of
-from examples.payables.messages import Settlement
-from examples.payables.processes import PROCESSES
-from examples.payables.report import Failed, Row, Unfinished, Waiting, print_report
-from remit import DomainError, MisuseError, Record, Remit, Status
-from tests.examples.payables_pain001_rules import findings
+from examples.payables.report import Failed, Unfinished, print_report
+from remit import DomainError, MisuseError, Record, Status
+from tests.examples.payables_runs import (
+    EXPECTED,
+    PAID,
+    RELEASED,
+    app_on,
+    mails,
+    paid,
+    sound,
+    take_one,
+    verdicts,
+    waiting_id,
+)
 from tests.examples.payables_samples import INVOICES, Ubl, sample
-
-EXPECTED = {
-    "01-brightwater-paper": "booked",
-    "02-van-den-berg-elektro": "booked",
-    "03-costa-azul-catering": "wrong_total /Invoice/cac:LegalMonetaryTotal/cbc:TaxInclusiveAmount",
-    "04-officina-bellini": "broken_iban /Invoice/cac:PaymentMeans/cac:PayeeFinancialAccount/cbc:ID",
-    "05-brightwater-paper-again": "duplicate /Invoice/cbc:ID",
-    "06-quickparts-trading": "unknown_supplier /Invoice/cac:AccountingSupplierParty/cac:Party"
-    "/cac:PartyTaxScheme/cbc:CompanyID",
-    "07-sjoberg-verktyg": "booked",
-    "08-fenwick-tooling": "no_account_in_currency /Invoice/cbc:DocumentCurrencyCode",
-    "09-brightwater-credit-note": "credited",
-    "10-atelier-mercier": "waiting for role:controller",
-    "11-zarya-marine": "sanctions_hit /Invoice/cac:AccountingSupplierParty/cac:Party",
-    "12-kowalski-opakowania": "not_received /Invoice/cac:InvoiceLine/cbc:InvoicedQuantity",
-    "13-lumen-lys": "account_not_on_file /Invoice/cac:PaymentMeans/cac:PayeeFinancialAccount/cbc:ID",
-    "14-hibernia-data": "booked",
-}
-PAID = {"EUR": Decimal("4524.22"), "SEK": Decimal("21240.00")}
-RELEASED = {"EUR": Decimal("29844.22"), "SEK": Decimal("21240.00")}
 
 
 @pytest.fixture
 def options(tmp_path) -> Options:
     return Options(INVOICES, f"sqlite:///{tmp_path / 'remit.db'}", tmp_path / "payments.xml")
-
-
-def verdict(row: Row) -> str:
-    match row.result:
-        case Waiting(who=who):
-            return f"waiting for {who}"
-        case Failed(code=code):
-            return f"failed: {code}"
-        case Unfinished(status=status):
-            return f"unfinished: {status}"
-        case Settlement(reason=None) as settlement:
-            return settlement.status
-        case Settlement(reason=reason):
-            return f"{reason.code} {reason.element}"
-
-
-def verdicts(rows: list[Row]) -> dict[str, str]:
-    return {row.file.removesuffix(".xml"): verdict(row) for row in rows}
-
-
-def paid(export) -> dict[str, Decimal]:
-    sums: dict[str, Decimal] = {}
-    for transfer in export.transfers:
-        sums[transfer.head.currency] = sums.get(transfer.head.currency, Decimal(0)) + transfer.amount
-    return sums
-
-
-def sound(options: Options) -> bool:
-    return findings(options.out.read_bytes(), datetime.now(UTC).date()) == []
-
-
-def app_on(options: Options, **more) -> Remit:
-    return Remit(options.store, processes=PROCESSES, **more)
-
-
-def waiting_id(rows: list[Row]) -> str:
-    (found,) = [row.result.execution_id for row in rows if isinstance(row.result, Waiting)]
-    return found
-
-
-def mails(options: Options) -> list[str]:
-    return sorted(path.name for path in (options.out.parent / "mail").iterdir())
 
 
 async def test_a_folder_becomes_a_payment_file(options):
@@ -297,10 +232,6 @@ async def test_L14_mail_that_cannot_be_sent_stops_no_payment(options, monkeypatc
         assert (notice.status, notice.error.code) == (Status.FAILED, "retries_exhausted")
 
 
-def take_one(desk):
-    return [demo.Taken("one.xml", desk.take_in(sample("01")))]
-
-
 async def test_L34_a_failure_that_is_no_refusal_is_shown_as_one_and_retried(options, monkeypatch, capsys):
     fail = True
 
@@ -414,141 +345,3 @@ def test_a_file_that_cannot_be_taken_in_is_refused(tmp_path, monkeypatch):
 
 def _closed(_path):
     raise PermissionError(13, "Permission denied")
-
-
-def run_until(options: Options, stop) -> int:
-    """Run the demo in a process of its own, and kill -9 it as soon as `stop()` says so; the exit code."""
-    command = [sys.executable, "-m", "examples.payables", str(options.folder), "--store", options.store]
-    process = subprocess.Popen(
-        [*command, "--out", str(options.out)],
-        cwd=Path(__file__).parents[2],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=os.environ | {"COLUMNS": "200"},
-    )
-    try:
-        while process.poll() is None and not stop():
-            time.sleep(0.002)
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
-        _, errors = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
-    assert b"Traceback" not in errors, errors.decode()
-    return process.returncode
-
-
-def booked(options: Options) -> int:
-    """How many documents the book holds, as far as it is there."""
-    path = options.out.parent / "book.db"
-    if not path.exists():
-        return 0
-    with reading(path) as book:
-        return int(book.execute("SELECT count(*) FROM bookings").fetchone()[0])
-
-
-@pytest.mark.parametrize("bookings", [1, 2, 3, 4, 5])
-def test_L11_killed_after_any_booking_it_finishes(options, bookings):
-    assert run_until(options, lambda: booked(options) >= bookings) == -signal.SIGKILL
-    assert booked(options) >= bookings
-    rows, export = asyncio.run(process_folder(options))
-    assert verdicts(rows) == EXPECTED
-    assert paid(export) == PAID
-    assert booked(options) == 5
-    assert len(mails(options)) == 13
-    assert sound(options)
-
-
-def test_L47_killed_again_and_again_it_finishes(options):
-    for delay in (0.35, 0.4, 0.45, 0.5, 0.55, 0.6):
-        due = time.monotonic() + delay
-        run_until(options, lambda due=due: time.monotonic() > due)
-    assert run_until(options, lambda: False) == 0
-    rows, export = asyncio.run(process_folder(options))
-    assert verdicts(rows) == EXPECTED
-    assert paid(export) == PAID
-    assert booked(options) == 5
-
-
-def test_the_demo_ends_with_a_table_and_the_command_that_answers(options, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "160")
-    arguments = [str(options.folder), "--store", options.store, "--out", str(options.out)]
-    assert main(arguments) == 0
-    shown = capsys.readouterr().out
-    for file in EXPECTED:
-        assert file in shown
-    assert "pays 4,524.22 EUR in 3 transfers and 21,240.00 SEK in 1 transfer" in shown
-    (command,) = [line.strip() for line in shown.splitlines() if line.strip().startswith("remit answer exec_")]
-    assert command.endswith(f'\'{{"approved": true, "by": "your name"}}\' --store {options.store}')
-
-
-def test_L46_the_command_that_the_demo_prints_releases_the_payment(options, capsys, monkeypatch):
-    monkeypatch.setattr(demo, "_PATIENCE_S", 15.0)
-    arguments = [str(options.folder), "--store", options.store, "--out", str(options.out)]
-    assert main(arguments) == 0
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  remit answer exec_")]
-    program, *rest = shlex.split(line)
-    assert program == "remit"
-    answered = subprocess.run([sys.executable, "-m", "remit.cli", *rest], capture_output=True, text=True, check=False)
-    assert answered.returncode == 0, answered.stderr
-    assert main(arguments) == 0
-    assert "pays 29,844.22 EUR in 4 transfers and 21,240.00 SEK in 1 transfer" in capsys.readouterr().out
-
-
-def test_a_released_file_is_set_aside_and_what_follows_is_in_a_new_one(options, capsys):
-    arguments = [str(options.folder), "--store", options.store, "--out", str(options.out)]
-    assert main([*arguments, "--release"]) == 0
-    (released,) = options.out.parent.glob("payments.PAY-*.xml")
-    assert not options.out.exists()
-    assert findings(released.read_bytes(), datetime.now(UTC).date()) == []
-    assert main(arguments) == 0
-    assert not options.out.exists()
-    assert "nothing is to be paid" in capsys.readouterr().out
-
-
-async def test_a_watcher_sees_each_tree_grow_to_its_end(options):
-    seen: dict[str, list[str]] = {}
-
-    def watch(file, tree):
-        console = Console(width=120, record=True, file=io.StringIO())
-        console.print(tree_of(file, tree))
-        seen.setdefault(file, []).append(console.export_text())
-
-    await process_folder(options, watch)
-    assert sorted(seen) == sorted(f"{name}.xml" for name in EXPECTED)
-    last = seen["10-atelier-mercier.xml"][-1]
-    assert "delegate_approval WAITING_HUMAN_INPUT" in last
-    assert "waits for role:controller" in last
-    assert "invoice COMPLETED" in seen["01-brightwater-paper.xml"][-1]
-    assert "$0.0165" in seen["01-brightwater-paper.xml"][-1]
-
-
-def test_the_tree_is_live_on_a_terminal_only():
-    for is_terminal in (True, False):
-        shown = io.StringIO()
-        with live_tree(Console(file=shown, force_terminal=is_terminal, width=100)) as watch:
-            asyncio.run(watch_one(watch))
-        assert ("screening" in shown.getvalue()) is is_terminal
-
-
-async def watch_one(watch):
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        (place / "in").mkdir()
-        (place / "in" / "one.xml").write_bytes(sample("01"))
-        await process_folder(Options(place / "in", f"sqlite:///{place / 'remit.db'}", place / "out.xml"), watch)
-
-
-@pytest.mark.parametrize("arguments", [["no/such/folder"], ["--colour"]])
-def test_wrong_usage_ends_with_2(arguments, capsys):
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    assert caught.value.code == 2
-    assert "usage" in capsys.readouterr().err
-
-
-def test_a_store_that_cannot_be_opened_is_told(options, tmp_path, capsys):
-    (tmp_path / "remit.db").write_bytes(b"this is no database" * 100)
-    assert main([str(options.folder), "--store", options.store, "--out", str(options.out)]) == 2
-    assert "remit.db" in capsys.readouterr().err
