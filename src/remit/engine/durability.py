@@ -132,12 +132,20 @@ class Durability:
             self._soon = self._loop.call_soon(self.flush)
 
     def _soon_or_later(self) -> None:
-        if self._timer is None and self._soon is None:
-            self._timer = self._loop.call_later(_LONGEST_DELAY_S, self.flush)
+        """Armed once and left to fire: a timer that finds nothing costs less than one cancelled at every commit."""
+        if self._timer is None:
+            self._timer = self._loop.call_later(_LONGEST_DELAY_S, self._overdue)
+
+    def _overdue(self) -> None:
+        self._timer = None
+        if not self.clean:
+            self.flush()
 
     def flush(self) -> None:
         """Commit what has gathered, and let those go on who waited for it."""
-        self._disarm()
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
         if self.fenced:
             return
         batch = self._gathered()
@@ -194,12 +202,6 @@ class Durability:
         if self.failure is None:
             _log.error("%s It is tried again every %s s; nothing acknowledged is lost.", failure, _RETRY_DELAY_S)
         self.failure = failure
-        self._timer = self._loop.call_later(_RETRY_DELAY_S, self.flush)
-
-    def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
-        if self._soon is not None:
-            self._soon.cancel()
-            self._soon = None
+        self._timer = self._loop.call_later(_RETRY_DELAY_S, self._overdue)

@@ -200,7 +200,8 @@ class Endings:
         record.ended_at = record.updated_at = now
         record.wake_at = None
         record.epoch += 1
-        if any(pool.estimate or pool.unused for pool in (node.account.tokens, node.account.cost)):
+        account = node.account
+        if account.tokens.estimate or account.cost.estimate or account.tokens.unused or account.cost.unused:
             node.account.settle()
             engine.touch_lenders(node)
         if node.subtree != [record.tokens, record.input_tokens, record.output_tokens, record.cost]:

@@ -102,10 +102,11 @@ class Node:
         """Bring the record up to what clock and ledger say, before it is written."""
         record, clock = self.record, self.clock
         record.ttl_ms, record.ttl_used_ms, record.ttl_since = clock.ttl, clock.used, clock.since
-        # Open effects' reservations count as the execution's own, so that a restored ledger holds them too (L26).
-        held = [hold.account for _, hold in self.holds.values()]
-        record.reserved_tokens = self.account.tokens.unused + sum(account.tokens.unused for account in held)
-        record.reserved_cost = self.account.cost.unused + sum(account.cost.unused for account in held)
+        record.reserved_tokens, record.reserved_cost = self.account.tokens.unused, self.account.cost.unused
+        for _, hold in self.holds.values():
+            # Open effects' reservations count as the execution's own, so that a restored ledger holds them too (L26).
+            record.reserved_tokens += hold.account.tokens.unused
+            record.reserved_cost += hold.account.cost.unused
 
     def usage(self) -> Usage:
         """What the execution and everything below it used."""

@@ -104,7 +104,7 @@ class Run:
         self.stopped = True
         if self._check is not None:
             self._check.cancel()
-        current = asyncio.current_task(self.loop) if self.engine.on_loop() else None
+        current = asyncio.current_task(self.loop)
         for branch in self.branches:
             branch._log_destroy_pending = False  # type: ignore[attr-defined]  # a branch may wait for ever by design
             if branch is not current:

@@ -80,11 +80,13 @@ class Waiting:
         if idle:
             ticking = human = False
         else:
-            waits = Waits(node.asks, node.awaiting, node.humans)
-            human = bool((node.parked or node.queued) and (waits.asks or waits.human_children))
             running = not node.parked and not node.queued
+            human = not running and bool(node.asks or node.humans)
             ticking = running or node.ticking_children > 0 or node.record.wake_at is not None
-            after = Status.PENDING if node.queued else Status.ACTIVE if running else parked_status(waits)
+            if running:
+                after = Status.ACTIVE
+            else:
+                after = Status.PENDING if node.queued else parked_status(Waits(node.asks, node.awaiting, node.humans))
             if after is not before:
                 node.record.status = after
                 node.record.updated_at = self._engine.clock.now()
@@ -121,6 +123,7 @@ class Waiting:
             parent.open_children -= 1
             if node.record.awaited:
                 parent.awaiting -= 1
-                self.refresh(parent)
+                if parent.run is None or node.record.n not in parent.run.children:
+                    self.refresh(parent)  # else the caller is told in a moment, and shows what it does then
         node.queued = False
         self.release_slot(node)

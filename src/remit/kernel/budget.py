@@ -84,10 +84,8 @@ class Pool:
 
     def settle(self) -> None:
         """Release what is left of the reservation, once: to the ancestors that lent it, else to the root's headroom."""
-        if self.settled:
-            return
         self.settled = True
-        left, self.unused = self.unused, 0
+        left, self.unused = self.unused, 0  # so a second time nothing is left
         used = self.estimate - left
         returns: dict[int, int] = {}
         for lender, lent in self.loans or ():
