@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -95,6 +96,8 @@ class MeteredTree(AnyTree):
         assert all(pool.limit is None or pool.spent + pool.held <= pool.limit for pool in self.pools)
 
 
+quick = settings(stateful_step_count=25)
+AnyTree.TestCase.settings = MeteredTree.TestCase.settings = quick
 test_L24_L25_any_tree_agrees_with_a_ledger_that_sums = AnyTree.TestCase  # noqa: N816 - it names its laws
 test_L26_metered_work_never_passes_a_limit = MeteredTree.TestCase  # noqa: N816 - it names its law
 

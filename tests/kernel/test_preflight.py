@@ -190,6 +190,13 @@ def test_L10_the_same_key_for_another_process_is_a_conflict_even_with_the_same_i
     assert preflight(call(digest=b"same", known_digest=b"same", known_target="payment")) is None
 
 
+def test_L10_a_key_names_one_process_and_no_other() -> None:
+    rejection = preflight(call(known_target="ledger", digest=b"same", known_digest=b"same"))
+    assert rejection is not None
+    assert (rejection.code, rejection.limit, rejection.current) == ("idempotency_conflict", "ledger", "payment")
+    assert preflight(call(known_target="payment", digest=b"same", known_digest=b"same")) is None
+
+
 LIMITS = ["max_depth", "max_recursion", "max_descendants", "max_attempts", "max_active"]
 
 

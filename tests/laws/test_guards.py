@@ -23,8 +23,10 @@ from remit import (
     StoreError,
     SystemFailure,
     TransientError,
+    Usage,
     call_process,
     current,
+    model,
     process,
     start_process,
     step,
@@ -249,6 +251,22 @@ async def test_L25_a_cap_below_its_estimate_reserves_no_more_than_the_cap() -> N
         assert (node.account.tokens.held, node.account.tokens.headroom()) == (20, 30)
 
 
+async def test_L26_what_a_running_effect_may_cost_is_no_headroom_for_another() -> None:
+    @model("sample-model", max_input_tokens=60, max_tokens=40)
+    async def think(number: int) -> tuple[int, Usage]:
+        await asyncio.sleep(0.01)
+        return number, Usage(tokens=1)
+
+    @process("thinks_twice")
+    async def thinks_twice(_: int) -> list[str]:
+        ends = await asyncio.gather(think(1), think(2), return_exceptions=True)
+        return [end.code if isinstance(end, DomainError) else "done" for end in ends]
+
+    outcome = await end_of(thinks_twice, 0, budget=Budget(tokens=150))
+    assert outcome.unwrap() == ["done", "budget_exhausted"]
+    assert outcome.usage.own.tokens == 1
+
+
 async def test_L44_tenant_owner_and_region_are_inherited() -> None:
     @process("says_who")
     async def says_who(_: int) -> list[str | None]:
@@ -387,6 +405,29 @@ async def test_L14_what_was_started_and_fails_raises_an_alert_and_not_its_parent
         started = (await (await app.start(starts_it, 0)).outcome(timeout=5)).unwrap()
         await wait_until(app, started, "FAILED")
         assert [alert.code for alert in await app.alerts(execution_id=started)] == ["no_stock"]
+
+
+async def test_L14_a_parent_that_fails_cancels_what_it_awaits_and_leaves_what_it_started() -> None:
+    @process("slow")
+    async def slow(seconds: float) -> float:
+        return await naps(seconds)
+
+    @process("gives_up", calls=[slow])
+    async def gives_up(_: int) -> None:
+        await start_process(slow, 0.1)
+
+        async def fails() -> None:
+            await naps(0.01)
+            raise DomainError("no_stock")
+
+        await asyncio.gather(call_process(slow, 5.0), fails())
+
+    async with Remit(":memory:", processes=[gives_up, slow]) as app:
+        execution = await app.start(gives_up, 0)
+        assert (await execution.outcome(timeout=5)).error.code == "no_stock"
+        started = await wait_until(app, f"{execution.id}.1", "COMPLETED", "CANCELLED")
+        awaited = await app.get(f"{execution.id}.2")
+        assert (started.status, awaited.status) == ("COMPLETED", "CANCELLED")
 
 
 async def test_L22_an_answer_comes_within_a_second_of_the_ttl() -> None:
