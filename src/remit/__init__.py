@@ -1,45 +1,53 @@
-"""Remit: governed, nested workflow invocation. Write processes, call processes, keep control."""
+"""Remit: governed, nested workflow invocation. Write processes, call processes, keep control.
+
+The names below are loaded when they are first used, so that `import remit` and the command line start quickly; what type
+checkers see stands under TYPE_CHECKING, and a test holds the two lists together.
+"""
 
 from __future__ import annotations
 
-from remit.authoring.effects import (
-    Child,
-    Current,
-    ask,
-    call_process,
-    changed,
-    charge,
-    continue_as,
-    current,
-    set_progress,
-    start_process,
-)
-from remit.authoring.outcome import Outcome
-from remit.authoring.process import Process, ProcessRef, process
-from remit.authoring.step import Step, model, step, tool
-from remit.control.app import Execution, Remit, run
-from remit.control.views import AlertView, Entry, Record
-from remit.errors import (
-    CallFailed,
-    ContractViolation,
-    DefinitionError,
-    DomainError,
-    ErrorClass,
-    ErrorInfo,
-    InvalidInput,
-    LimitExceeded,
-    MisuseError,
-    RemitError,
-    StepFailed,
-    StoreError,
-    StoreOwned,
-    SystemFailure,
-    TransientError,
-)
-from remit.kernel.preflight import Limits
-from remit.kernel.retry import Retry
-from remit.kernel.states import Compensation, Status
-from remit.kernel.usage import Budget, Usage
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from remit.authoring.effects import (
+        Child,
+        Current,
+        ask,
+        call_process,
+        changed,
+        charge,
+        continue_as,
+        current,
+        set_progress,
+        start_process,
+    )
+    from remit.authoring.outcome import Outcome
+    from remit.authoring.process import Process, ProcessRef, process
+    from remit.authoring.step import Step, model, step, tool
+    from remit.control.app import Execution, Remit, run
+    from remit.control.views import AlertView, Entry, Record
+    from remit.errors import (
+        CallFailed,
+        ContractViolation,
+        DefinitionError,
+        DomainError,
+        ErrorClass,
+        ErrorInfo,
+        InvalidInput,
+        LimitExceeded,
+        MisuseError,
+        RemitError,
+        StepFailed,
+        StoreError,
+        StoreOwned,
+        SystemFailure,
+        TransientError,
+    )
+    from remit.kernel.preflight import Limits
+    from remit.kernel.retry import Retry
+    from remit.kernel.states import Compensation, Status
+    from remit.kernel.usage import Budget, Usage
 
 __version__ = "0.1.0"
 
@@ -90,3 +98,30 @@ __all__ = [
     "step",
     "tool",
 ]
+
+_HOMES = {
+    "remit.authoring.effects": "Child Current ask call_process changed charge continue_as current set_progress start_process",
+    "remit.authoring.outcome": "Outcome",
+    "remit.authoring.process": "Process ProcessRef process",
+    "remit.authoring.step": "Step model step tool",
+    "remit.control.app": "Execution Remit run",
+    "remit.control.views": "AlertView Entry Record",
+    "remit.errors": "CallFailed ContractViolation DefinitionError DomainError ErrorClass ErrorInfo InvalidInput LimitExceeded MisuseError RemitError StepFailed StoreError StoreOwned SystemFailure TransientError",
+    "remit.kernel.preflight": "Limits",
+    "remit.kernel.retry": "Retry",
+    "remit.kernel.states": "Compensation Status",
+    "remit.kernel.usage": "Budget Usage",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'remit' has no attribute {name!r}; it has: {', '.join(__all__)}")
+    value = globals()[name] = getattr(import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

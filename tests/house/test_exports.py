@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 from types import ModuleType
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import remit
 from tests.house.layers import public_names
 from tests.house.sources import modules
 
@@ -83,3 +85,17 @@ class _Documented:
 
 def test_a_method_without_a_docstring_is_found() -> None:
     assert _undocumented("Documented", _Documented) == ["Documented.method"]
+
+
+def test_names_loaded_late_are_those_that_type_checkers_see() -> None:
+    """`remit` loads its names when they are used; the table it does so by says what its imports under TYPE_CHECKING say."""
+    face = next(module for module in modules() if module.name == "remit")
+    block = next(node for node in face.tree.body if isinstance(node, ast.If))
+    seen = {
+        alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    assert seen == remit._HOME_OF
+    assert sorted(seen) == sorted(remit.__all__)
+    assert set(remit.__all__) <= set(dir(remit))
+    with pytest.raises(AttributeError, match="no attribute 'calls'"):
+        _ = remit.calls

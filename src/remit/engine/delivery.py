@@ -74,12 +74,16 @@ class Delivery:
         group = order >> _GROUP_SHIFT
         self._claimed[order] = None if at_once else completion
         self._arrived[group] = self._arrived.get(group, 0) + 1
-        self._replay_group()
+        if at_once:
+            self._replay_group()
+        elif not self._spacing:
+            # Not at once: the branch that came last must go on after the others of its group, as it did when it was live.
+            self._run.loop.call_soon(self._replay_group)
         return at_once
 
     def _replay_group(self) -> None:
         """Hand the next recorded group over once a branch has come for each of its members."""
-        while self._recorded and not self._spacing:
+        while self._recorded and not self._spacing and not self._run.stopped:
             members = self._recorded[0]
             if self._arrived.get(members[0] >> _GROUP_SHIFT, 0) < len(members):
                 return

@@ -11,7 +11,7 @@ from remit.engine.definitions import Definition
 from remit.engine.elsewhere import locate
 from remit.engine.faults import info_of
 from remit.engine.port import ContinueAs
-from remit.engine.remote import RemoteBody
+from remit.engine.remote import RemoteBody, UnfitError
 from remit.engine.seam import SeamError, digest
 from remit.engine.watchdog import LoopBlocked
 from remit.errors import CallFailed, DefinitionError, ErrorClass, ErrorInfo, StoreError
@@ -141,16 +141,28 @@ class Driver:
         self._engine.durability.touch(node)
         self._engine.launch(node, run.definition)
 
+    async def _run_elsewhere(self, run: Run) -> dict[str, Any]:
+        """How the body ended in another process; in a thread, where none finds its code and nobody asked for a process."""
+        definition = run.definition
+        place = locate(definition.body, definition)
+        problem = "it is not at the top level of a module"
+        if place is not None:
+            try:
+                run.remote = RemoteBody(run, place)
+                return await run.remote.drive()
+            except UnfitError as unfit:
+                problem = f"importing its module there failed ({unfit})"
+        if definition.isolation == "process":
+            mend = (
+                'Define it at the top level of a module, and keep a script\'s start under `if __name__ == "__main__":`.'
+            )
+            raise DefinitionError(f"{definition.where} cannot be found by another process: {problem}. {mend}")
+        run.remote = RemoteBody(run, None)
+        return await run.remote.drive()
+
     async def _drive_elsewhere(self, run: Run) -> None:
         """Run the body in a process of its own, and record what that reports."""
-        place = locate(run.definition.body, run.definition)
-        if place is None and run.definition.isolation == "process":
-            message = (
-                f"{run.definition.where} cannot be found by another process: define it at the top level of a module"
-            )
-            raise DefinitionError(message)
-        run.remote = RemoteBody(run, place)
-        end = await run.remote.drive()
+        end = await self._run_elsewhere(run)
         if not run.valid:
             self._engine.refused(run)
         elif "continue_as" in end:

@@ -260,8 +260,13 @@ async def converse(end: socket.socket, definition: Definition | None) -> None:
     channel = await Channel.over(end)
     first = await channel.receive()
     if definition is None:
-        prepare(first["surroundings"])
-        definition = find(first["place"]).definition
+        try:
+            prepare(first["surroundings"])
+            definition = find(first["place"]).definition
+        except BaseException as error:  # whatever importing somebody's main script may raise, SystemExit included
+            channel.send(("unfit", 0, f"{type(error).__name__}: {error}"))
+            await channel.flush()
+            return
     assert definition is not None
     await Body(channel, first, definition).drive()
     channel.close()

@@ -28,13 +28,17 @@ from remit.kernel.usage import Usage
 if TYPE_CHECKING:
     from remit.engine.run import Run
 
-__all__ = ["RemoteBody"]
+__all__ = ["RemoteBody", "UnfitError"]
 
 
 @cache
 def _plain() -> Seam[Any]:
     """Any JSON; made when it is first needed, since making a seam loads most of pydantic."""
     return Seam(Any, where="a step in a process of its own")
+
+
+class UnfitError(Exception):
+    """Another process cannot import the code: a script without `if __name__ == "__main__":`, for instance."""
 
 
 class _Raw:
@@ -99,6 +103,8 @@ class RemoteBody:
             kind, number, body = await self._channel.receive()
             if kind == "end":
                 return dict(body)
+            if kind == "unfit":
+                raise UnfitError(str(body))
             if kind == "effect":
                 verb, arguments = body
                 self._effects[number] = asyncio.create_task(self._effect(number, verb, arguments))

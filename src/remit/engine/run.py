@@ -50,6 +50,7 @@ class Run:
         "loop",
         "node",
         "pending",
+        "pulse",
         "remote",
         "started",
         "stopped",
@@ -74,6 +75,8 @@ class Run:
         self.waits: dict[int, Wait] = {}
         self.unseen: list[Answer] = []
         self.stopped = False
+        self.pulse = 0
+        """Counts effects and branches: what still counts on is at work with the engine, however long it takes."""
         self.remote: RemoteBody | None = None
         self.task: asyncio.Task[None] | None = None
         self._held: list[tuple[str, asyncio.Future[None]]] = []
@@ -91,6 +94,7 @@ class Run:
 
     def adopt(self, task: asyncio.Task[Any]) -> None:
         """A branch the body has started."""
+        self.pulse += 1
         self.branches.add(task)
         task.add_done_callback(self._branch_ended)
 
@@ -129,6 +133,7 @@ class Run:
     def may_act(self) -> bool:
         """Whether an effect may begin: an error inside a step; False once the run is over, and then nothing resumes."""
         no_effect_inside_step("an effect")
+        self.pulse += 1
         if self.stopped or self.epoch != self.node.record.epoch:
             self.engine.refused(self)
             return False
@@ -143,7 +148,7 @@ class Run:
         """Wait for something the engine will bring; `fresh`: it was not in the recorded history."""
         self.pending[future] = fresh
         try:
-            if self.single:
+            if self.single and not self.delivery.live:
                 if self.owes_history and not fresh:
                     self.code_changed(None)
                 self.engine.waiting.park(self.node)

@@ -1,7 +1,7 @@
 """Notices user code that blocks the event loop, names it, and cuts it off by an exception (L22).
 
 A thread samples the loop's stack every few milliseconds. The same callback seen running on several samples in a row, with
-the author's code innermost, blocks the loop. A signal then raises inside that code: it interrupts C calls that sleep, and
+the author's code innermost and no new effect or branch of the execution in between, blocks the loop. A signal then raises inside that code: it interrupts C calls that sleep, and
 its handler looks again first, so that only the code that was seen is hit. Where the loop is not in the main thread no
 signal can reach it: there the code is named, and not cut off.
 """
@@ -68,12 +68,13 @@ class Watchdog:
             signal.signal(_SIGNAL, self._before)
 
     def _watch(self) -> None:
-        seen: asyncio.Handle | None = None
+        seen: tuple[asyncio.Handle, int] | None = None
         samples = 0
         while not self._stopping.wait(_SAMPLE_S):
             handle = _blocking(sys._current_frames().get(self._loop_thread))
-            samples = samples + 1 if handle is not None and handle is seen else 1
-            seen = handle
+            now = (handle, _run_of(handle).pulse) if handle is not None else None
+            samples = samples + 1 if now is not None and now == seen else 1
+            seen = now
             if handle is None or samples < _BODY_SAMPLES:
                 continue
             inside_step = _context(handle).get(INSIDE_STEP) is not None
@@ -112,7 +113,7 @@ def _blocking(frame: FrameType | None) -> asyncio.Handle | None:
         code = frame.f_code
         if code is _HANDLE_RUN:
             handle: Any = frame.f_locals.get("self")
-            run: Run | None = getattr(_context(handle).get(PORT), "run", None) if handle is not None else None
+            run = _run_of(handle) if handle is not None else None
             return handle if run is not None and _authored(files, run.definition.body.__code__.co_filename) else None
         files.append(code.co_filename)
         frame = frame.f_back
@@ -131,6 +132,11 @@ def _authored(files: list[str], body_file: str) -> bool:
 
 def _library(name: str) -> bool:
     return name.startswith((_STDLIB, "<frozen")) or "site-packages" in name
+
+
+def _run_of(handle: asyncio.Handle) -> Any:
+    """The run whose callback it is; None where it is nobody's."""
+    return getattr(_context(handle).get(PORT), "run", None)
 
 
 def _context(handle: asyncio.Handle) -> Any:
