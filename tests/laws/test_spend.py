@@ -22,6 +22,27 @@ async def thinker(text: str) -> str:
     return (await think(text))[0]
 
 
+async def test_L27_a_tool_that_raised_is_paid_for_unless_its_error_says_otherwise() -> None:
+    class Free(ValueError):
+        usage = Usage(cost="0.00")
+
+    @tool("lookup", cost="0.01")
+    async def lookup(free: bool) -> int:
+        raise Free("busy") if free else ValueError("no such part")
+
+    @process("asker")
+    async def asker() -> int:
+        for free in (True, False):
+            with pytest.raises(ValueError, match="busy" if free else "part"):
+                await lookup(free)
+        return 1
+
+    async with Remit(":memory:", processes=[asker]) as app:
+        execution = await app.start(asker)
+        await execution.outcome(timeout=5)
+        assert (await app.get(execution.id)).usage.own.cost == "0.01"
+
+
 @pytest.mark.parametrize("ending", ["fails", "is cancelled", "times out", "is tried again"])
 async def test_L27_an_attempt_keeps_its_usage_however_it_ends(ending: str) -> None:
     attempts = []

@@ -61,6 +61,13 @@ class StepDefinition:
             return self._priced(value[1])
         return Usage(cost=decimal_string(self.flat_cost)) if self.flat_cost else None
 
+    def usage_of_failure(self, error: BaseException) -> Usage | None:
+        """What a call used that raised: what the exception's `usage` says, else the flat price: the call was made (L27)."""
+        reported = getattr(error, "usage", None)
+        if isinstance(reported, Usage):
+            return self._priced(reported)
+        return Usage(cost=decimal_string(self.flat_cost)) if self.flat_cost else None
+
     def _priced(self, usage: Usage) -> Usage:
         """Prices are micro-dollars per million tokens; the product is rounded up."""
         if (

@@ -180,7 +180,7 @@ class Body:
             payload, value = step.result.cross(value)
         except Exception as error:
             info = info_of(error, self.identity.execution_id, self.identity.attempt, self.definition.classifier)
-            return None, getattr(error, "usage", None), info
+            return None, step.usage_of_failure(error), info
         return payload, step.usage(value), None
 
     async def ask(

@@ -197,8 +197,7 @@ async def _work(run: Run, step: StepDefinition, arguments: dict[str, Any]) -> _W
     except (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, Suspension):
         raise
     except BaseException as error:  # SystemExit too: what a step raises fails the step, not this program
-        reported = getattr(error, "usage", None)
-        return _Work(None, _failure(run, error), None, reported if isinstance(reported, Usage) else None)
+        return _Work(None, _failure(run, error), None, step.usage_of_failure(error))
     finally:
         INSIDE_STEP.reset(inside)
     return _Work(result, None, arrived, step.usage(arrived))
