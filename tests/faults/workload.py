@@ -1,8 +1,8 @@
 """Governed work of every durable kind, and a witness who sees what the world sees of it.
 
-A root `errand` acts, asks a model and a priced tool, fails once and is retried, calls three `leg`s at once (each
-of which calls a `hop` between two acts of its own), waits for a human while it takes a nap, waits for an event,
-and starts a `postscript`. Every act tells the witness its label, and the labels of the acts whose results it stands on.
+A root `errand` acts, asks a model and a priced tool, calls three `leg`s at once (each of which calls a `hop` between
+two acts of its own), waits for a human while it takes a nap, waits for an event, and starts a `postscript`; a clumsy
+one fails once and is retried. Every act tells the witness its label, and the acts whose results it stands on.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from remit.durable import sleep, wait_event
 __all__ = ["PROCESSES", "Answers", "Seen", "drive", "expected_acts", "nodes", "watch"]
 
 LEGS = 3
+CLUMSY = frozenset({"north"})
 _POLL_S = 0.001
 
 
@@ -156,7 +157,8 @@ async def _nap(label: str, execution: str, after: list[str]) -> None:
 @process("errand", calls=[leg, postscript], retry=Retry(attempts=9, first=0.002))
 async def errand(job: Job) -> Report:
     me, label, trail = current().execution_id, job.label, list(job.after)
-    for effect, name in ((act, "first"), (think, "think"), (look_up, "look"), (stumble, "stumble")):
+    mishap = stumble if label in CLUMSY else act
+    for effect, name in ((act, "first"), (think, "think"), (look_up, "look"), (mishap, "mishap")):
         await effect(f"{label}/{name}", me, trail)
         trail.append(f"{label}/{name}")
     jobs = [Job(label=f"{label}/leg{n}", after=trail) for n in range(LEGS)]
@@ -179,9 +181,7 @@ PROCESSES = [errand, leg, hop, postscript]
 
 def expected_acts(root: str) -> set[str]:
     """The labels of all acts of a root that ran to its end."""
-    own = {
-        f"{root}/{name}" for name in ("first", "think", "look", "stumble", "between", "nap", "end", "postscript/act")
-    }
+    own = {f"{root}/{name}" for name in ("first", "think", "look", "mishap", "between", "nap", "end", "postscript/act")}
     return own | {f"{root}/leg{n}/{name}" for n in range(LEGS) for name in ("first", "hop/act", "last")}
 
 
