@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
+import sys
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -68,6 +70,11 @@ class Row:
     cost: str
 
 
+def remit_command() -> str:
+    """How this reader calls `remit`: by name where the shell finds it, else through the interpreter that runs this."""
+    return "remit" if shutil.which("remit") else f"{shlex.quote(sys.executable)} -m remit.cli"
+
+
 def print_report(console: Console, rows: list[Row], export: Export, store: str, out: str) -> None:
     """Print the table, the sums, and the commands that are to be given, on lines of their own to be copied."""
     parked = {booking.end_to_end_id for booking in export.parked}
@@ -94,7 +101,7 @@ def print_report(console: Console, rows: list[Row], export: Export, store: str, 
 def answer_command(waiting: Waiting, store: str) -> str:
     """The command that releases the payment."""
     answer = shlex.quote(json.dumps(_ANSWER))
-    return f"remit answer {waiting.execution_id} {answer} --store {shlex.quote(store)}"
+    return f"{remit_command()} answer {waiting.execution_id} {answer} --store {shlex.quote(store)}"
 
 
 def _cells(result: Result, parked: set[str]) -> tuple[str, str, Text]:

@@ -7,7 +7,21 @@ import random
 
 import pytest
 
-from remit import Budget, Limits, Remit, Retry, Usage, call_process, charge, model, process, start_process, step, tool
+from remit import (
+    Budget,
+    DomainError,
+    Limits,
+    Remit,
+    Retry,
+    Usage,
+    call_process,
+    charge,
+    model,
+    process,
+    start_process,
+    step,
+    tool,
+)
 from remit.durable import wait_event
 from tests.laws.scene import Victim, every, flatten, look_at, open_store, until, wait_until
 
@@ -33,13 +47,13 @@ async def test_L27_a_tool_that_raised_is_paid_for_unless_its_error_says_otherwis
     @process("asker")
     async def asker() -> int:
         for free in (True, False):
-            with pytest.raises(ValueError, match="busy" if free else "part"):
+            with pytest.raises(DomainError, match="busy" if free else "part"):
                 await lookup(free)
         return 1
 
     async with Remit(":memory:", processes=[asker]) as app:
         execution = await app.start(asker)
-        await execution.outcome(timeout=5)
+        assert (await execution.outcome(timeout=5)).value == 1
         assert (await app.get(execution.id)).usage.own.cost == "0.01"
 
 
