@@ -17,7 +17,10 @@ def error(error_class: ErrorClass, code: str = "transient_error") -> ErrorInfo:
     return ErrorInfo(error_class, code, "the gateway is away", {"host": "a"}, "exec_1", 2)
 
 
-@given(st.sampled_from(ErrorClass), st.sampled_from(sorted(CODES)), st.integers(1, 6), st.integers(1, 6), st.booleans())
+CODES_DRAWN = st.sampled_from(["lease_expired", "transient_error", "out_of_stock"])
+
+
+@given(st.sampled_from(ErrorClass), CODES_DRAWN, st.integers(1, 6), st.integers(1, 6), st.booleans())
 def test_L18_only_transient_failures_are_retried_within_their_attempts(
     error_class: ErrorClass, code: str, attempt: int, attempts: int, on_timeout: bool
 ) -> None:

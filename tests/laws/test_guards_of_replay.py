@@ -31,7 +31,11 @@ async def reopened(url: str, first: Any, second: Any, *others: Any, **terms: Any
     """Starts `first`, closes the app while it waits for "go", and sees its end under the code of `second`."""
     async with Remit(url, processes=[first, *others]) as app:
         execution = await app.start(first, 0, **terms)
-        await wait_until(app, execution.id, "PENDING_ASYNC")
+
+        async def waits_for_go() -> bool:
+            return any(wait.get("kind") == "event" for wait in (await app.get(execution.id)).waiting_on.first)
+
+        await until(waits_for_go)
     async with Remit(url, processes=[second, *others]) as app:
         if "budget" in terms:
             await app.top_up(execution.id, Budget(tokens=1_000))
