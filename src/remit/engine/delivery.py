@@ -114,6 +114,8 @@ class Delivery:
         completion.place(self._group << _GROUP_SHIFT | self._in_group)
         self._in_group += 1
         self._queue.append(completion)
+        # In the same event as what has happened: an owner that ends before the group is handed over leaves no sleeper.
+        self._run.take_slot()
         if self._recorded:
             self._run.progressed()
         if not self._spacing:
