@@ -236,9 +236,14 @@ class MisuseError(RemitError):
 
 
 class StoreError(RemitError):
-    """The store cannot be opened, read or written."""
+    """The store cannot be opened, read or written; TRANSIENT where the disk or a lock may let it be soon."""
 
     default_code = "store_unusable"
+
+    @property
+    def error_class(self) -> ErrorClass:
+        """TRANSIENT for a fault that may pass, else by the code."""
+        return ErrorClass.TRANSIENT if self.details.get("transient") else super().error_class
 
 
 class StoreOwned(StoreError):

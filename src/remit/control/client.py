@@ -64,7 +64,7 @@ class Client:
             try:
                 _check(connection, self.location)
                 with connection:
-                    yield SqliteReader(connection)
+                    yield SqliteReader(connection, self.location)
             finally:
                 connection.close()
 

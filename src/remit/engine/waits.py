@@ -167,6 +167,7 @@ async def wait_event(run: Run, name: str, label: str | None, timeout_ms: int | N
             await run.never()
         due_at = run.engine.clock.now() + min(timeout_ms if timeout_ms is not None else MAX_WAIT_MS, MAX_WAIT_MS)
         entry = _enter(run, EffectKind.EVENT, name, key, params, due_at)
+    if entry.ended_at is None:  # a crash may have come between the wait and the event that was there already
         run.engine.settling.take_early_event(run.node, entry)
     return orjson.loads((await _settled(run, entry, fresh=fresh)).result or b"null")
 

@@ -9,6 +9,7 @@ import orjson
 
 from remit.kernel.trace import descendant_range, is_execution_id
 from remit.store.records import AlertRecord, EventRecord, ExecutionFilter, ExecutionRecord, JournalRecord, UsageTotals
+from remit.store.sqlite.database import Location, explained
 from remit.store.sqlite.rows import EXECUTION_COLUMNS, JOURNAL_COLUMNS, execution_of, journal_of
 
 __all__ = ["SqliteReader"]
@@ -22,13 +23,33 @@ _JOURNAL_OF_TREE = f"""
 class SqliteReader:
     """Reads on one connection."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, location: Location) -> None:
         self._reads = connection
+        self._where = location
+
+    def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        """All rows of a query; raises StoreError where the disk fails."""
+        try:
+            return self._reads.execute(query, values).fetchall()
+        except apsw.Error as error:
+            with explained(self._where, "read"):
+                raise error
+
+    def _value(self, query: str, values: tuple[Any, ...] = ()) -> Any:
+        """The only value, or the only row of several, of a query; None where there is none."""
+        rows = self._rows(query, values)
+        if not rows:
+            return None
+        return rows[0][0] if len(rows[0]) == 1 else rows[0]
+
+    def _first(self, query: str, values: tuple[Any, ...]) -> Any:
+        """The first row of a query; None where there is none."""
+        rows = self._rows(query, values)
+        return rows[0] if rows else None
 
     def _executions(self, where: str, values: tuple[Any, ...]) -> list[ExecutionRecord]:
         return [
-            execution_of(row)
-            for row in self._reads.execute(f"SELECT {EXECUTION_COLUMNS} FROM executions WHERE {where}", values)
+            execution_of(row) for row in self._rows(f"SELECT {EXECUTION_COLUMNS} FROM executions WHERE {where}", values)
         ]
 
     def _one(self, where: str, values: tuple[Any, ...]) -> ExecutionRecord | None:
@@ -61,68 +82,61 @@ class SqliteReader:
         """What the execution and everything below it used."""
         low, high = descendant_range(execution_id)
         query = "SELECT total(tokens), total(input_tokens), total(output_tokens), total(cost) FROM executions WHERE id = ? OR (id > ? AND id < ?)"
-        return UsageTotals(*(int(value) for value in self._reads.execute(query, (execution_id, low, high)).get))
+        return UsageTotals(*(int(value) for value in self._value(query, (execution_id, low, high))))
 
     def reserved_below(self, execution_id: str) -> tuple[int, int]:
         """Unused reservations of the execution and everything open below it, as (tokens, micro-dollars)."""
         low, high = descendant_range(execution_id)
         query = f"SELECT total(reserved_tokens), total(reserved_cost) FROM executions WHERE (id = ? OR (id > ? AND id < ?)) AND {_OPEN}"
-        tokens, cost = self._reads.execute(query, (execution_id, low, high)).get
+        tokens, cost = self._value(query, (execution_id, low, high))
         return int(tokens), int(cost)
 
     def family(self, parent_n: int) -> list[tuple[str, str, bool, bool, bool]]:
         """Each child of an execution as (id, status, awaited, open, its clock runs)."""
         query = "SELECT id, status, awaited, ended_at IS NULL, ttl_since IS NOT NULL FROM executions WHERE parent_n = ?"
-        return [
-            (row[0], row[1], bool(row[2]), bool(row[3]), bool(row[4]))
-            for row in self._reads.execute(query, (parent_n,))
-        ]
+        return [(row[0], row[1], bool(row[2]), bool(row[3]), bool(row[4])) for row in self._value(query, (parent_n,))]
 
     def count_open_asks(self, execution_n: int, generation: int) -> int:
         """How many asks of the execution itself wait for an answer."""
         query = "SELECT count(*) FROM journal WHERE execution_n = ? AND generation = ? AND kind = 'ask' AND ended_at IS NULL"
-        return int(self._reads.execute(query, (execution_n, generation)).get)
+        return int(self._rows(query, (execution_n, generation)))
 
     def next_position(self, execution_n: int) -> int:
         """The first journal position never used by the execution."""
         return int(
-            self._reads.execute(
-                "SELECT coalesce(max(position), -1) + 1 FROM journal WHERE execution_n = ?", (execution_n,)
-            ).get
+            self._value("SELECT coalesce(max(position), -1) + 1 FROM journal WHERE execution_n = ?", (execution_n,))
         )
 
     def journal_entry(self, execution_n: int, generation: int, position: int) -> JournalRecord | None:
         """One entry of a journal."""
         query = f"SELECT {JOURNAL_COLUMNS} FROM journal WHERE execution_n = ? AND generation = ? AND position = ?"
-        row = self._reads.execute(query, (execution_n, generation, position)).fetchone()
+        row = self._value(query, (execution_n, generation, position)).fetchone()
         return journal_of(row) if row else None
 
     def untaken_event(self, execution_id: str, name: str) -> EventRecord | None:
         """The oldest event of that name that nobody has taken yet."""
         query = "SELECT execution_id, name, payload, sent_at, dedupe, n, taken_by FROM events WHERE execution_id = ? AND name = ? AND taken_by IS NULL ORDER BY n LIMIT 1"
-        row = self._reads.execute(query, (execution_id, name)).fetchone()
+        row = self._first(query, (execution_id, name))
         return EventRecord(*row) if row else None
 
     def has_event(self, execution_id: str, name: str, dedupe: str) -> bool:
         """Whether an event with that deduplication key was sent before."""
         query = "SELECT count(*) FROM events WHERE execution_id = ? AND name = ? AND dedupe = ?"
-        return bool(self._reads.execute(query, (execution_id, name, dedupe)).get)
+        return bool(self._rows(query, (execution_id, name, dedupe)))
 
     def journal(self, execution_n: int, generation: int | None = None) -> list[JournalRecord]:
         """An execution's journal in the order of its entries; one generation's, or all."""
         query = f"SELECT {JOURNAL_COLUMNS} FROM journal WHERE execution_n = ?"
         if generation is None:
-            return [
-                journal_of(row) for row in self._reads.execute(query + " ORDER BY generation, position", (execution_n,))
-            ]
+            return [journal_of(row) for row in self._value(query + " ORDER BY generation, position", (execution_n,))]
         return [
             journal_of(row)
-            for row in self._reads.execute(query + " AND generation = ? ORDER BY position", (execution_n, generation))
+            for row in self._rows(query + " AND generation = ? ORDER BY position", (execution_n, generation))
         ]
 
     def _journal_of_tree(self, execution_id: str, condition: str) -> list[tuple[str, JournalRecord]]:
         low, high = descendant_range(execution_id)
-        rows = self._reads.execute(f"{_JOURNAL_OF_TREE} AND {condition}", (execution_id, low, high))
+        rows = self._rows(f"{_JOURNAL_OF_TREE} AND {condition}", (execution_id, low, high))
         return [(row[0], journal_of(row[1:])) for row in rows]
 
     def lineage(self, root_id: str) -> list[tuple[str, JournalRecord]]:
@@ -139,7 +153,7 @@ class SqliteReader:
     def events(self, execution_id: str) -> list[EventRecord]:
         """All events sent to an execution, oldest first."""
         query = "SELECT execution_id, name, payload, sent_at, dedupe, n, taken_by FROM events WHERE execution_id = ? ORDER BY n"
-        return [EventRecord(*row) for row in self._reads.execute(query, (execution_id,))]
+        return [EventRecord(*row) for row in self._rows(query, (execution_id,))]
 
     def listing(self, narrowed: ExecutionFilter) -> list[ExecutionRecord]:
         """Executions, newest first."""
@@ -176,14 +190,14 @@ class SqliteReader:
         """Alerts, newest first."""
         query = "SELECT code, execution_id, tenant, message, details, raised_at, n FROM alerts WHERE (? IS NULL OR code = ?) AND (? IS NULL OR execution_id = ?) AND (? IS NULL OR raised_at >= ?) ORDER BY n DESC LIMIT ?"
         values = (code, code, execution_id, execution_id, since_ms, since_ms, limit)
-        return [AlertRecord(*row) for row in self._reads.execute(query, values)]
+        return [AlertRecord(*row) for row in self._rows(query, values)]
 
     def reply(self, command_id: str) -> dict[str, Any] | None:
         """The owner's reply to a command; None while there is none."""
-        found = self._reads.execute("SELECT reply FROM inbox WHERE id = ?", (command_id,)).get
+        found = self._rows("SELECT reply FROM inbox WHERE id = ?", (command_id,))
         return orjson.loads(found) if found else None
 
     def owner(self) -> tuple[str, int]:
         """Who owns the store, and the last sign of life in milliseconds since 1970."""
-        owner, renewed_at = self._reads.execute("SELECT owner, renewed_at FROM ownership").get
+        owner, renewed_at = self._value("SELECT owner, renewed_at FROM ownership")
         return owner, renewed_at

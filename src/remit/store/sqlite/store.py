@@ -57,7 +57,8 @@ class SqliteStore(SqliteReader):
             self._writes.close()
             raise
         try:
-            super().__init__(self._writes if self.location.in_memory else connect(self.location, readonly=True))
+            reads = self._writes if self.location.in_memory else connect(self.location, readonly=True)
+            super().__init__(reads, self.location)
             with explained(self.location, "read the store"):
                 self.next_n = int(self._writes.execute("SELECT coalesce(max(n), 0) + 1 FROM executions").get)
         except BaseException:
@@ -173,15 +174,15 @@ class SqliteStore(SqliteReader):
     def to_recover(self) -> Iterable[str]:
         """Ids of the executions that were being driven or were about to be, oldest first."""
         query = "SELECT id FROM executions WHERE status <> 'COMPLETED' AND status IN ('PENDING', 'ACTIVE', 'PENDING_ASYNC', 'PENDING_SUB_WORKFLOW', 'PAUSED') ORDER BY n"
-        return [row[0] for row in self._reads.execute(query)]
+        return [row[0] for row in self._value(query)]
 
     def trace_counts(self, root_id: str) -> tuple[int, int]:
         """How many executions stand below the root, and the attempts of the whole trace."""
         low, high = descendant_range(root_id)
-        below, attempts = self._reads.execute(
+        below, attempts = self._rows(
             "SELECT count(*), coalesce(sum(attempt), 0) FROM executions WHERE id > ? AND id < ?", (low, high)
-        ).get
-        own = self._reads.execute("SELECT attempt FROM executions WHERE id = ?", (root_id,)).get or 0
+        )
+        own = self._value("SELECT attempt FROM executions WHERE id = ?", (root_id,)) or 0
         return below, attempts + own
 
     def due(self, until_ms: int, limit: int) -> list[tuple[str, int]]:
@@ -192,14 +193,12 @@ class SqliteStore(SqliteReader):
             SELECT e.id, j.position + 1, j.due_at FROM journal j JOIN executions e ON e.n = j.execution_n
             WHERE j.due_at IS NOT NULL AND j.ended_at IS NULL AND j.due_at <= ?1 AND e.ended_at IS NULL AND j.generation = e.generation
             ORDER BY 3 LIMIT ?2"""
-        return [(row[0], row[1]) for row in self._reads.execute(query, (until_ms, limit))]
+        return [(row[0], row[1]) for row in self._value(query, (until_ms, limit))]
 
     def next_due(self) -> int | None:
         """When the earliest timer is due."""
-        execution = self._reads.execute("SELECT min(wake_at) FROM executions WHERE wake_at IS NOT NULL").get
-        effect = self._reads.execute(
-            "SELECT min(due_at) FROM journal WHERE due_at IS NOT NULL AND ended_at IS NULL"
-        ).get
+        execution = self._rows("SELECT min(wake_at) FROM executions WHERE wake_at IS NOT NULL")
+        effect = self._value("SELECT min(due_at) FROM journal WHERE due_at IS NOT NULL AND ended_at IS NULL")
         return min((value for value in (execution, effect) if value is not None), default=None)
 
     def inbox_changed(self) -> bool:
@@ -219,8 +218,10 @@ class SqliteStore(SqliteReader):
         """Copy the WAL into the database and let the file go."""
         if self._checkpointing is not None:
             self._checkpointing.join()
-        if not self.location.in_memory:
-            self._reads.close()
-            self.checkpoint()
-        self._writes.close()
-        self._ownership.release()
+        try:
+            if not self.location.in_memory:
+                self._reads.close()
+                self.checkpoint()
+            self._writes.close()
+        finally:
+            self._ownership.release()
