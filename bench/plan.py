@@ -49,6 +49,7 @@ _KEPT = "{folder}/rows.db"
 GROUPS = (
     Group("sequential", 5, (
         _remit("sequential", "remit_calls.py", _FEW, shape="sequential", count=200),
+        _remit("bare commits", "raw_commits.py", {"count": 20}, count=1_000),
         _dbos("sequential", "rival_dbos.py", _FEW, shape="sequential", count=200),
         _langgraph("sequential", "rival_langgraph.py", _FEW, shape="sequential", count=200),
     )),

@@ -51,6 +51,8 @@ def sequential(rounds: Rounds) -> list[Row]:
             rows.append(
                 Row(f"  {label}", figure, f">= {bar} x" if bar else "", times >= bar if bar else None)
             )
+    bare = middle(rounds, "remit bare commits", "ms_per_commit")
+    rows.append(Row("  a bare commit", f"{bare:.3f} ms"))
     rows.append(Row("  syncs per child", f"{syncs:.3f}", "1", abs(syncs - 1) < 0.01))
     return rows
 
@@ -136,10 +138,10 @@ def replay(rounds: Rounds) -> list[Row]:
 
 def importing(rounds: Rounds) -> list[Row]:
     of = partial(middle, rounds, "remit import")
-    own, gross, busy = of("import_s"), of("gross_s"), of("import_cpu_s")
+    own, gross = of("import_s"), of("gross_s")
     return [
-        Row("import remit", f"{own:.3f} s", "< 0.15 s", own < 0.15),
-        Row("  interpreter included; processor time", f"{gross:.3f} s; {busy:.3f} s"),
+        Row("import remit (interpreter included)", f"{own:.3f} s ({gross:.3f} s)", "< 0.15 s", own < 0.15),
+        Row("  with the names of a first process", f"{of('used_s'):.3f} s ({of('used_cpu_s'):.3f} s of CPU)"),
     ]
 
 

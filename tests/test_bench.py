@@ -57,5 +57,7 @@ def test_a_bar_that_is_missed_is_called_so():
 def test_a_ratio_is_the_median_of_the_rounds_ratios():
     remit = [{"ms_per_child": ms, "syncs_per_child": 1.0} for ms in (1.0, 10.0, 1.0)]
     dbos = [{"ms_per_child": ms} for ms in (12.0, 120.0, 9.0)]
-    rows = {row.name.strip(): row for row in sequential({"remit sequential": remit, "dbos sequential": dbos})}
+    bare = [{"ms_per_commit": 0.2}] * 3
+    answers = {"remit sequential": remit, "dbos sequential": dbos, "remit bare commits": bare}
+    rows = {row.name.strip(): row for row in sequential(answers)}
     assert rows["DBOS"] == Row("  DBOS", "12.00 ms, 12.0 x Remit's", ">= 10 x", held=True)
