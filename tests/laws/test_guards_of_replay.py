@@ -189,7 +189,8 @@ async def test_L50_an_event_that_is_not_durable_yet_is_found_and_counted_once(mo
             broken.setattr(app.engine.store, "commit", full)
             sent = [asyncio.create_task(app.send(execution.id, "paid", 7, dedupe="a")) for _ in range(2)]
             await asyncio.wait(sent, timeout=0.1)
-        assert sorted(await asyncio.gather(*sent)) == [False, True]
+        async with asyncio.timeout(5):
+            assert sorted(await asyncio.gather(*sent)) == [False, True]
         assert (await execution.outcome(timeout=5)).unwrap() == 7
 
 
