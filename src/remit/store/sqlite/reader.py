@@ -33,19 +33,17 @@ class SqliteReader:
             return self._reads.execute(query, values).fetchall()
         except apsw.Error as error:
             with explained(self._where, "read"):
-                raise error
+                raise error from None
 
-    def _value(self, query: str, values: tuple[Any, ...] = ()) -> Any:
-        """The only value, or the only row of several, of a query; None where there is none."""
-        rows = self._rows(query, values)
-        if not rows:
-            return None
-        return rows[0][0] if len(rows[0]) == 1 else rows[0]
-
-    def _first(self, query: str, values: tuple[Any, ...]) -> Any:
+    def _first(self, query: str, values: tuple[Any, ...] = ()) -> Any:
         """The first row of a query; None where there is none."""
         rows = self._rows(query, values)
         return rows[0] if rows else None
+
+    def _value(self, query: str, values: tuple[Any, ...] = ()) -> Any:
+        """The first value of the first row; None where there is none."""
+        row = self._first(query, values)
+        return row[0] if row is not None else None
 
     def _executions(self, where: str, values: tuple[Any, ...]) -> list[ExecutionRecord]:
         return [
@@ -82,24 +80,24 @@ class SqliteReader:
         """What the execution and everything below it used."""
         low, high = descendant_range(execution_id)
         query = "SELECT total(tokens), total(input_tokens), total(output_tokens), total(cost) FROM executions WHERE id = ? OR (id > ? AND id < ?)"
-        return UsageTotals(*(int(value) for value in self._value(query, (execution_id, low, high))))
+        return UsageTotals(*(int(value) for value in self._first(query, (execution_id, low, high))))
 
     def reserved_below(self, execution_id: str) -> tuple[int, int]:
         """Unused reservations of the execution and everything open below it, as (tokens, micro-dollars)."""
         low, high = descendant_range(execution_id)
         query = f"SELECT total(reserved_tokens), total(reserved_cost) FROM executions WHERE (id = ? OR (id > ? AND id < ?)) AND {_OPEN}"
-        tokens, cost = self._value(query, (execution_id, low, high))
+        tokens, cost = self._first(query, (execution_id, low, high))
         return int(tokens), int(cost)
 
     def family(self, parent_n: int) -> list[tuple[str, str, bool, bool, bool]]:
         """Each child of an execution as (id, status, awaited, open, its clock runs)."""
         query = "SELECT id, status, awaited, ended_at IS NULL, ttl_since IS NOT NULL FROM executions WHERE parent_n = ?"
-        return [(row[0], row[1], bool(row[2]), bool(row[3]), bool(row[4])) for row in self._value(query, (parent_n,))]
+        return [(row[0], row[1], bool(row[2]), bool(row[3]), bool(row[4])) for row in self._rows(query, (parent_n,))]
 
     def count_open_asks(self, execution_n: int, generation: int) -> int:
         """How many asks of the execution itself wait for an answer."""
         query = "SELECT count(*) FROM journal WHERE execution_n = ? AND generation = ? AND kind = 'ask' AND ended_at IS NULL"
-        return int(self._rows(query, (execution_n, generation)))
+        return int(self._value(query, (execution_n, generation)))
 
     def next_position(self, execution_n: int) -> int:
         """The first journal position never used by the execution."""
@@ -110,7 +108,7 @@ class SqliteReader:
     def journal_entry(self, execution_n: int, generation: int, position: int) -> JournalRecord | None:
         """One entry of a journal."""
         query = f"SELECT {JOURNAL_COLUMNS} FROM journal WHERE execution_n = ? AND generation = ? AND position = ?"
-        row = self._value(query, (execution_n, generation, position)).fetchone()
+        row = self._first(query, (execution_n, generation, position))
         return journal_of(row) if row else None
 
     def untaken_event(self, execution_id: str, name: str) -> EventRecord | None:
@@ -122,13 +120,13 @@ class SqliteReader:
     def has_event(self, execution_id: str, name: str, dedupe: str) -> bool:
         """Whether an event with that deduplication key was sent before."""
         query = "SELECT count(*) FROM events WHERE execution_id = ? AND name = ? AND dedupe = ?"
-        return bool(self._rows(query, (execution_id, name, dedupe)))
+        return bool(self._value(query, (execution_id, name, dedupe)))
 
     def journal(self, execution_n: int, generation: int | None = None) -> list[JournalRecord]:
         """An execution's journal in the order of its entries; one generation's, or all."""
         query = f"SELECT {JOURNAL_COLUMNS} FROM journal WHERE execution_n = ?"
         if generation is None:
-            return [journal_of(row) for row in self._value(query + " ORDER BY generation, position", (execution_n,))]
+            return [journal_of(row) for row in self._rows(query + " ORDER BY generation, position", (execution_n,))]
         return [
             journal_of(row)
             for row in self._rows(query + " AND generation = ? ORDER BY position", (execution_n, generation))
@@ -194,10 +192,10 @@ class SqliteReader:
 
     def reply(self, command_id: str) -> dict[str, Any] | None:
         """The owner's reply to a command; None while there is none."""
-        found = self._rows("SELECT reply FROM inbox WHERE id = ?", (command_id,))
+        found = self._value("SELECT reply FROM inbox WHERE id = ?", (command_id,))
         return orjson.loads(found) if found else None
 
     def owner(self) -> tuple[str, int]:
         """Who owns the store, and the last sign of life in milliseconds since 1970."""
-        owner, renewed_at = self._value("SELECT owner, renewed_at FROM ownership")
+        owner, renewed_at = self._first("SELECT owner, renewed_at FROM ownership")
         return owner, renewed_at

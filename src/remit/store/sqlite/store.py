@@ -174,12 +174,12 @@ class SqliteStore(SqliteReader):
     def to_recover(self) -> Iterable[str]:
         """Ids of the executions that were being driven or were about to be, oldest first."""
         query = "SELECT id FROM executions WHERE status <> 'COMPLETED' AND status IN ('PENDING', 'ACTIVE', 'PENDING_ASYNC', 'PENDING_SUB_WORKFLOW', 'PAUSED') ORDER BY n"
-        return [row[0] for row in self._value(query)]
+        return [row[0] for row in self._rows(query)]
 
     def trace_counts(self, root_id: str) -> tuple[int, int]:
         """How many executions stand below the root, and the attempts of the whole trace."""
         low, high = descendant_range(root_id)
-        below, attempts = self._rows(
+        below, attempts = self._first(
             "SELECT count(*), coalesce(sum(attempt), 0) FROM executions WHERE id > ? AND id < ?", (low, high)
         )
         own = self._value("SELECT attempt FROM executions WHERE id = ?", (root_id,)) or 0
@@ -193,11 +193,11 @@ class SqliteStore(SqliteReader):
             SELECT e.id, j.position + 1, j.due_at FROM journal j JOIN executions e ON e.n = j.execution_n
             WHERE j.due_at IS NOT NULL AND j.ended_at IS NULL AND j.due_at <= ?1 AND e.ended_at IS NULL AND j.generation = e.generation
             ORDER BY 3 LIMIT ?2"""
-        return [(row[0], row[1]) for row in self._value(query, (until_ms, limit))]
+        return [(row[0], row[1]) for row in self._rows(query, (until_ms, limit))]
 
     def next_due(self) -> int | None:
         """When the earliest timer is due."""
-        execution = self._rows("SELECT min(wake_at) FROM executions WHERE wake_at IS NOT NULL")
+        execution = self._value("SELECT min(wake_at) FROM executions WHERE wake_at IS NOT NULL")
         effect = self._value("SELECT min(due_at) FROM journal WHERE due_at IS NOT NULL AND ended_at IS NULL")
         return min((value for value in (execution, effect) if value is not None), default=None)
 
