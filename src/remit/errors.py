@@ -133,7 +133,7 @@ class ErrorInfo:
     attempt: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.code}: {self.message}"
+        return self.code if self.message == self.code else f"{self.code}: {self.message}"
 
 
 _CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+\Z")

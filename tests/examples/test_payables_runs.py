@@ -101,7 +101,7 @@ def test_the_demo_ends_with_a_table_and_the_command_that_answers(options, capsys
     for file in EXPECTED:
         assert file in shown
     assert "pays 4,524.22 EUR in 3 transfers and 21,240.00 SEK in 1 transfer" in shown
-    (command,) = [line.strip() for line in shown.splitlines() if line.strip().startswith("remit answer exec_")]
+    (command,) = [line.strip() for line in shown.splitlines() if " answer exec_" in line]
     assert command.endswith(f'\'{{"approved": true, "by": "your name"}}\' --store {options.store}')
 
 
@@ -109,10 +109,8 @@ def test_L46_the_command_that_the_demo_prints_releases_the_payment(options, caps
     monkeypatch.setattr(demo, "_PATIENCE_S", 15.0)
     arguments = [str(options.folder), "--store", options.store, "--out", str(options.out)]
     assert main(arguments) == 0
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  remit answer exec_")]
-    program, *rest = shlex.split(line)
-    assert program == "remit"
-    answered = subprocess.run([sys.executable, "-m", "remit.cli", *rest], capture_output=True, text=True, check=False)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if " answer exec_" in line]
+    answered = subprocess.run(shlex.split(line), capture_output=True, text=True, check=False)
     assert answered.returncode == 0, answered.stderr
     assert main(arguments) == 0
     assert "pays 29,844.22 EUR in 4 transfers and 21,240.00 SEK in 1 transfer" in capsys.readouterr().out

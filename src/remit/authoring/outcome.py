@@ -74,7 +74,7 @@ class Outcome(Generic[T]):
         if error is None:
             raise CallFailed(what, execution_id=self._answer.execution_id)
         raise CallFailed(
-            f"{what}: {error.code}: {error.message}",
+            f"{what}: {error}",
             code=error.code,
             error=error,
             details=error.details,

@@ -54,16 +54,19 @@ class Process(Generic[In, Out]):
 class ProcessRef(Generic[In, Out]):
     """A typed reference to a process whose code is not at hand: `ProcessRef[AllocationRequest, Allocation]("inventory@^2")`."""
 
-    __slots__ = ("_types", "name", "versions")
+    # `typing` notes the types a reference was made with under `__orig_class__`, where there is room for it.
+    __slots__ = ("__orig_class__", "_result", "name", "versions")
 
     def __init__(self, reference: str) -> None:
         self.name, self.versions = split_reference(reference, where="ProcessRef")
-        self._types: tuple[Any, ...] | None = None
+        self._result: Seam[Any] | None = None
 
     def result_seam(self) -> Seam[Any] | None:
         """The seam of the declared result type; None where the reference was made without types."""
         types = getattr(self, "__orig_class__", None)
-        return Seam(types.__args__[1], where=f"ProcessRef {self.name!r}, result") if types is not None else None
+        if self._result is None and types is not None:
+            self._result = Seam(types.__args__[1], where=f"ProcessRef {self.name!r}, result")
+        return self._result
 
     def __repr__(self) -> str:
         return f"<ProcessRef {self.name}@{self.versions or '*'}>"
@@ -204,23 +207,15 @@ def _define(
     if not _NAME.match(name):
         raise DefinitionError(f"{where}: a name starts with a letter and has letters, digits, '_', '-' and '.'")
     parse_version(version)
+    if isinstance(calls, (str, Process, ProcessRef)):
+        raise DefinitionError(f"{where}: calls= is a list: write calls=[{_shown(calls)}]")
     if not inspect.iscoroutinefunction(body):
         raise DefinitionError(f"{where}: a process body must be `async def`; put synchronous work into a @step (L52)")
     if isinstance(recursion, bool) or recursion < 0:
         raise DefinitionError(f"{where}: recursion={recursion!r}: give a whole number, at least 0")
     if resumes is not None:
         in_range(version, resumes)
-    parameters = list(inspect.signature(body).parameters.values())
-    takes_input = _takes_input(parameters, where)
-    hints = hints_of(body, where)
-    if takes_input and parameters[0].name not in hints:
-        raise DefinitionError(
-            f"{where}: annotate the parameter {parameters[0].name!r}: it is the contract of the input"
-        )
-    if "return" not in hints:
-        raise DefinitionError(
-            f"{where}: annotate the result: it is the contract towards every caller (-> None if there is none)"
-        )
+    takes_input, accepted, returned = _contract(body, where)
     try:
         ttl_ms = milliseconds(ttl) if ttl is not None else None
     except ValueError as error:
@@ -230,11 +225,8 @@ def _define(
         version=version,
         body=body,
         takes_input=takes_input,
-        input=Seam(
-            hints[parameters[0].name] if takes_input else type(None),
-            where=f"{where}, parameter {parameters[0].name if takes_input else '(none)'}",
-        ),
-        result=Seam(hints["return"], where=f"{where}, result"),
+        input=Seam(accepted, where=f"{where}, its parameter"),
+        result=Seam(returned, where=f"{where}, result"),
         calls=tuple(_rule(each, where) for each in calls),
         estimate=amount_of(estimate, where) or NOTHING,
         ttl_ms=ttl_ms,
@@ -250,6 +242,22 @@ def _define(
     )
 
 
+def _contract(body: Callable[..., Any], where: str) -> tuple[bool, Any, Any]:
+    """Whether the body takes an input, and the types of input and result."""
+    parameters = list(inspect.signature(body).parameters.values())
+    takes_input = _takes_input(parameters, where)
+    hints = hints_of(body, where)
+    if takes_input and parameters[0].name not in hints:
+        raise DefinitionError(
+            f"{where}: annotate the parameter {parameters[0].name!r}: it is the contract of the input"
+        )
+    if "return" not in hints:
+        raise DefinitionError(
+            f"{where}: annotate the result: it is the contract towards every caller (-> None if there is none)"
+        )
+    return takes_input, hints[parameters[0].name] if takes_input else type(None), hints["return"]
+
+
 def _takes_input(parameters: list[inspect.Parameter], where: str) -> bool:
     plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     if len(parameters) > 1 or any(parameter.kind not in plain for parameter in parameters):
@@ -257,6 +265,10 @@ def _takes_input(parameters: list[inspect.Parameter], where: str) -> bool:
             f"{where}: a process takes one parameter, its input, or none; put several values into one model"
         )
     return bool(parameters)
+
+
+def _shown(callee: Callee) -> str:
+    return repr(callee) if isinstance(callee, str) else callee.name
 
 
 def _rule(callee: Callee, where: str) -> CallRule:

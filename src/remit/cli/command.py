@@ -135,6 +135,8 @@ def _tell(carried: Carried, execution_id: str, told: str, *, as_json: bool) -> N
         return
     if carried.by is not None:
         by = f"Done by {carried.by}."
+    elif carried.done is False:
+        by = ""
     else:
         root = execution_id.partition(".")[0]
         by = f"Nobody drives this store: it is recorded. `remit run TARGET --resume {root}` drives on."

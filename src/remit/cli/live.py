@@ -102,7 +102,7 @@ def print_ended(console: Console, tree: Record, waits: Sequence[Wait], told: Seq
         console.print(Text.assemble(("completed ", "bold green"), compact(tree.result)), soft_wrap=True)
     elif tree.ended_at is not None and tree.error is not None:
         console.print(
-            Text.assemble((f"{tree.shown_status.lower()} ", "bold red"), f"{tree.error.code}: {tree.error.message}"),
+            Text.assemble((f"{tree.shown_status.lower()} ", "bold red"), str(tree.error)),
             soft_wrap=True,
         )
         if tree.error.details:

@@ -107,7 +107,7 @@ def _facts(record: Record) -> list[tuple[str, Text]]:
         ("progress", compact(record.progress, _VALUE_MOST) if record.progress is not None else None),
         ("input", compact(record.input, _VALUE_MOST)),
         ("result", compact(record.result, _VALUE_MOST) if record.result is not None else None),
-        ("error", f"{record.error.error_class} {record.error.code}: {record.error.message}" if record.error else None),
+        ("error", f"{record.error.error_class} {record.error}" if record.error else None),
         ("details", compact(record.error.details, _VALUE_MOST) if record.error and record.error.details else None),
     ]
     return [(name, Text(value) if isinstance(value, str) else value) for name, value in facts if value is not None]
@@ -154,7 +154,7 @@ def _print_entries(screen: Console, entries: list[Entry], nothing: str, *, with_
 
 def _came_of(entry: Entry) -> Text:
     if entry.error is not None:
-        return Text(f"{entry.error.code}: {entry.error.message}".replace("\n", " "), "red")
+        return Text(str(entry.error).replace("\n", " "), "red")
     if entry.ended_at is None:
         return Text("open", "yellow")
     return Text(compact(entry.result, _VALUE_MOST))

@@ -121,7 +121,7 @@ def _note(node: Record, now: datetime) -> Text:
         return Text()
     if node.error is not None:
         return Text(
-            f"{node.error.code}: {node.error.message}"[:_NOTE_MOST].replace("\n", " "),
+            str(node.error)[:_NOTE_MOST].replace("\n", " "),
             "red" if node.ended_at else "magenta",
         )
     parts = [_wait(each, now) for each in node.waiting_on.first if "kind" in each]

@@ -19,6 +19,7 @@ from remit.control.views import Alerts, Entries, Record
 from remit.engine.admission import RootTerms
 from remit.engine.clock import Clock
 from remit.engine.definitions import Catalog, Definition
+from remit.engine.elsewhere import importing_main
 from remit.engine.engine import Engine
 from remit.engine.texts import optional_ms, optional_text
 from remit.errors import DefinitionError, InvalidInput, MisuseError
@@ -66,6 +67,8 @@ class Execution(Generic[T]):
 def definitions_in(hosted: Iterable[Hosted]) -> list[Definition]:
     """The definitions of processes and of modules that hold processes; raises DefinitionError for anything else."""
     found: list[Definition] = []
+    if isinstance(hosted, (Process, ModuleType)):
+        raise DefinitionError("processes= is a list: put the process or the module in [ ]")
     for each in hosted:
         if isinstance(each, Process):
             found.append(each.definition)
@@ -103,6 +106,11 @@ class Remit:
     async def __aenter__(self) -> Self:
         if self._engine is not None:
             raise MisuseError("This Remit is open already: use one `async with` for each", code="wrong_state")
+        if importing_main():
+            raise MisuseError(
+                'A helper process imports this script and would run it again: keep its start under `if __name__ == "__main__":`',
+                code="wrong_state",
+            )
         clock = Clock()
         store = SqliteStore(self._url, clock.now)
         self._engine = Engine(store, self._catalog, self._limits, clock, self._resources)

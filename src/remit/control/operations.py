@@ -139,19 +139,19 @@ class Operations:
         engine.durability.flush()
         entries = engine.store.journal(node.record.n, node.record.generation)
         first = next((entry for entry in entries if entry.name == step), None)
-        children = engine.store.children(node.record.n)
+        children = [each for each in engine.store.children(node.record.n) if each.generation == node.record.generation]
         first_child = next((child for child in children if child.process == step), None)
         if first is None and first_child is None:
             names = sorted({entry.name for entry in entries} | {child.process for child in children})
             raise MisuseError(
                 f"{node.id} has recorded no step {step!r}; it has: {', '.join(names)}", code="invalid_input"
             )
-        since = first.started_at if first is not None else first_child.created_at if first_child is not None else 0
+        since = min(found.position for found in (first, first_child) if found is not None)
         for entry in entries:
-            if entry.position >= (first.position if first is not None else 0) and entry.started_at >= since:
+            if entry.position >= since:
                 engine.durability.set_aside(entry)
         for child in children:
-            if child.created_at >= since and child.key is not None:
+            if child.position >= since and child.key is not None:
                 below = engine.traces.load(child.id)
                 assert below is not None
                 if not below.ended:

@@ -157,14 +157,9 @@ class Queries:
     def journal(self, execution_id: str) -> Entries:
         """What an execution has recorded, in order, its calls included; secrets redacted."""
         record = self.record(execution_id)
-        entries = [
-            (entry.started_at, entry.position, self._entry(record.id, entry))
-            for entry in self._reader.journal(record.n)
-        ]
-        calls = [
-            (child.created_at, child.n, _call_entry(record.id, child)) for child in self._reader.children(record.n)
-        ]
-        return [entry for _, _, entry in sorted(entries + calls, key=lambda row: row[0])]
+        entries = [self._entry(record.id, entry) for entry in self._reader.journal(record.n)]
+        calls = [_call_entry(record.id, child) for child in self._reader.children(record.n)]
+        return sorted(entries + calls, key=lambda entry: entry.position)
 
     def lineage(self, root_id: str) -> Entries:
         """Every tool and model call below an execution with its context (L29)."""
@@ -201,7 +196,7 @@ def _call_entry(execution_id: str, child: ExecutionRecord) -> Entry:
     as_entry = JournalRecord(
         execution_n=child.parent_n,
         generation=child.generation,
-        position=int(child.id.rpartition(".")[2]),
+        position=child.position,
         kind=EffectKind.CHILD,
         name=child.process,
         key=child.key or b"",

@@ -66,6 +66,7 @@ class Admission:
         input_digest: bytes,
         key: bytes,
         occurrence: int,
+        position: int,
         *,
         awaited: bool,
     ) -> Node:
@@ -88,6 +89,7 @@ class Admission:
             key=key,
             label=request.key,
             occurrence=occurrence,
+            position=position,
             department=definition.department,
             tenant=above.tenant,
             owner=above.owner,
@@ -130,8 +132,9 @@ class Admission:
             known = self._known(key)
             if known is not None:
                 if known.digest != input_digest or known.process != definition.name:
+                    how = " with another input" if known.process == definition.name else f", not {definition.name!r}"
                     raise MisuseError(
-                        f"Key {terms.key!r} was used to start {known.process!r} with another input: {known.id}. Use another key for other work.",
+                        f"Key {terms.key!r} was used to start {known.process!r}{how}: {known.id}. Use another key for other work.",
                         code="idempotency_conflict",
                         execution_id=known.id,
                     )

@@ -142,9 +142,9 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
     if rejection is not None or definition is None:
         assert rejection is not None
         return _reject(run, request, rejection, rejection_key, payload)
-    history.admit(len(payload))
+    position = history.admit(len(payload))
     child = engine.admission.child(
-        run.node, definition, request, facts.estimate, payload, input_digest, key, occurrence, awaited=awaited
+        run.node, definition, request, facts.estimate, payload, input_digest, key, occurrence, position, awaited=awaited
     )
     placed = Call(run, child.record, result, child)
     if request.key is not None:
@@ -300,6 +300,9 @@ async def _join(run: Run, placed: Call) -> Answer:
                 _given_up(run, placed, waiter)
                 raise
     assert placed.answer is not None
+    if placed.given and placed.answer.status == "completed":
+        return answer_of(placed.record, placed.result)  # a value of its own: even those who share a call share nothing
+    placed.given = True
     return placed.answer
 
 

@@ -193,14 +193,16 @@ class Catalog:
             declared = ", ".join(f"{rule.pattern}@{rule.versions}" for rule in caller.calls) or "nothing"
             return _fault(
                 "undeclared_call",
-                f"Process {caller.name!r} declares {declared} in calls=; it may not call {target!r}",
+                f"Process {caller.name!r} declares {declared} in calls=; it may not call {target!r}."
+                f" Fix: mend the name, or add it to the calls= of {caller.name!r} ({caller.where}).",
                 target,
             )
         hosted = self._by_name.get(target)
         if not hosted:
             return _fault(
                 "unknown_process",
-                f"No process {target!r} is registered here; there are: {', '.join(self.names())}",
+                f"No process {target!r} is registered here; there are: {', '.join(self.names())}."
+                " Fix: pass it in Remit(..., processes=[...]), or to `remit run` with --with.",
                 target,
             )
         for each in hosted:

@@ -9,7 +9,7 @@ import orjson
 
 from remit.engine.definitions import Definition
 from remit.engine.elsewhere import locate
-from remit.engine.faults import info_of
+from remit.engine.faults import handed_out, info_of
 from remit.engine.port import ContinueAs
 from remit.engine.remote import RemoteBody, UnfitError
 from remit.engine.seam import SeamError, digest
@@ -98,7 +98,7 @@ class Driver:
 
     def _raised(self, run: Run, error: BaseException) -> None:
         node = run.node
-        cause = _handed_out(error)
+        cause = handed_out(error)
         if isinstance(cause, CallFailed) and cause is error and cause.error is not None:
             self._child_failed(run, cause.error, cause.execution_id)
             return
@@ -208,15 +208,3 @@ class Driver:
         """Wait until the processes that were killed are gone."""
         if self._reaping:
             await asyncio.wait(self._reaping, timeout=_REAPING_S)
-
-
-def _handed_out(error: BaseException) -> BaseException | None:
-    """The exception the engine handed to the body that this one is, or was raised from."""
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        if isinstance(current, CallFailed) or hasattr(current, "position"):
-            return current
-        seen.add(id(current))
-        current = current.__cause__ or current.__context__
-    return None

@@ -19,7 +19,7 @@ from remit.store.records import AlertRecord, Command, EventRecord, JournalRecord
 
 __all__ = ["Durability"]
 
-_LONGEST_DELAY_S = 0.005
+_LONGEST_DELAY_S = 0.01
 _RETRY_DELAY_S = 0.25
 _log = logging.getLogger("remit.durability")
 
@@ -40,6 +40,7 @@ class Durability:
         self._released: list[Callable[[], None]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._soon: asyncio.Handle | None = None
+        self._dirty_since: float | None = None
         self.commits = 0
         self.failure: StoreError | None = None
         self.fenced = False
@@ -132,13 +133,20 @@ class Durability:
             self._soon = self._loop.call_soon(self.flush)
 
     def _soon_or_later(self) -> None:
-        """Armed once and left to fire: a timer that finds nothing costs less than one cancelled at every commit."""
-        if self._timer is None:
-            self._timer = self._loop.call_later(_LONGEST_DELAY_S, self._overdue)
+        """Commit within the longest delay. The timer is not cancelled by a commit: it looks again when it fires."""
+        if self._dirty_since is None:
+            self._dirty_since = self._loop.time()
+            if self._timer is None:
+                self._timer = self._loop.call_later(_LONGEST_DELAY_S, self._overdue)
 
     def _overdue(self) -> None:
         self._timer = None
-        if not self.clean:
+        if self._dirty_since is None:
+            return
+        left = self._dirty_since + _LONGEST_DELAY_S - self._loop.time()
+        if left > 0:
+            self._timer = self._loop.call_later(left, self._overdue)
+        else:
             self.flush()
 
     def flush(self) -> None:
@@ -159,6 +167,7 @@ class Durability:
         for node in (*self._touched.values(), *self._status_only.values()):
             node.durable_status, node.durable_ticking = node.record.status, node.ticking
         self._batch, self._touched, self._status_only = Batch(), {}, {}
+        self._dirty_since = None
         if self.failure is not None:
             _log.warning("the store can be written again; everything held back is durable now")
             self.failure = None

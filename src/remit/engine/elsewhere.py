@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import importlib.util
+import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any, NamedTuple
 
-__all__ = ["Place", "find", "locate", "prepare", "surroundings"]
+__all__ = ["Place", "end_with", "find", "importing_main", "locate", "prepare", "surroundings"]
 
 _MAIN = "__main__"
 _MAIN_THERE = "__remit_main__"
+_MAIN_OF_WORKERS = "__mp_main__"
+_PR_SET_PDEATHSIG = 1
 
 
 class Place(NamedTuple):
@@ -59,6 +65,24 @@ def prepare(there: dict[str, Any]) -> None:
         module.__name__ = _MAIN_THERE
         sys.modules[_MAIN_THERE] = module
         spec.loader.exec_module(module)
+
+
+def importing_main() -> bool:
+    """Whether this is a helper process that imports the main script: what that starts would start helpers without end."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") in (_MAIN_THERE, _MAIN_OF_WORKERS):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def end_with(engine: int) -> None:
+    """Let this process end when the one with that pid does, whatever code runs here; does more on Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+        if os.getppid() != engine:
+            os._exit(0)
 
 
 def find(place: Place) -> Any:

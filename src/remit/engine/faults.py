@@ -5,18 +5,32 @@ from __future__ import annotations
 import builtins
 import logging
 from functools import lru_cache
+from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 import orjson
 
 from remit.engine.redaction import redact
-from remit.errors import DomainError, ErrorClass, ErrorInfo, RemitError, StepFailed, SystemFailure, TransientError
+from remit.errors import (
+    CallFailed,
+    DomainError,
+    ErrorClass,
+    ErrorInfo,
+    RemitError,
+    StepFailed,
+    SystemFailure,
+    TransientError,
+)
 from remit.kernel.retry import Classifier, classify
 
-__all__ = ["MAX_ERROR_BYTES", "decode_error", "encode_error", "exception_of", "info_of"]
+__all__ = ["MAX_ERROR_BYTES", "decode_error", "encode_error", "exception_of", "handed_out", "info_of"]
 
 MAX_ERROR_BYTES = 65_536
 _BUILTIN = "builtin"
+_REMIT = str(Path(__file__).parents[1])
+# Where the standard library and the installed packages are.
+_LIBRARIES = tuple(str(Path(each.__file__).parents[1]) for each in (logging, orjson))
 _log = logging.getLogger("remit.engine")
 
 
@@ -35,7 +49,21 @@ def info_of(error: BaseException, origin: str, attempt: int, classifier: Classif
     details: dict[str, Any] = {"exception": name}
     if getattr(builtins, name, None) is type(error):
         details[_BUILTIN] = name
+    at = _place(error)
+    if at is not None:
+        details["at"] = at
     return ErrorInfo(error_class, code, str(redact(_text(error) or name)), details, origin, attempt)
+
+
+def _place(error: BaseException) -> str | None:
+    """The innermost line of the author's code, else of anybody's but Remit's, that the exception went through."""
+    went = [(frame.f_code, line) for frame, line in walk_tb(error.__traceback__)]
+    went = [each for each in went if not each[0].co_filename.startswith(_REMIT)]
+    own = [each for each in went if not each[0].co_filename.startswith(_LIBRARIES)] or went
+    if not own:
+        return None
+    code, line = own[-1]
+    return _utf8(f"{Path(code.co_filename).name}:{line} in {code.co_name}")
 
 
 def _class_of(error: BaseException, classifier: Classifier | None) -> ErrorClass:
@@ -129,3 +157,15 @@ def _also(name: str) -> type[StepFailed]:
         return type(f"StepFailed[{name}]", (StepFailed, getattr(builtins, name)), {})
     except TypeError:
         return StepFailed
+
+
+def handed_out(error: BaseException) -> BaseException | None:
+    """The exception the engine handed to the body that this one is, or was raised from."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        if isinstance(current, CallFailed) or hasattr(current, "position"):
+            return current
+        seen.add(id(current))
+        current = current.__cause__ or current.__context__
+    return None

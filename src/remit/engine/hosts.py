@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import os
 import socket
 import sys
 import threading
 
 from remit.engine.definitions import Definition
 from remit.engine.isolated import converse
+from remit.engine.workers import Workers
 
 __all__ = ["OwnProcess", "OwnThread"]
 
@@ -26,7 +28,7 @@ class OwnProcess:
     @classmethod
     async def start(cls, end: socket.socket) -> OwnProcess:
         """Start it, with one end of a socket pair for its messages."""
-        command = (sys.executable, "-c", f"from remit.engine.isolated import main; main({end.fileno()})")
+        command = (sys.executable, "-c", f"from remit.engine.isolated import main; main({end.fileno()}, {os.getpid()})")
         process = await asyncio.create_subprocess_exec(
             *command, pass_fds=(end.fileno(),), stdin=asyncio.subprocess.DEVNULL
         )
@@ -52,16 +54,25 @@ class OwnProcess:
 class OwnThread:
     """A thread with an event loop of its own, for code that no other process could import."""
 
-    def __init__(self, end: socket.socket, definition: Definition) -> None:
+    def __init__(self, end: socket.socket, definition: Definition, workers: Workers) -> None:
+        """Start it; raises TransientError where too many threads are stuck already."""
+        workers.refuse_when_too_many_are_stuck()
         self._end = end
+        self._workers = workers
+        self._where = f"process {definition.name} ({definition.where})"
+        self._stuck = False
         self._thread = threading.Thread(
             target=self._run, args=(definition,), name=f"remit {definition.name}", daemon=True
         )
         self._thread.start()
 
     def _run(self, definition: Definition) -> None:
-        with contextlib.suppress(EOFError, SystemExit, OSError):
-            asyncio.run(converse(self._end, definition))
+        try:
+            with contextlib.suppress(EOFError, SystemExit, OSError):
+                asyncio.run(converse(self._end, definition))
+        finally:
+            if self._stuck:
+                self._workers.has_come_back(self._where)
 
     async def ending(self) -> str:
         """How it ended by itself."""
@@ -76,6 +87,9 @@ class OwnThread:
                 ctypes.c_ulong(self._thread.ident or 0), ctypes.py_object(SystemExit)
             )
             await asyncio.sleep(0.02)
+        if self._thread.is_alive():
+            self._stuck = True
+            self._workers.is_stuck(self._where)
 
     def end(self) -> asyncio.Task[None]:
         """Leave it; the task ends when it is gone, or when it has been left for good."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
@@ -17,9 +18,11 @@ import orjson
 from remit.engine.answer import Answer
 from remit.engine.channel import Channel
 from remit.engine.definitions import Definition, StepDefinition
-from remit.engine.elsewhere import find, prepare
-from remit.engine.faults import exception_of, info_of
-from remit.engine.port import INSIDE_STEP, PORT, ContinueAs, Identity
+from remit.engine.elsewhere import end_with, find, prepare
+from remit.engine.faults import exception_of, handed_out, info_of
+from remit.engine.log_lines import LogLines
+from remit.engine.port import INSIDE_STEP, PORT, ContinueAs, Identity, no_effect_inside_step
+from remit.engine.quiet import waits
 from remit.engine.request import CallRequest
 from remit.engine.seam import Seam, SeamError, canonical
 from remit.errors import CallFailed, ErrorClass, ErrorInfo
@@ -28,7 +31,8 @@ from remit.store.records import EffectKind
 
 __all__ = ["Body", "converse", "main"]
 
-_log = logging.getLogger("remit.isolated")
+_LOOK_S = 0.002
+_RECHECK_S = 0.05
 
 
 class Body:
@@ -40,8 +44,11 @@ class Body:
         self._channel = channel
         self._first = first
         self._waiting: dict[int, asyncio.Future[Any]] = {}
-        self._work: dict[int, Callable[[], Any]] = {}
-        self._working: set[asyncio.Task[None]] = set()
+        self._work: dict[int, tuple[Callable[[], Any], Context]] = {}
+        self._working: dict[int, asyncio.Task[None]] = {}
+        self._branches: set[asyncio.Task[Any]] = set()
+        self._heard = 0
+        self._look: asyncio.TimerHandle | None = None
         self._last = 0
         self._unseen: list[Answer] = []
         self._marks: dict[str, int] = {}
@@ -54,13 +61,25 @@ class Body:
 
     async def drive(self) -> None:
         """Run the body and report its end."""
+        loop = asyncio.get_running_loop()
         listening = asyncio.create_task(self._listen())
         PORT.set(self)
-        try:
-            self._channel.send(("end", 0, await self._outcome()))
-            await self._channel.flush()
-        finally:
-            listening.cancel()
+        loop.set_task_factory(self._new_task)
+        body = asyncio.create_task(self._outcome())
+        await asyncio.wait({listening, body}, return_when=asyncio.FIRST_COMPLETED)
+        if not body.done():
+            listening.result()  # the engine has gone
+        listening.cancel()
+        self._channel.send(("end", 0, body.result()))
+        await self._channel.flush()
+
+    def _new_task(self, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        """Make tasks as ever; one that the body starts is a branch of it."""
+        task = asyncio.Task(coro, loop=loop, **options)
+        if PORT.get() is self and INSIDE_STEP.get() is None:
+            self._branches.add(task)
+            task.add_done_callback(self._branches.discard)
+        return task
 
     async def _outcome(self) -> dict[str, Any]:
         definition = self.definition
@@ -73,61 +92,101 @@ class Body:
             unseen = next((answer for answer in self._unseen if not answer.seen), None)
             if unseen is not None:
                 return {"error": unseen.error, "child": unseen.execution_id, "child_failed": True}
-            return {"result": definition.result.encode(value)}
+            result = definition.result.encode(value)
+            definition.result.decode(result)
+            return {"result": result}
         except ContinueAs as fresh:
             return {"continue_as": definition.input.accept(fresh.input)[0]}
         except SeamError as error:
             message = f"{definition.name} returned what its annotation does not allow: {error}"
-            return {
-                "error": ErrorInfo(
-                    ErrorClass.SYSTEM, "contract_violation", message, {"path": error.path}, self.identity.execution_id
-                )
-            }
-        except Exception as error:
-            if isinstance(error, CallFailed) and error.error is not None:
-                return {"error": error.error, "child": error.execution_id, "child_failed": True}
-            info = info_of(error, self.identity.execution_id, self.identity.attempt, definition.classifier)
-            return {"error": info, "position": getattr(error, "position", None)}
+            return {"error": self._failure(ErrorClass.SYSTEM, "contract_violation", message, {"path": error.path})}
+        except asyncio.CancelledError:
+            return {"error": self._failure(ErrorClass.DOMAIN, "cancelled", "The body was cancelled from inside", {})}
+        except BaseException as error:  # SystemExit too: what a body raises ends its execution, not this program
+            return self._raised(error)
+
+    def _failure(self, error_class: ErrorClass, code: str, message: str, details: dict[str, Any]) -> ErrorInfo:
+        return ErrorInfo(error_class, code, message, details, self.identity.execution_id, self.identity.attempt)
+
+    def _raised(self, error: BaseException) -> dict[str, Any]:
+        cause = handed_out(error)
+        if isinstance(cause, CallFailed) and cause is error and cause.error is not None:
+            return {"error": cause.error, "child": cause.execution_id, "child_failed": True}
+        info = info_of(error, self.identity.execution_id, self.identity.attempt, self.definition.classifier)
+        if isinstance(cause, CallFailed):
+            return {"error": info, "child": cause.execution_id}
+        return {"error": info, "position": getattr(cause, "position", None)}
 
     async def _listen(self) -> None:
         while True:
             kind, number, body, replaying = await self._channel.receive()
+            self._heard += 1
             if kind == "work":
-                working = asyncio.create_task(self._do(number), name=f"step {number}")
-                self._working.add(working)
-                working.add_done_callback(self._working.discard)
-                continue
-            self._replaying = replaying
-            waiter = self._waiting.pop(number, None)
-            if waiter is None or waiter.done():
-                continue
-            if kind == "value":
-                waiter.set_result(body)
+                work, context = self._work.pop(number)
+                self._working[number] = asyncio.create_task(
+                    self._do(number, work), name=f"step {number}", context=context
+                )
+            elif kind == "leave":
+                left = self._working.pop(number, None)
+                if left is not None:
+                    left.cancel()
             else:
-                info, position = body
-                error = exception_of(info)
-                error.position = position  # type: ignore[attr-defined]  # which record a retry must set aside
-                waiter.set_exception(error)
+                self._replaying = replaying
+                self._settle(kind, number, body)
+            self._moved()
 
-    async def _do(self, number: int) -> None:
-        work = self._work.pop(number)
-        self._channel.send(("worked", number, await work()))
+    def _settle(self, kind: str, number: int, body: Any) -> None:
+        """An effect has come back."""
+        self._work.pop(number, None)
+        waiter = self._waiting.pop(number, None)
+        if waiter is None or waiter.done():
+            return
+        if kind == "value":
+            waiter.set_result(body)
+        else:
+            info, position = body
+            error = exception_of(info)
+            error.position = position  # type: ignore[attr-defined]  # which record a retry must set aside
+            waiter.set_exception(error)
+
+    async def _do(self, number: int, work: Callable[[], Any]) -> None:
+        done = await work()
+        if self._working.pop(number, None) is not None:
+            self._channel.send(("worked", number, done))
+            self._moved()
 
     async def _effect(self, verb: str, **arguments: Any) -> Any:
+        no_effect_inside_step("an effect")
         self._last += 1
         number = self._last
         waiter: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[number] = waiter
         work = arguments.pop("work", None)
         if work is not None:
-            self._work[number] = work
+            self._work[number] = work, copy_context()
         self._channel.send(("effect", number, (verb, arguments)))
+        self._moved()
         try:
             return await waiter
         except asyncio.CancelledError:
             self._waiting.pop(number, None)
             self._channel.send(("withdrawn", number, None))
             raise
+
+    # -- quiescence ---------------------------------------------------------------------------------------------------
+
+    def _moved(self) -> None:
+        """Something moved; look a little later whether every branch waits, and tell the engine when it is so (L11, L21)."""
+        if self._look is None:
+            self._look = asyncio.get_running_loop().call_later(_LOOK_S, self._tell_if_quiet)
+
+    def _tell_if_quiet(self) -> None:
+        self._look = None
+        pending = set(self._waiting.values())
+        if not self._working and all(waits(branch, pending, self._branches) for branch in self._branches):
+            self._channel.send(("quiet", self._heard, None))
+        else:
+            self._look = asyncio.get_running_loop().call_later(_RECHECK_S, self._tell_if_quiet)
 
     # -- the port -----------------------------------------------------------------------------------------------------
 
@@ -223,8 +282,7 @@ class Body:
 
     def progress(self, payload: bytes) -> None:
         """Say how far the execution has come."""
-        self._last += 1
-        self._channel.send(("effect", self._last, ("progress", {"payload": payload})))
+        self._channel.send(("progress", 0, payload))
 
     def changed(self, identity: str) -> bool:
         """Whether the execution takes the new branch: decided here as the engine would, and told to it."""
@@ -233,8 +291,7 @@ class Body:
         target = f"{EffectKind.CHANGED}:{identity}".encode()
         key = blake2b(b"%s\0%d\0" % (target, occurrence), digest_size=16).hexdigest()
         taken = key in self._first["markers"] or not self._replaying
-        self._last += 1
-        self._channel.send(("effect", self._last, ("changed", {"identity": identity})))
+        self._channel.send(("changed", 0, (identity, taken)))
         return taken
 
 
@@ -260,6 +317,7 @@ async def converse(end: socket.socket, definition: Definition | None) -> None:
     channel = await Channel.over(end)
     first = await channel.receive()
     if definition is None:
+        _tell_lines(channel, first["log_level"])
         try:
             prepare(first["surroundings"])
             definition = find(first["place"]).definition
@@ -267,20 +325,45 @@ async def converse(end: socket.socket, definition: Definition | None) -> None:
             channel.send(("unfit", 0, f"{type(error).__name__}: {error}"))
             await channel.flush()
             return
+        _tell_lines(channel, first["log_level"])  # again: the module may have set up logging of its own
     assert definition is not None
     await Body(channel, first, definition).drive()
     channel.close()
 
 
-def main(descriptor: int) -> None:
-    """The process: run one body over the inherited socket, then end."""
+def _tell_lines(channel: Channel, level: int) -> None:
+    """Log lines of this process, from whichever thread, go to the engine's."""
+    loop = asyncio.get_running_loop()
+    LogLines(lambda line: _from_any_thread(loop, channel, ("log", 0, line))).install(level)
+
+
+def _from_any_thread(loop: asyncio.AbstractEventLoop, channel: Channel, message: Any) -> None:
+    try:
+        here = asyncio.get_running_loop() is loop
+    except RuntimeError:
+        here = False
+    if here:
+        channel.send(message)
+    elif not loop.is_closed():
+        loop.call_soon_threadsafe(channel.send, message)
+
+
+def main(descriptor: int, engine: int) -> None:
+    """The process: run one body over the inherited socket, then end; `engine` is the pid of the one to serve."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt at the terminal is for the engine, which then ends this
+    end_with(engine)
 
     async def once() -> None:
         await converse(socket.socket(fileno=descriptor), None)
+        _leave()
 
     try:
         asyncio.run(once())
-    except (EOFError, KeyboardInterrupt):
-        _log.debug("the engine has ended; so does this process")
+    except EOFError:
+        _leave()
+
+
+def _leave() -> None:
+    """End at once, whatever threads are still at work."""
     sys.stdout.flush()
     os._exit(0)

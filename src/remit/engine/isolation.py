@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import builtins
+import os
 from typing import Any
 
 import anyio
 import anyio.to_process
 import orjson
+from anyio.lowlevel import RunVar
 
 from remit.engine.definitions import StepDefinition
-from remit.engine.elsewhere import Place, find, locate, prepare, surroundings
+from remit.engine.elsewhere import Place, end_with, find, locate, prepare, surroundings
 from remit.engine.faults import exception_of
 from remit.engine.seam import canonical
 from remit.errors import DefinitionError, ErrorInfo, RemitError, TransientError
 
 __all__ = ["run_isolated"]
 
+MAX_PROCESSES = 16
 Failure = tuple[str, str, ErrorInfo | None]
 
 
@@ -31,9 +34,17 @@ async def run_isolated(step: StepDefinition, arguments: dict[str, Any]) -> Any:
             f"{step.where} cannot be found by another process: define it at the top level of a module"
         )
     payload = canonical(arguments, f"the arguments of {step.kind} {step.name!r}")
+    work = (_there, surroundings(), os.getpid(), place, payload)
     try:
-        failure, result = await anyio.to_process.run_sync(_there, surroundings(), place, payload, cancellable=True)
+        failure, result = await anyio.to_process.run_sync(*work, cancellable=True, limiter=_limiter())
     except anyio.BrokenWorkerProcess as error:
+        if isinstance(error.__cause__, Exception) and not isinstance(
+            error.__cause__, anyio.BrokenWorkerProcess | OSError | anyio.EndOfStream | anyio.IncompleteRead
+        ):
+            raise DefinitionError(
+                f"{step.where} cannot be found by another process: importing the main script there failed "
+                f'({error.__cause__}). Keep a script\'s start under `if __name__ == "__main__":`.'
+            ) from error
         raise TransientError(
             f"The process that ran {step.kind} {step.name!r} died", code="worker_died", step=step.name
         ) from error
@@ -42,8 +53,22 @@ async def run_isolated(step: StepDefinition, arguments: dict[str, Any]) -> Any:
     return step.result.decode(result)
 
 
-def _there(around: dict[str, Any], place: Place, payload: bytes) -> tuple[Failure | None, bytes]:
+_processes: RunVar[anyio.CapacityLimiter] = RunVar("remit_processes")
+
+
+def _limiter() -> anyio.CapacityLimiter:
+    """So many steps in processes at once on one loop: more than processors, since a step that hangs must not hold up others."""
+    try:
+        return _processes.get()
+    except LookupError:
+        limiter = anyio.CapacityLimiter(MAX_PROCESSES)
+        _processes.set(limiter)
+        return limiter
+
+
+def _there(around: dict[str, Any], engine: int, place: Place, payload: bytes) -> tuple[Failure | None, bytes]:
     """In the worker process: find the function by name, run it, and encode what comes of it."""
+    end_with(engine)
     prepare(around)
     step: StepDefinition = find(place).definition
     arguments = orjson.loads(payload)

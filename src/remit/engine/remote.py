@@ -7,6 +7,7 @@ kills the process.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from dataclasses import replace
 from functools import cache
@@ -20,10 +21,12 @@ from remit.engine.definitions import StepDefinition
 from remit.engine.elsewhere import Place, surroundings
 from remit.engine.faults import exception_of, info_of
 from remit.engine.hosts import OwnProcess, OwnThread
+from remit.engine.log_lines import handle
 from remit.engine.port import PORT, Port
 from remit.engine.seam import Seam
 from remit.errors import ErrorInfo, TransientError
 from remit.kernel.usage import Usage
+from remit.store.records import EffectKind
 
 if TYPE_CHECKING:
     from remit.engine.run import Run
@@ -58,19 +61,21 @@ class RemoteBody:
         self._channel: Channel | None = None
         self._effects: dict[int, asyncio.Task[None]] = {}
         self._working: dict[int, asyncio.Future[tuple[bytes | None, Usage | None, ErrorInfo | None]]] = {}
+        self._sent = 0
+        self._quiet_after = -1
 
     @property
     def waiting(self) -> bool:
-        """Whether the body waits for its effects, and runs no step."""
-        return bool(self._effects) and not self._working
+        """Whether every branch of the body waits for its effects, as it said after the last message it was sent."""
+        return bool(self._effects) and not self._working and self._quiet_after == self._sent
 
     async def drive(self) -> dict[str, Any]:
         """Run the body to its end: what it returned or raised, as `isolated.Body` reports it; raises TransientError if it died."""
         ours, theirs = socket.socketpair()
-        host = await OwnProcess.start(theirs) if self._place is not None else OwnThread(theirs, self._run.definition)
+        host = await OwnProcess.start(theirs) if self._place is not None else self._thread(theirs)
         try:
             self._channel = await Channel.over(ours)
-            self._channel.send(self._first_words())
+            self._channel.send(self._first_words())  # before any other, and not counted
             return await self._converse()
         except EOFError:
             raise TransientError(
@@ -82,6 +87,9 @@ class RemoteBody:
                 self._channel.close()
             for effect in self._effects.values():
                 effect.cancel()
+
+    def _thread(self, end: socket.socket) -> OwnThread:
+        return OwnThread(end, self._run.definition, self._run.engine.workers)
 
     def _first_words(self) -> dict[str, Any]:
         run = self._run
@@ -95,6 +103,7 @@ class RemoteBody:
             "identity": port.identity,
             "markers": markers,
             "replaying": bool(run.history.recorded),
+            "log_level": logging.getLogger().getEffectiveLevel(),
         }
 
     async def _converse(self) -> dict[str, Any]:
@@ -105,18 +114,49 @@ class RemoteBody:
                 return dict(body)
             if kind == "unfit":
                 raise UnfitError(str(body))
-            if kind == "effect":
-                verb, arguments = body
-                self._effects[number] = asyncio.create_task(self._effect(number, verb, arguments))
-            elif kind == "worked":
-                self._working.pop(number).set_result(body)
-            elif kind == "withdrawn" and number in self._effects:
-                self._effects[number].cancel()
+            if kind == "quiet":
+                self._quiet_after = number
+                self._run.progressed()
+                continue
+            if kind == "log":
+                handle(body)
+                continue
+            self._quiet_after = -1
+            self._take(kind, number, body)
+
+    def _take(self, kind: str, number: int, body: Any) -> None:
+        """The body has moved."""
+        if kind == "effect":
+            verb, arguments = body
+            self._effects[number] = asyncio.create_task(self._effect(number, verb, arguments))
+        elif kind == "worked" and number in self._working:  # else the step was left meanwhile
+            self._working.pop(number).set_result(body)
+        elif kind == "withdrawn" and number in self._effects:
+            self._effects[number].cancel()
+        elif kind in ("progress", "changed"):
+            self._note(kind, body)
+
+    def _note(self, kind: str, body: Any) -> None:
+        """What the body only tells, in the order it came: nothing comes back."""
+        port = PORT.get()
+        assert port is not None
+        if kind == "progress":
+            port.progress(body)
+            return
+        identity, taken = body
+        if taken:
+            port.changed(identity)
+        else:  # the body went the old way: it counts as an occurrence, and is not recorded
+            self._run.history.effect_key(EffectKind.CHANGED, identity, b"")
+
+    def _tell(self, *message: Any) -> None:
+        assert self._channel is not None
+        self._sent += 1
+        self._channel.send(message)
 
     async def _effect(self, number: int, verb: str, arguments: dict[str, Any]) -> None:
         port = PORT.get()
         assert port is not None
-        assert self._channel is not None
         try:
             kind, body = "value", await self._perform(port, number, verb, arguments)
         except Exception as error:
@@ -124,7 +164,7 @@ class RemoteBody:
             kind, body = "error", (info, getattr(error, "position", None))
         finally:
             self._effects.pop(number, None)
-        self._channel.send((kind, number, body, bool(self._run.history.recorded)))
+        self._tell(kind, number, body, bool(self._run.history.recorded))
 
     async def _perform(self, port: Port, number: int, verb: str, arguments: dict[str, Any]) -> Any:
         if verb in ("call", "start"):
@@ -142,10 +182,6 @@ class RemoteBody:
         if verb == "value":
             recorded = orjson.loads(arguments["produced"])
             return await port.value(arguments["name"], lambda: recorded)
-        if verb == "progress":
-            return port.progress(arguments["payload"])
-        if verb == "changed":
-            return port.changed(arguments["identity"])
         return await getattr(port, verb)(**arguments)
 
     def _told(self, answer: Answer) -> Answer:
@@ -159,14 +195,15 @@ class RemoteBody:
         reported: list[Usage | None] = [None]
 
         async def there(**_values: Any) -> Any:
-            assert self._channel is not None
             future: asyncio.Future[tuple[bytes | None, Usage | None, ErrorInfo | None]] = self._run.loop.create_future()
             self._working[number] = future
-            self._channel.send(("work", number, None, False))
+            self._tell("work", number, None, False)
             try:
                 result, reported[0], error = await future
-            finally:
+            except asyncio.CancelledError:  # withdrawn, or out of time
                 self._working.pop(number, None)
+                self._tell("leave", number, None, False)
+                raise
             if error is not None:
                 raise exception_of(error)
             return orjson.loads(result or b"null")

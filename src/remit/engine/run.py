@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import asyncio.locks
-import asyncio.queues
-import asyncio.taskgroups
-import asyncio.tasks
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from remit.engine.delivery import Delivery
 from remit.engine.history import History, effect_of
 from remit.engine.port import INSIDE_STEP, PORT, no_effect_inside_step
+from remit.engine.quiet import waits
 from remit.errors import ErrorClass, ErrorInfo
 from remit.store.records import ExecutionRecord, JournalRecord
 
@@ -27,9 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Run"]
 
-_QUIET_FILES = frozenset(
-    {asyncio.taskgroups.__file__, asyncio.locks.__file__, asyncio.queues.__file__, asyncio.tasks.__file__}
-)
 _RECHECK_S = 0.05
 
 
@@ -238,32 +232,7 @@ class Run:
     def _waits(self, branch: asyncio.Task[Any]) -> bool:
         if self.remote is not None and branch is self.task:
             return self.remote.waiting
-        waiter = getattr(branch, "_fut_waiter", None)
-        if waiter is None or waiter.done():
-            return False
-        if waiter in self.pending or waiter in self.branches:
-            return True
-        members = getattr(waiter, "_children", None)
-        if members is not None:
-            return all(member.done() or member in self.branches or member in self.pending for member in members)
-        return _innermost_file(branch) in _QUIET_FILES and _innermost_name(branch) != "sleep"
-
-
-def _innermost(branch: asyncio.Task[Any]) -> Any:
-    coroutine: Any = branch.get_coro()
-    while getattr(coroutine, "cr_await", None) is not None and hasattr(coroutine.cr_await, "cr_code"):
-        coroutine = coroutine.cr_await
-    return getattr(coroutine, "cr_code", None)
-
-
-def _innermost_file(branch: asyncio.Task[Any]) -> str | None:
-    code = _innermost(branch)
-    return code.co_filename if code is not None else None
-
-
-def _innermost_name(branch: asyncio.Task[Any]) -> str | None:
-    code = _innermost(branch)
-    return code.co_name if code is not None else None
+        return waits(branch, self.pending, self.branches)
 
 
 def _describe(record: JournalRecord | ExecutionRecord) -> dict[str, Any]:

@@ -145,8 +145,9 @@ class Seam(Generic[T]):
         path = _followed(first["loc"], source, missing=first["type"] == "missing")
         key = path[-1] if path else ""
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        fix = "await it" if inspect.isawaitable(first["input"]) else "mend the value there"
         got = "nothing" if first["type"] == "missing" else _shown(first["input"], key)
-        return _error(self.where, path, first["msg"] + more, expected=first["msg"], got=got, fix="mend the value there")
+        return _error(self.where, path, first["msg"] + more, expected=first["msg"], got=got, fix=fix)
 
     def _changed(self, change: Change) -> SeamError:
         path = change.path[::-1]

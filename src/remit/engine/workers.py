@@ -47,14 +47,11 @@ class Workers:
         return await self._in_thread(step, arguments)
 
     async def _in_thread(self, step: StepDefinition, arguments: dict[str, Any]) -> Any:
-        if self.stuck >= MAX_STUCK_THREADS:
-            raise TransientError(
-                f'{self.stuck} threads are stuck in steps that outlived their lease; no more are started. Give those steps isolation="process".',
-                code="too_many_stuck_threads",
-            )
+        self.refuse_when_too_many_are_stuck()
         if self._limiter is None:
             self._limiter = self._threads.CapacityLimiter(MAX_THREADS)
         state = {"done": False, "stuck": False}
+        where = f"{step.kind} {step.name} ({step.where})"
 
         def work() -> Any:
             try:
@@ -62,19 +59,30 @@ class Workers:
             finally:
                 state["done"] = True
                 if state["stuck"]:
-                    self.stuck -= 1
-                    _log.info("a stuck thread of step %s has come back", step.name)
+                    self.has_come_back(where)
 
         try:
             return await self._threads.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._limiter)
         except asyncio.CancelledError:
             if not state["done"]:
                 state["stuck"] = True
-                self.stuck += 1
-                _log.warning(
-                    "a thread is stuck in step %s (%s); it is abandoned and replaced (%s so far)",
-                    step.name,
-                    step.where,
-                    self.stuck,
-                )
+                self.is_stuck(where)
             raise
+
+    def refuse_when_too_many_are_stuck(self) -> None:
+        """Raise TransientError where no more threads may be started."""
+        if self.stuck >= MAX_STUCK_THREADS:
+            raise TransientError(
+                f'{self.stuck} threads are stuck in code that outlived its lease; no more are started. Give that code isolation="process".',
+                code="too_many_stuck_threads",
+            )
+
+    def is_stuck(self, where: str) -> None:
+        """A thread has been left in code that does not end."""
+        self.stuck += 1
+        _log.warning("a thread is stuck in %s; it is abandoned and replaced (%s so far)", where, self.stuck)
+
+    def has_come_back(self, where: str) -> None:
+        """A thread that was left has ended after all."""
+        self.stuck -= 1
+        _log.info("a stuck thread of %s has come back", where)

@@ -149,6 +149,8 @@ def _budget(facts: CallFacts) -> Rejection | None:
     spell = decimal_string if refusal.unit == "cost" else str
     wanted, left = spell(refusal.wanted), spell(refusal.headroom)
     message = f"The call is estimated at {wanted} {refusal.unit}; the budget has {left} left"
+    if not refusal.wanted:
+        message = f"The budget has no {refusal.unit} left"
     return Rejection("budget_exceeded", "budget", message, refusal.headroom, refusal.wanted, {"unit": refusal.unit})
 
 

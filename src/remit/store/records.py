@@ -54,6 +54,8 @@ class ExecutionRecord:
     key: bytes | None = None
     label: str | None = None
     occurrence: int = 0
+    position: int = 0
+    """Its place among all that its parent has recorded."""
     department: str | None = None
     tenant: str | None = None
     owner: str | None = None

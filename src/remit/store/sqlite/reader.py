@@ -101,9 +101,10 @@ class SqliteReader:
 
     def next_position(self, execution_n: int) -> int:
         """The first journal position never used by the execution."""
-        return int(
-            self._value("SELECT coalesce(max(position), -1) + 1 FROM journal WHERE execution_n = ?", (execution_n,))
-        )
+        query = """
+            SELECT max((SELECT coalesce(max(position), -1) FROM journal WHERE execution_n = ?1),
+                       (SELECT coalesce(max(position), -1) FROM executions WHERE parent_n = ?1)) + 1"""
+        return int(self._value(query, (execution_n,)))
 
     def journal_entry(self, execution_n: int, generation: int, position: int) -> JournalRecord | None:
         """One entry of a journal."""

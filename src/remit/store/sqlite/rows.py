@@ -35,6 +35,7 @@ _FIXED = {
     "created_at",
     "label",
     "occurrence",
+    "position",
     "department",
     "tenant",
     "owner",

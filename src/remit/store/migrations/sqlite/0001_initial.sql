@@ -19,6 +19,7 @@ CREATE TABLE executions (
   key BLOB,                             -- idempotency key (L9); null for a root without one and for a child that a retry set aside
   label TEXT,                           -- the caller's own key=
   occurrence INTEGER NOT NULL,
+  position INTEGER NOT NULL,            -- place among all that the parent has recorded
   department TEXT,
   tenant TEXT,
   owner TEXT,
