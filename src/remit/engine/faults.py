@@ -30,7 +30,7 @@ MAX_ERROR_BYTES = 65_536
 _BUILTIN = "builtin"
 _REMIT = str(Path(__file__).parents[1])
 # Where the standard library and the installed packages are.
-_LIBRARIES = tuple(str(Path(each.__file__).parents[1]) for each in (logging, orjson))
+_LIBRARIES = tuple(str(Path(str(each.__file__)).parents[1]) for each in (logging, orjson))
 _log = logging.getLogger("remit.engine")
 
 
