@@ -29,7 +29,7 @@ __all__ = ["Call", "await_child", "call", "start"]
 class Call:
     """One admitted call as its caller sees it; a `Completion`."""
 
-    __slots__ = ("_run", "answer", "node", "record", "result", "waiters")
+    __slots__ = ("_run", "answer", "given", "node", "record", "result", "waiters")
 
     def __init__(self, run: Run, record: ExecutionRecord, result: Seam[Any] | None, node: Node | None = None) -> None:
         self._run = run
@@ -37,6 +37,7 @@ class Call:
         self.result = result
         self.node = node
         self.answer: Answer | None = None
+        self.given = False
         self.waiters: list[asyncio.Future[None]] = []
 
     def place(self, order: int) -> None:
@@ -66,7 +67,13 @@ def answer_of(record: ExecutionRecord, result: Seam[Any] | None) -> Answer:
     status = outcome_status(record.status)
     value = None
     if status == "completed" and record.result is not None:
-        value = result.decode(record.result) if result is not None else orjson.loads(record.result)
+        try:
+            value = result.decode(record.result) if result is not None else orjson.loads(record.result)
+        except SeamError as unfit:
+            message = f"{record.process} {record.version} gave what its caller does not expect: {unfit}"
+            details = {"path": unfit.path}
+            error = ErrorInfo(ErrorClass.SYSTEM, "contract_violation", message, details, record.id, record.attempt)
+            status = "failed"
     return Answer(status, value, error, record.id, own, subtree)
 
 
@@ -130,9 +137,10 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
         await run.go_live(request.target, effect_of("call", request.target, payload))
     if isinstance(recorded, JournalRecord):
         return _rejected(run, decode_error(recorded.error or b"{}"))
-    result = request.result or (definition.result if definition else None)
     known = run.calls.get(key)
     if recorded is not None:
+        made_by = engine.catalog.to_continue(recorded.process, recorded.version) or definition
+        result = request.result or (made_by.result if made_by else None)
         known = Call(run, engine.current_record(recorded), result)
         run.calls[key] = known
     if known is not None and _same(known.record, request.target, definition, input_digest):
@@ -146,7 +154,7 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
     child = engine.admission.child(
         run.node, definition, request, facts.estimate, payload, input_digest, key, occurrence, position, awaited=awaited
     )
-    placed = Call(run, child.record, result, child)
+    placed = Call(run, child.record, request.result or definition.result, child)
     if request.key is not None:
         run.calls[key] = placed
     return placed

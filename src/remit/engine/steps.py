@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from remit.engine.definitions import StepDefinition
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from remit.engine.run import Run
 
 __all__ = ["perform"]
+
+_IMMUTABLE = frozenset({str, int, float, bool, bytes, type(None)})
 
 
 class _Recorded:
@@ -68,13 +71,18 @@ async def perform(run: Run, step: StepDefinition, arguments: dict[str, Any]) -> 
         if entry.ended_at is None:
             _restart(run, step, entry)
     if entry.ended_at is None:
-        value = await _run(run, step, arguments, entry)
+        value = await _run(run, step, _own(arguments), entry)
         order = run.delivery.alone()
         if order is not None:
             entry.completed = order
             return value if entry.error is None else await _value(run, step, entry)
     await _in_turn(run, entry)
     return await _value(run, step, entry)
+
+
+def _own(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments as the step's own: what it does to them, the body sees neither live nor in replay (L13)."""
+    return arguments if all(type(each) in _IMMUTABLE for each in arguments.values()) else deepcopy(arguments)
 
 
 async def _in_turn(run: Run, entry: JournalRecord) -> None:
