@@ -177,6 +177,14 @@ def test_L25_a_refused_estimate_is_shown_beside_what_is_left(estimate: Amount, m
     assert rejection.message == message
 
 
+@pytest.mark.parametrize(("unit", "limits"), [("tokens", (0, None)), ("cost", (None, 0))])
+def test_L25_a_call_that_asks_for_nothing_is_told_that_nothing_is_left(unit: str, limits: tuple) -> None:
+    rejection = preflight(call(account=Account(None, *limits)))
+    assert rejection is not None
+    assert rejection.message == f"The budget has no {unit} left"
+    assert (rejection.limit, rejection.current, rejection.details) == (0, 0, {"unit": unit})
+
+
 def test_L10_the_same_key_with_another_input_is_a_conflict_that_shows_both_digests() -> None:
     rejection = preflight(call(digest=b"\x01", known_digest=b"\x02"))
     assert rejection is not None
