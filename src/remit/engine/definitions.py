@@ -194,7 +194,7 @@ class Catalog:
             return _fault(
                 "undeclared_call",
                 f"Process {caller.name!r} declares {declared} in calls=; it may not call {target!r}."
-                f" Fix: mend the name, or add it to the calls= of {caller.name!r} ({caller.where}).",
+                f" Fix: mend the name, or add it to the calls= of {caller.where}.",
                 target,
             )
         hosted = self._by_name.get(target)
