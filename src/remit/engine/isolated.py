@@ -19,9 +19,9 @@ from remit.engine.answer import Answer
 from remit.engine.channel import Channel
 from remit.engine.definitions import Definition, StepDefinition
 from remit.engine.elsewhere import end_with, find, prepare
-from remit.engine.faults import exception_of, handed_out, info_of
+from remit.engine.faults import exception_of, info_of
 from remit.engine.log_lines import LogLines
-from remit.engine.port import INSIDE_STEP, PORT, ContinueAs, Identity, no_effect_inside_step
+from remit.engine.port import INSIDE_STEP, PORT, ContinueAs, Identity, handed_out, no_effect_inside_step
 from remit.engine.quiet import waits
 from remit.engine.request import CallRequest
 from remit.engine.seam import Seam, SeamError, canonical
@@ -189,6 +189,9 @@ class Body:
             self._look = asyncio.get_running_loop().call_later(_RECHECK_S, self._tell_if_quiet)
 
     # -- the port -----------------------------------------------------------------------------------------------------
+
+    def beat(self) -> None:
+        """Nobody watches: here a body that is busy disturbs nobody."""
 
     async def call(self, request: CallRequest) -> Answer:
         """Call another process and wait for its end."""

@@ -34,9 +34,10 @@ async def run_isolated(step: StepDefinition, arguments: dict[str, Any]) -> Any:
             f"{step.where} cannot be found by another process: define it at the top level of a module"
         )
     payload = canonical(arguments, f"the arguments of {step.kind} {step.name!r}")
-    work = (_there, surroundings(), os.getpid(), place, payload)
     try:
-        failure, result = await anyio.to_process.run_sync(*work, cancellable=True, limiter=_limiter())
+        failure, result = await anyio.to_process.run_sync(
+            _there, surroundings(), os.getpid(), place, payload, cancellable=True, limiter=_limiter()
+        )
     except anyio.BrokenWorkerProcess as error:
         if isinstance(error.__cause__, Exception) and not isinstance(
             error.__cause__, anyio.BrokenWorkerProcess | OSError | anyio.EndOfStream | anyio.IncompleteRead

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from remit.errors import MisuseError, Suspension
+from remit.errors import CallFailed, MisuseError, Suspension
 
 if TYPE_CHECKING:
     from remit.engine.answer import Answer
@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from remit.engine.seam import Seam
     from remit.kernel.usage import Usage
 
-__all__ = ["INSIDE_STEP", "PORT", "ContinueAs", "Identity", "Port", "current_port", "no_effect_inside_step"]
+__all__ = [
+    "INSIDE_STEP",
+    "PORT",
+    "ContinueAs",
+    "Identity",
+    "Port",
+    "current_port",
+    "handed_out",
+    "no_effect_inside_step",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,9 @@ class Port(Protocol):
     @property
     def resources(self) -> Any:
         """What `Remit(resources=...)` was given."""
+
+    def beat(self) -> None:
+        """A sign that the body is at work, for whoever watches it."""
 
     async def call(self, request: CallRequest) -> Answer:
         """Call another process and wait for its end."""
@@ -131,3 +143,15 @@ def no_effect_inside_step(effect: str) -> None:
             code="effect_inside_step",
             step=step,
         )
+
+
+def handed_out(error: BaseException) -> BaseException | None:
+    """The exception the engine handed to the body that this one is, or was raised from."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        if isinstance(current, CallFailed) or hasattr(current, "position"):
+            return current
+        seen.add(id(current))
+        current = current.__cause__ or current.__context__
+    return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from remit.engine.delivery import Delivery
 from remit.engine.history import History, effect_of
-from remit.engine.port import INSIDE_STEP, PORT, no_effect_inside_step
+from remit.engine.port import INSIDE_STEP, PORT
 from remit.engine.quiet import waits
 from remit.errors import ErrorClass, ErrorInfo
 from remit.store.records import ExecutionRecord, JournalRecord
@@ -82,7 +82,8 @@ class Run:
         """Start the body as a task of its own, in a context that carries the run."""
         context = copy_context()
         context.run(PORT.set, self.engine.port_of(self))
-        context.run(INSIDE_STEP.set, None)
+        if INSIDE_STEP.get() is not None:
+            context.run(INSIDE_STEP.set, None)
         self.task = asyncio.Task(self.engine.driver.drive(self), loop=self.loop, context=context, name=self.node.id)
         self.branches.add(self.task)
 
@@ -108,6 +109,13 @@ class Run:
             if branch is not current:
                 branch.cancel()
 
+    def over(self) -> None:
+        """The body has been left: let go of what refers back to the run, so that its memory is free at once."""
+        if self.stopped:
+            self.task = None
+            self.branches.clear()
+            self.delivery.close()
+
     # -- what branches ask --------------------------------------------------------------------------------------------
 
     @property
@@ -125,8 +133,7 @@ class Run:
         return self.engine.waiting.claim_slot(self.node)
 
     def may_act(self) -> bool:
-        """Whether an effect may begin: an error inside a step; False once the run is over, and then nothing resumes."""
-        no_effect_inside_step("an effect")
+        """Whether an effect may begin; False once the run is over, and then nothing resumes."""
         self.pulse += 1
         if self.stopped or self.epoch != self.node.record.epoch:
             self.engine.refused(self)
