@@ -9,6 +9,9 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Coroutine
+from contextvars import Context
+from typing import Any
 
 from remit.engine.definitions import Definition
 from remit.engine.isolated import converse
@@ -48,7 +51,7 @@ class OwnProcess:
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-        return asyncio.get_running_loop().create_task(self._reaped())
+        return _beside(self._reaped())
 
 
 class OwnThread:
@@ -93,4 +96,9 @@ class OwnThread:
 
     def end(self) -> asyncio.Task[None]:
         """Leave it; the task ends when it is gone, or when it has been left for good."""
-        return asyncio.get_running_loop().create_task(self._left())
+        return _beside(self._left())
+
+
+def _beside(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """A task that is no branch of the run whose end it serves, and so is not cancelled with it."""
+    return asyncio.get_running_loop().create_task(work, context=Context())
