@@ -40,6 +40,12 @@ class Call:
         self.given = False
         self.waiters: list[asyncio.Future[None]] = []
 
+    def renew(self) -> None:
+        """See the child as it is now: it may have left memory since, and have come back as another object."""
+        record = self._run.engine.current_record(self.record) if self.record.ended_at is None else self.record
+        if record is not self.record:
+            self.record, self.node = record, self._run.engine.traces.nodes.get(record.id)
+
     def place(self, order: int) -> None:
         """Record when the caller got the outcome, among its other completions."""
         self.record.answered = order
@@ -102,6 +108,7 @@ async def await_child(run: Run, child_id: str, result: Seam[Any] | None) -> Answ
             f"{child_id!r} is no child this execution has started", code="unknown_execution", execution_id=child_id
         )
     placed.result = placed.result or result
+    placed.renew()
     if placed.answer is None and placed.record.ended_at is None:
         run.engine.now_awaited(placed.record.id)
     return await _returned(run, await _join(run, placed))

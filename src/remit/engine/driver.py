@@ -9,8 +9,8 @@ import orjson
 
 from remit.engine.definitions import Definition
 from remit.engine.elsewhere import locate
-from remit.engine.faults import handed_out, info_of
-from remit.engine.port import ContinueAs
+from remit.engine.faults import info_of
+from remit.engine.port import ContinueAs, handed_out
 from remit.engine.remote import RemoteBody, UnfitError
 from remit.engine.seam import SeamError, digest
 from remit.engine.watchdog import LoopBlocked
@@ -162,6 +162,8 @@ class Driver:
 
     async def _drive_elsewhere(self, run: Run) -> None:
         """Run the body in a process of its own, and record what that reports."""
+        if run.task is not None:
+            self.reap(run.task)  # one that was just stopped has yet to kill its process
         end = await self._run_elsewhere(run)
         if not run.valid:
             self._engine.refused(run)
@@ -206,5 +208,6 @@ class Driver:
 
     async def reaped(self) -> None:
         """Wait until the processes that were killed are gone."""
-        if self._reaping:
-            await asyncio.wait(self._reaping, timeout=_REAPING_S)
+        deadline = self._engine.loop.time() + _REAPING_S
+        while self._reaping and self._engine.loop.time() < deadline:
+            await asyncio.wait(self._reaping, timeout=_REAPING_S, return_when=asyncio.FIRST_COMPLETED)

@@ -202,7 +202,7 @@ class Engine:
         if run is not None:
             waiting = run.children.pop(child.record.n, None)
             if waiting is not None:
-                waiting.node = child
+                waiting.node, waiting.record = child, child.record
                 run.delivery.complete(waiting)
         elif child.record.awaited:
             self.wake(parent)

@@ -179,6 +179,7 @@ async def value(run: Run, name: str, produce: Callable[[], Any]) -> Any:
         entry = _enter(run, EffectKind.VALUE, name, key, b"null")
         entry.result = orjson.dumps(produce())
         entry.ended_at = run.engine.clock.now()
+        run.engine.durability.amend(entry)  # producing it may have flushed: cancelling a child that has left memory does
     return orjson.loads(entry.result or b"null")
 
 
