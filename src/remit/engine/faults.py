@@ -13,7 +13,6 @@ import orjson
 
 from remit.engine.redaction import redact
 from remit.errors import (
-    CallFailed,
     DomainError,
     ErrorClass,
     ErrorInfo,
@@ -24,7 +23,7 @@ from remit.errors import (
 )
 from remit.kernel.retry import Classifier, classify
 
-__all__ = ["MAX_ERROR_BYTES", "decode_error", "encode_error", "exception_of", "handed_out", "info_of"]
+__all__ = ["MAX_ERROR_BYTES", "decode_error", "encode_error", "exception_of", "info_of"]
 
 MAX_ERROR_BYTES = 65_536
 _BUILTIN = "builtin"
@@ -157,15 +156,3 @@ def _also(name: str) -> type[StepFailed]:
         return type(f"StepFailed[{name}]", (StepFailed, getattr(builtins, name)), {})
     except TypeError:
         return StepFailed
-
-
-def handed_out(error: BaseException) -> BaseException | None:
-    """The exception the engine handed to the body that this one is, or was raised from."""
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        if isinstance(current, CallFailed) or hasattr(current, "position"):
-            return current
-        seen.add(id(current))
-        current = current.__cause__ or current.__context__
-    return None
