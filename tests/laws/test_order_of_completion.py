@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
 from remit import Remit, call_process, process, start_process, step
 from remit.durable import random as chance
 from remit.durable import sleep
+from remit.engine.delivery import Delivery
 from tests.laws.scene import every, open_store
 
 noted: list[str] = []
@@ -133,3 +135,41 @@ async def test_L11_locks_queues_and_groups_between_branches_are_replayed_alike(t
         noted.clear()
         record = await live_and_die(tmp_path / str(number), pipeline, 8, random.Random(seed + number))
         assert set(noted) == {f"{place} {got}" for place, got in enumerate(record.result)}, seed + number
+
+
+async def test_L33_after_any_commit_the_file_alone_wakes_all_who_wait(tmp_path, monkeypatch):
+    """Commits as early as each completion allows, and lets another life finish the file that a crash would leave then."""
+
+    @process("gathers", calls=[racer])
+    async def gathers(size: int) -> list[str]:
+        async def one(number: int) -> str:
+            await sleep(f"{2 + number}ms")
+            return (await call_process(racer, f"r{number}")).unwrap()
+
+        return list(await asyncio.gather(*(one(number) for number in range(size))))
+
+    copies: list[Path] = []
+    complete = Delivery.complete
+    (tmp_path / "live").mkdir()
+    async with Remit(open_store(tmp_path / "live"), processes=[gathers, racer]) as app:
+        engine, commit = app.engine, app.engine.store.commit
+
+        def committed_at_once(delivery: Delivery, completion: Any) -> None:
+            engine.loop.call_soon(engine.durability.flush)
+            complete(delivery, completion)
+
+        def copied(batch: Any) -> Any:
+            result = commit(batch)
+            copies.append(tmp_path / f"copy{len(copies)}")
+            shutil.copytree(tmp_path / "live", copies[-1])
+            return result
+
+        with monkeypatch.context() as patches:
+            patches.setattr(Delivery, "complete", committed_at_once)
+            patches.setattr(engine.store, "commit", copied)
+            id_ = (await app.start(gathers, 10)).id
+            await app.outcome(id_, 5)
+    assert len(copies) > 8
+    for copy in copies:
+        async with Remit(open_store(copy), processes=[gathers, racer]) as app:
+            assert (await app.outcome(id_, 3)).unwrap() == [f"r{n}" for n in range(10)], copy.name
