@@ -140,18 +140,22 @@ async def test_L11_locks_queues_and_groups_between_branches_are_replayed_alike(t
 async def test_L33_after_any_commit_the_file_alone_wakes_all_who_wait(tmp_path, monkeypatch):
     """Commits as early as each completion allows, and lets another life finish the file that a crash would leave then."""
 
-    @process("gathers", calls=[racer])
-    async def gathers(size: int) -> list[str]:
-        async def one(number: int) -> str:
-            await sleep(f"{2 + number}ms")
-            return (await call_process(racer, f"r{number}")).unwrap()
+    @process("naps")
+    async def naps(place: int) -> int:
+        await sleep(f"{20 * place}ms")
+        return place
 
-        return list(await asyncio.gather(*(one(number) for number in range(size))))
+    @process("gathers", calls=[naps])
+    async def gathers(size: int) -> list[int]:
+        async def one(place: int) -> int:
+            return (await call_process(naps, place)).unwrap()
+
+        return list(await asyncio.gather(*(one(place) for place in range(1, size + 1))))
 
     copies: list[Path] = []
     complete = Delivery.complete
     (tmp_path / "live").mkdir()
-    async with Remit(open_store(tmp_path / "live"), processes=[gathers, racer]) as app:
+    async with Remit(open_store(tmp_path / "live"), processes=[gathers, naps]) as app:
         engine, commit = app.engine, app.engine.store.commit
 
         def committed_at_once(delivery: Delivery, completion: Any) -> None:
@@ -167,9 +171,9 @@ async def test_L33_after_any_commit_the_file_alone_wakes_all_who_wait(tmp_path, 
         with monkeypatch.context() as patches:
             patches.setattr(Delivery, "complete", committed_at_once)
             patches.setattr(engine.store, "commit", copied)
-            id_ = (await app.start(gathers, 10)).id
+            id_ = (await app.start(gathers, 4)).id
             await app.outcome(id_, 5)
     assert len(copies) > 8
     for copy in copies:
-        async with Remit(open_store(copy), processes=[gathers, racer]) as app:
-            assert (await app.outcome(id_, 3)).unwrap() == [f"r{n}" for n in range(10)], copy.name
+        async with Remit(open_store(copy), processes=[gathers, naps]) as app:
+            assert (await app.outcome(id_, 3)).unwrap() == [1, 2, 3, 4], copy.name
