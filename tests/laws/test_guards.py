@@ -53,7 +53,7 @@ def test_L8_a_second_row_for_one_call_is_refused_with_all_that_came_with_it(tmp_
     with closing(SqliteStore(open_store(tmp_path), lambda: 1)) as store:
         both = Batch()
         both.created = {1: row(1, 7, b"one call"), 2: row(2, 7, b"another"), 3: row(3, 7, b"one call")}
-        with pytest.raises(apsw.ConstraintError):
+        with pytest.raises(StoreError, match="UNIQUE"):
             store.commit(both)
         assert look_at(tmp_path, "SELECT n FROM executions") == []
         del both.created[3]

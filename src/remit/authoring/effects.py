@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random as _random
 import uuid as _uuid
-from collections.abc import Generator
+from collections.abc import Coroutine, Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, NoReturn, TypeVar, cast, overload
@@ -14,7 +14,7 @@ import orjson
 from remit.authoring.outcome import Outcome
 from remit.authoring.process import Process, ProcessRef, amount_of, split_reference
 from remit.engine.answer import Answer
-from remit.engine.port import PORT, ContinueAs, current_port
+from remit.engine.port import PORT, ContinueAs, Port, current_port
 from remit.engine.request import CallRequest
 from remit.engine.seam import Seam, SeamError, canonical
 from remit.engine.texts import optional_ms, optional_text, short_text
@@ -87,7 +87,7 @@ def _request(
 
 
 @overload
-async def call_process(
+def call_process(
     target: Process[In, Out] | ProcessRef[In, Out],
     input: In,
     *,
@@ -96,9 +96,9 @@ async def call_process(
     estimate: int | Budget | None = ...,
     budget: Budget | None = ...,
     retry: Retry | None = ...,
-) -> Outcome[Out]: ...
+) -> Coroutine[Any, Any, Outcome[Out]]: ...
 @overload
-async def call_process(
+def call_process(
     target: Process[None, Out] | ProcessRef[None, Out],
     *,
     key: str | None = ...,
@@ -106,9 +106,9 @@ async def call_process(
     estimate: int | Budget | None = ...,
     budget: Budget | None = ...,
     retry: Retry | None = ...,
-) -> Outcome[Out]: ...
+) -> Coroutine[Any, Any, Outcome[Out]]: ...
 @overload
-async def call_process(
+def call_process(
     target: str,
     input: Any = ...,
     *,
@@ -117,8 +117,8 @@ async def call_process(
     estimate: int | Budget | None = ...,
     budget: Budget | None = ...,
     retry: Retry | None = ...,
-) -> Outcome[Any]: ...
-async def call_process(
+) -> Coroutine[Any, Any, Outcome[Any]]: ...
+def call_process(
     target: Any,
     input: Any = None,
     *,
@@ -127,14 +127,19 @@ async def call_process(
     estimate: int | Budget | None = None,
     budget: Budget | None = None,
     retry: Retry | None = None,
-) -> Outcome[Any]:
+) -> Coroutine[Any, Any, Outcome[Any]]:
     """Call another process and wait for its Outcome; every call is checked, leased, metered and recorded (L7, L8).
 
     `key` names the call instead of its input and occurrence (L9); `budget` is a cap for its subtree, narrower than the
     root's. A child never raises here: a rejection or failure is in the Outcome. Only a SYSTEM error does not come back.
     """
     port = current_port("call_process()")
-    return Outcome(await port.call(_request(target, input, key, ttl, estimate, budget, retry, detached=False)))
+    port.beat()
+    return _call(port, _request(target, input, key, ttl, estimate, budget, retry, detached=False))
+
+
+async def _call(port: Port, request: CallRequest) -> Outcome[Any]:
+    return Outcome(await port.call(request))
 
 
 class Child(Generic[T]):

@@ -215,7 +215,7 @@ def _define(
         raise DefinitionError(f"{where}: recursion={recursion!r}: give a whole number, at least 0")
     if resumes is not None:
         in_range(version, resumes)
-    takes_input, accepted, returned = _contract(body, where)
+    parameter, accepted, returned = _contract(body, where)
     try:
         ttl_ms = milliseconds(ttl) if ttl is not None else None
     except ValueError as error:
@@ -224,8 +224,8 @@ def _define(
         name=name,
         version=version,
         body=body,
-        takes_input=takes_input,
-        input=Seam(accepted, where=f"{where}, its parameter"),
+        takes_input=parameter is not None,
+        input=Seam(accepted, where=f"{where}, parameter {parameter or '(none)'}"),
         result=Seam(returned, where=f"{where}, result"),
         calls=tuple(_rule(each, where) for each in calls),
         estimate=amount_of(estimate, where) or NOTHING,
@@ -242,8 +242,8 @@ def _define(
     )
 
 
-def _contract(body: Callable[..., Any], where: str) -> tuple[bool, Any, Any]:
-    """Whether the body takes an input, and the types of input and result."""
+def _contract(body: Callable[..., Any], where: str) -> tuple[str | None, Any, Any]:
+    """The name of the body's parameter, if it takes one, and the types of input and result."""
     parameters = list(inspect.signature(body).parameters.values())
     takes_input = _takes_input(parameters, where)
     hints = hints_of(body, where)
@@ -255,7 +255,9 @@ def _contract(body: Callable[..., Any], where: str) -> tuple[bool, Any, Any]:
         raise DefinitionError(
             f"{where}: annotate the result: it is the contract towards every caller (-> None if there is none)"
         )
-    return takes_input, hints[parameters[0].name] if takes_input else type(None), hints["return"]
+    if not takes_input:
+        return None, type(None), hints["return"]
+    return parameters[0].name, hints[parameters[0].name], hints["return"]
 
 
 def _takes_input(parameters: list[inspect.Parameter], where: str) -> bool:

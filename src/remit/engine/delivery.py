@@ -53,6 +53,12 @@ class Delivery:
             self._recorded = deque(groups)
             self._group = (groups[-1][0] >> _GROUP_SHIFT) + 1
 
+    def close(self) -> None:
+        """The run is over: nothing is handed over any more."""
+        self._run = None  # type: ignore[assignment]  # a closed delivery is asked nothing but to stop spacing
+        self._queue.clear()
+        self._recorded = None
+
     @property
     def owing(self) -> bool:
         """Whether something is still to be handed over."""
@@ -138,7 +144,7 @@ class Delivery:
 
     def _spaced(self) -> None:
         self._spacing -= 1
-        if self._run.stopped:
+        if self._run is None or self._run.stopped:
             return
         if self._spacing:
             self._run.loop.call_soon(self._spaced)

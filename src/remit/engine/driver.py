@@ -56,6 +56,8 @@ class Driver:
                 self._returned(run, value)
             else:
                 self._engine.refused(run)
+        finally:
+            run.over()
 
     def _broke_off(self, run: Run, error: BaseException) -> None:
         """The body did not return."""

@@ -49,21 +49,19 @@ def surroundings() -> dict[str, Any]:
     }
 
 
-def prepare(there: dict[str, Any]) -> None:
-    """Make this process import as the other one does; its main script is run under another name, so its guard holds."""
+def prepare(there: dict[str, Any], place: Place) -> None:
+    """Make this process import as the other one does.
+
+    The main script is run only where the code is in it, and under another name, so that its guard holds.
+    """
     sys.path[:] = there["path"]
-    name, file = there["main_module"], there["main_file"]
-    if _MAIN_THERE in sys.modules or (name is None and file is None):
+    if place.module != _MAIN or _MAIN_THERE in sys.modules:
         return
-    if name is not None:
-        spec = importlib.util.find_spec(name)
-    else:
-        spec = importlib.util.spec_from_file_location(_MAIN_THERE, Path(file))
-    sys.modules.setdefault(_MAIN_THERE, sys.modules[_MAIN])
-    if spec is not None and spec.loader is not None and spec.origin is not None and spec.origin.endswith(".py"):
-        module = importlib.util.module_from_spec(spec)
-        module.__name__ = _MAIN_THERE
-        sys.modules[_MAIN_THERE] = module
+    found = importlib.util.find_spec(there["main_module"]) if there["main_module"] is not None else None
+    file = found.origin if found is not None else there["main_file"]
+    spec = importlib.util.spec_from_file_location(_MAIN_THERE, Path(file)) if file is not None else None
+    if spec is not None and spec.loader is not None:
+        module = sys.modules[_MAIN_THERE] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
 
 

@@ -7,6 +7,7 @@ them and moves executions between them: begin → run → park → evict → wak
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -43,6 +44,10 @@ from remit.store.records import AlertRecord, EffectKind, ExecutionRecord
 
 __all__ = ["Engine"]
 
+_COLLECT_AFTER = 20_000
+"""New objects between two garbage collections while an engine runs: thousands of executions under way are alive, and
+looking for rubbish among them took a quarter of a large fan-out's time (docs/design.md)."""
+
 
 class Engine:
     """Drives the executions of one store on one event loop."""
@@ -73,6 +78,8 @@ class Engine:
         self._next_n = store.next_n
         self._factory = self.loop.get_task_factory()
         self.closed = False
+        self._collection = gc.get_threshold()
+        gc.set_threshold(max(self._collection[0], _COLLECT_AFTER), *self._collection[1:])
         self._watchdog = Watchdog(self.loop, self.driver.cut_off)
         self.loop.set_task_factory(self._new_task)
 
@@ -368,4 +375,5 @@ class Engine:
         await self.driver.reaped()
         self.durability.flush()
         self.loop.set_task_factory(self._factory)
+        gc.set_threshold(*self._collection)
         self.store.close()

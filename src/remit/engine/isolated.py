@@ -322,7 +322,7 @@ async def converse(end: socket.socket, definition: Definition | None) -> None:
     if definition is None:
         _tell_lines(channel, first["log_level"])
         try:
-            prepare(first["surroundings"])
+            prepare(first["surroundings"], first["place"])
             definition = find(first["place"]).definition
         except BaseException as error:  # whatever importing somebody's main script may raise, SystemExit included
             channel.send(("unfit", 0, f"{type(error).__name__}: {error}"))

@@ -70,7 +70,7 @@ def _limiter() -> anyio.CapacityLimiter:
 def _there(around: dict[str, Any], engine: int, place: Place, payload: bytes) -> tuple[Failure | None, bytes]:
     """In the worker process: find the function by name, run it, and encode what comes of it."""
     end_with(engine)
-    prepare(around)
+    prepare(around, place)
     step: StepDefinition = find(place).definition
     arguments = orjson.loads(payload)
     try:

@@ -11,6 +11,7 @@ from remit.engine.definitions import Definition, StepDefinition
 from remit.engine.port import Identity
 from remit.engine.request import CallRequest
 from remit.engine.seam import Seam
+from remit.kernel.trace import root_of
 from remit.kernel.usage import Usage
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class LocalPort:
     def identity(self) -> Identity:
         """Who the execution is."""
         record = self.run.node.record
-        root = self.run.node.trace.root.id
+        root = root_of(record.id)
         return Identity(
             root,
             record.id,
@@ -53,6 +54,10 @@ class LocalPort:
     def resources(self) -> Any:
         """What `Remit(resources=...)` was given."""
         return self.run.engine.resources
+
+    def beat(self) -> None:
+        """A sign that the body is at work, for the watchdog."""
+        self.run.pulse += 1
 
     async def call(self, request: CallRequest) -> Answer:
         """Call another process and wait for its end."""

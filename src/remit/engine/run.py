@@ -114,6 +114,10 @@ class Run:
         if self.stopped:
             self.task = None
             self.branches.clear()
+            self.waits.clear()
+            self.children.clear()
+            self.calls.clear()
+            self.started.clear()
             self.delivery.close()
 
     # -- what branches ask --------------------------------------------------------------------------------------------

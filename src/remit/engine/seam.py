@@ -25,7 +25,7 @@ from remit.engine.redaction import redact
 from remit.engine.seam_types import Change, Coder, change_between, coder_of, field_names
 from remit.errors import InvalidInput, LimitExceeded
 
-__all__ = ["MAX_VALUE_BYTES", "Seam", "SeamError", "canonical", "digest"]
+__all__ = ["MAX_VALUE_BYTES", "Seam", "SeamError", "canonical", "digest", "trimmed"]
 
 MAX_VALUE_BYTES = 1_048_576
 
@@ -161,7 +161,7 @@ class Seam(Generic[T]):
 def canonical(value: object, where: str) -> bytes:
     """A step's arguments as canonical JSON, for its identity (L9); `SeamError` for what JSON cannot hold."""
     try:
-        payload = orjson.dumps(value, _members, _SORTED_PLAIN)
+        payload = trimmed(orjson.dumps(value, _members, _SORTED_PLAIN))
     except (
         TypeError,
         ValueError,
@@ -279,9 +279,14 @@ def _shaped(value: object, where: str, leaf: _Leaf) -> Any:
         raise _error(where, (), _TOO_DEEP, fix=_FLATTEN) from error
 
 
+def trimmed(payload: bytes) -> bytes:
+    """The same bytes in as much memory as they need: orjson's hold at least a kilobyte or four, and payloads are kept."""
+    return bytes(memoryview(payload))
+
+
 def _dumps(plain: Any) -> bytes:
     try:
-        return orjson.dumps(plain, None, _SORTED)
+        return trimmed(orjson.dumps(plain, None, _SORTED))
     except TypeError:
         if not _has_big_integer(plain):
             raise

@@ -94,6 +94,8 @@ class Traces:
             if self.nodes.get(current.id) is not current:
                 return
             del self.nodes[current.id]
+            if current.parent is None:
+                del current.trace.root  # which refers back to it: its memory is free at once
             current = current.parent
             if current is not None:
                 current.live_children -= 1

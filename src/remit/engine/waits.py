@@ -10,7 +10,7 @@ import orjson
 
 from remit.engine.faults import decode_error, encode_error, exception_of
 from remit.engine.history import effect_of
-from remit.engine.seam import Seam, SeamError, canonical, digest
+from remit.engine.seam import Seam, SeamError, canonical, digest, trimmed
 from remit.errors import ErrorClass, ErrorInfo
 from remit.kernel.lease import MAX_WAIT_MS
 from remit.kernel.usage import Usage
@@ -126,9 +126,8 @@ async def ask(
     entry, key = await _claim(run, EffectKind.ASK, name, params)
     fresh = entry is None
     if entry is None:
-        terms = orjson.dumps(
-            {"schema": answer.schema(), "on_timeout": on_timeout.decode() if on_timeout is not None else None}
-        )
+        default = on_timeout.decode() if on_timeout is not None else None
+        terms = trimmed(orjson.dumps({"schema": answer.schema(), "on_timeout": default}))
         due_at = run.engine.clock.now() + min(timeout_ms if timeout_ms is not None else MAX_WAIT_MS, MAX_WAIT_MS)
         entry = _enter(run, EffectKind.ASK, name, key, params, due_at, terms)
         run.node.asks += 1
@@ -177,9 +176,11 @@ async def value(run: Run, name: str, produce: Callable[[], Any]) -> Any:
     entry, key = await _claim(run, EffectKind.VALUE, name, b"null")
     if entry is None:
         entry = _enter(run, EffectKind.VALUE, name, key, b"null")
-        entry.result = orjson.dumps(produce())
+        entry.result = trimmed(orjson.dumps(produce()))
         entry.ended_at = run.engine.clock.now()
-        run.engine.durability.amend(entry)  # producing it may have flushed: cancelling a child that has left memory does
+        run.engine.durability.amend(
+            entry
+        )  # producing it may have flushed: cancelling a child that has left memory does
     return orjson.loads(entry.result or b"null")
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["LoopBlocked", "Watchdog"]
 
 _SAMPLE_S = 0.01
-_BODY_SAMPLES = 3
+_BODY_SAMPLES = 5
 _STEP_SAMPLES = 100
 _HANDLE_RUN = asyncio.Handle._run.__code__
 _OURS = str(Path(__file__).parent.parent)

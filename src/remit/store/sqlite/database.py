@@ -108,6 +108,9 @@ def explained(location: Location, doing: str) -> Iterator[None]:
             f"{where}: it cannot be opened ({error}). Does its directory exist, and may this user write there?",
             path=location.path,
         ) from error
+    except apsw.ConstraintError as error:
+        message = f"{where}: the store refuses what was decided ({error}). This is a fault of Remit's own: keep the file and report it."
+        raise StoreError(message, path=location.path) from error
     except apsw.IOError as error:
         raise StoreError(
             f"{where}: the disk failed ({error}). Check the disk; nothing acknowledged is lost.",
