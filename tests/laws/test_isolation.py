@@ -331,7 +331,7 @@ def test_L22_a_script_that_guards_nothing_gets_an_answer_and_starts_no_helpers_w
     assert time.monotonic() - began < 10
 
 
-async def test_L22_a_helper_process_does_not_open_a_store_while_it_imports_the_script() -> None:
+async def test_L22_a_process_that_imports_the_script_does_not_open_a_store() -> None:
     source = "import asyncio\nfrom remit import Remit\nasync def main():\n    async with Remit(':memory:'): pass\nasyncio.run(main())"
     code = compile(source, "script.py", "exec")
     result: list[BaseException] = []
