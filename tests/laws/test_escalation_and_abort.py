@@ -193,8 +193,8 @@ async def test_L20_a_system_error_of_a_step_never_comes_back_to_the_body():
     async def body() -> str:
         try:
             await broken_step()
-        except BaseException:  # noqa: BLE001 - a body may try
-            return "caught"
+        except BaseException as error:  # noqa: BLE001 - a body may try
+            return f"caught {type(error).__name__}"
         return "came back"
 
     outcome, there, alerts = await outcome_of(body)
@@ -221,8 +221,8 @@ async def test_L20_awaiting_an_async_child_that_broke_ends_the_chain_too():
         await working(0.05)
         try:
             await child.outcome()
-        except BaseException:  # noqa: BLE001 - a body may try
-            return "caught"
+        except BaseException as error:  # noqa: BLE001 - a body may try
+            return f"caught {type(error).__name__}"
         return "came back"
 
     outcome, there, _ = await outcome_of(body, breaks)
