@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Coroutine, Iterable
 from datetime import datetime
@@ -34,6 +35,7 @@ __all__ = ["Execution", "Remit", "definitions_in", "run"]
 In = TypeVar("In")
 Out = TypeVar("Out")
 T = TypeVar("T")
+_log = logging.getLogger("remit.app")
 Hosted = Process[Any, Any] | ModuleType | str | os.PathLike[str]
 
 
@@ -118,8 +120,15 @@ class Remit:
         self._operations = Operations(self._engine)
         self._inbox = Inbox(self._engine, self._operations)
         carry_trace_context()
-        self._engine.recover()
-        self._inbox.open()
+        sagas = sorted({each.name for each in self._catalog.all() if each.saga})
+        if sagas:
+            _log.warning("compensations are not run by this version: saga=True has no effect yet on %s", ", ".join(sagas))
+        try:
+            self._engine.recover()
+            self._inbox.open()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
         return self
 
     async def __aexit__(
