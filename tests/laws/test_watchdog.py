@@ -50,6 +50,16 @@ async def loops_on_the_loop(_: str) -> int:
 
 
 @process(ttl=TTL)
+async def swallows_the_interrupt(_: str) -> int:
+    while not stuck.is_set():
+        try:
+            time.sleep(0.2)  # noqa: ASYNC251
+        except BaseException as error:  # noqa: BLE001  # what a careless author writes
+            swallowed.append(error)
+    return 1
+
+
+@process(ttl=TTL)
 async def swallows_cancellation(_: str) -> int:
     while not stuck.is_set():
         try:
@@ -105,6 +115,7 @@ async def ticker(seconds: float) -> float:
 BLOCKERS: list[Any] = [
     sleeps_on_the_loop,
     loops_on_the_loop,
+    swallows_the_interrupt,
     swallows_cancellation,
     step_in_c,
     step_that_spins,

@@ -50,6 +50,7 @@ class Watchdog:
         self._loop_thread = threading.get_ident()
         self._stopping = threading.Event()
         self._target: asyncio.Handle | None = None
+        self._hit_before: asyncio.Handle | None = None
         self._can_signal = threading.current_thread() is threading.main_thread() and signal.getsignal(_SIGNAL) in (
             signal.SIG_DFL,
             signal.SIG_IGN,
@@ -103,7 +104,27 @@ class Watchdog:
             return
         where = _place(frame)
         self._loop.call_soon(self._cut_off, run, where, INSIDE_STEP.get())
+        if target is self._hit_before:
+            _raise_in_handlers(frame, where)
+        self._hit_before = target
         raise LoopBlocked(where)
+
+
+def _raise_in_handlers(frame: FrameType | None, where: str) -> None:
+    """Code that has swallowed the exception gets it again on the next line it runs, which is that of its handler.
+
+    Raising there leaves the `try` for good. Python ends the tracing by itself as soon as it has raised.
+    """
+
+    def again(_frame: FrameType, event: str, _argument: object) -> Any:
+        if event == "line":
+            raise LoopBlocked(where)
+        return again
+
+    sys.settrace(again)
+    while frame is not None and frame.f_code is not _HANDLE_RUN:
+        frame.f_trace = again
+        frame = frame.f_back
 
 
 def _blocking(frame: FrameType | None) -> asyncio.Handle | None:
