@@ -174,8 +174,8 @@ def canonical(value: object, where: str) -> bytes:
 
 
 def digest(payload: bytes) -> bytes:
-    """The first 16 bytes of the payload's SHA-256, which measured quicker than BLAKE2b on small payloads."""
-    return hashlib.sha256(payload).digest()[:16]
+    """16 bytes of the payload's BLAKE2b: as quick as SHA-256 in a loop, and quicker where caches are cold, as in a call."""
+    return hashlib.blake2b(payload, digest_size=16).digest()
 
 
 def _unchanged(value: object, *_place: object) -> object:
