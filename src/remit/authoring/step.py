@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from pydantic import TypeAdapter
@@ -218,6 +218,3 @@ def _ms(duration: Duration | None) -> int | None:
         return None if duration is None else milliseconds(duration)
     except ValueError as error:
         raise DefinitionError(f"timeout: {error}") from None
-
-
-Awaited = Awaitable[Any]

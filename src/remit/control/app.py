@@ -122,7 +122,9 @@ class Remit:
         carry_trace_context()
         sagas = sorted({each.name for each in self._catalog.all() if each.saga})
         if sagas:
-            _log.warning("compensations are not run by this version: saga=True has no effect yet on %s", ", ".join(sagas))
+            _log.warning(
+                "compensations are not run by this version: saga=True has no effect yet on %s", ", ".join(sagas)
+            )
         try:
             self._engine.recover()
             self._inbox.open()

@@ -15,7 +15,7 @@ from remit.errors import InvalidInput, MisuseError
 from remit.kernel.states import TERMINAL, Status
 from remit.kernel.trace import root_of
 from remit.kernel.usage import Budget
-from remit.store.records import AlertRecord, EffectKind, JournalRecord
+from remit.store.records import EffectKind, JournalRecord
 
 __all__ = ["Operations"]
 
@@ -174,7 +174,6 @@ class Operations:
         if record.limit_cost is not None and budget.cost_micros:
             record.limit_cost += budget.cost_micros
         node.account.tokens.limit, node.account.cost.limit = record.limit_tokens, record.limit_cost
-        now = engine.clock.now()
         details = {
             "tokens": budget.tokens,
             "cost": budget.cost,
@@ -182,16 +181,7 @@ class Operations:
             "limit_cost": record.limit_cost,
         }
         engine.durability.touch(node)
-        engine.durability.alert(
-            AlertRecord(
-                "topped_up",
-                node.id,
-                record.tenant,
-                f"The budget of {node.id} was topped up",
-                orjson.dumps(details),
-                now,
-            )
-        )
+        engine.alert(node, "topped_up", f"The budget of {node.id} was topped up", details)
         await engine.durability.barrier()
         for paused in engine.store.subtree(node.id, open_only=True):
             if paused.status is Status.PAUSED and paused.error is not None and b'"budget_exhausted"' in paused.error:

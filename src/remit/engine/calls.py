@@ -17,7 +17,7 @@ from remit.engine.seam import SeamError, canonical, digest
 from remit.errors import ErrorClass, ErrorInfo, LimitExceeded, MisuseError
 from remit.kernel.preflight import CallFacts, Rejection, preflight
 from remit.kernel.usage import NOTHING, Amount, Usage
-from remit.store.records import AlertRecord, EffectKind, ExecutionRecord, JournalRecord
+from remit.store.records import EffectKind, ExecutionRecord, JournalRecord
 
 if TYPE_CHECKING:
     from remit.engine.run import Run
@@ -261,7 +261,7 @@ def _estimate(request: CallRequest, definition: Definition | None) -> Amount:
 def _reject(run: Run, request: CallRequest, rejection: Rejection, key: bytes, payload: bytes) -> Answer:
     """Record the rejection under the call's identity and raise an alert; nothing was created or reserved (L7)."""
     engine, record = run.engine, run.node.record
-    error = rejection.error(record.id, engine.ancestors(run.node))
+    error = rejection.error(record.id, run.node.path)
     now = engine.clock.now()
     encoded = encode_error(error)
     position = run.history.admit(len(encoded))
@@ -281,16 +281,7 @@ def _reject(run: Run, request: CallRequest, rejection: Rejection, key: bytes, pa
             attempt=record.attempt,
         )
     )
-    engine.durability.alert(
-        AlertRecord(
-            error.code,
-            record.id,
-            record.tenant,
-            error.message,
-            orjson.dumps({**error.details, "target": request.target}, default=str),
-            now,
-        )
-    )
+    engine.alert(run.node, error.code, error.message, {**error.details, "target": request.target})
     return _rejected(run, error)
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from remit.engine.definitions import Definition
 from remit.engine.elsewhere import locate
 from remit.engine.faults import info_of
@@ -15,7 +13,6 @@ from remit.engine.remote import RemoteBody, UnfitError
 from remit.engine.seam import SeamError, digest
 from remit.engine.watchdog import LoopBlocked
 from remit.errors import CallFailed, DefinitionError, ErrorClass, ErrorInfo, StoreError
-from remit.store.records import AlertRecord
 
 if TYPE_CHECKING:
     from remit.engine.engine import Engine
@@ -190,14 +187,7 @@ class Driver:
         if not run.valid or step is not None:
             return
         message = f'{run.definition.name} blocked the event loop in {where} and was cut off. Move the work into a sync @step, or use isolation="process".'
-        error = ErrorInfo(
-            ErrorClass.DOMAIN, "blocked_event_loop", message, {"where": where}, node.id, node.record.attempt
-        )
-        self._engine.durability.alert(
-            AlertRecord(
-                error.code, node.id, node.record.tenant, message, orjson.dumps(error.details), self._engine.clock.now()
-            )
-        )
+        self._engine.alert(node, "blocked_event_loop", message, {"where": where})
         self._quarantined.add(run.definition)
         self._engine.stop_run(node)
         node.record.epoch += 1

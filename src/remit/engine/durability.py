@@ -92,10 +92,6 @@ class Durability:
         self._batch.replies.append(command)
         self._soon_or_later()
 
-    def dirty(self, node: Node) -> bool:
-        """Whether the execution has changes that are not durable yet."""
-        return node.record.n in self._touched or node.record.n in self._status_only
-
     @property
     def clean(self) -> bool:
         """Whether everything decided is durable."""

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from remit.engine.faults import encode_error
+from remit.engine.faults import decode_error, encode_error
 from remit.engine.node import Node
 from remit.errors import ErrorClass, ErrorInfo, MisuseError
 from remit.kernel.retry import Retry, backoff_ms, exhausted, retries
 from remit.kernel.states import Status, may
 from remit.store import boundaries
-from remit.store.records import AlertRecord
 
 if TYPE_CHECKING:
     from remit.engine.engine import Engine
@@ -234,25 +233,13 @@ class Endings:
         self._release(node)
 
     def _error_of(self, node: Node) -> ErrorInfo:
-        from_record = orjson.loads(node.record.error or b"{}")
-        return ErrorInfo(
-            ErrorClass(from_record["class"]),
-            from_record["code"],
-            from_record["message"],
-            from_record["details"],
-            from_record["origin"],
-            from_record["attempt"],
-        )
+        return decode_error(node.record.error or b"{}")
 
     def _alert(self, node: Node) -> None:
         error = self._error_of(node)
         record = node.record
         details = {"status": record.status, "origin": error.origin, "process": record.process}
-        self._engine.durability.alert(
-            AlertRecord(
-                error.code, record.id, record.tenant, error.message, orjson.dumps(details), self._engine.clock.now()
-            )
-        )
+        self._engine.alert(node, error.code, error.message, details)
 
     def _release(self, node: Node) -> None:
         """Outside waiters learn of the end once it is durable; the node leaves memory."""

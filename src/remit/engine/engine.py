@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
@@ -114,9 +113,10 @@ class Engine:
         self._next_n += 1
         return self._next_n - 1
 
-    def ancestors(self, node: Node) -> tuple[str, ...]:
-        """Names of the ancestors and the execution itself, root first."""
-        return node.path
+    def alert(self, node: Node, code: str, message: str, details: dict[str, Any]) -> None:
+        """Tell operators of something about an execution, in the same event as what it is about."""
+        payload = orjson.dumps(details, default=str)
+        self.durability.alert(AlertRecord(code, node.id, node.record.tenant, message, payload, self.clock.now()))
 
     def definition_of(self, node: Node) -> Definition | None:
         """The code hosted here that may drive the execution."""
@@ -236,16 +236,7 @@ class Engine:
         record.epoch += 1
         record.updated_at = self.clock.now()
         self.durability.touch(node)
-        self.durability.alert(
-            AlertRecord(
-                error.code,
-                record.id,
-                record.tenant,
-                error.message,
-                orjson.dumps(error.details, default=str),
-                record.updated_at,
-            )
-        )
+        self.alert(node, error.code, error.message, error.details)
         self.waiting.refresh(node)
         node.queued = False
         self.waiting.release_slot(node)
@@ -348,15 +339,13 @@ class Engine:
             self.durability.touch(node)
             self.begin(node, self.definition_of(node))
 
-    async def close(self, settle: Callable[[], Awaitable[None]] | None = None) -> None:
+    async def close(self) -> None:
         """Make what was decided durable and leave the code of every execution; the next owner drives them on."""
         if self.closed:
             return
         self.closed = True
         if boundaries.reach is not None:
             boundaries.reach("close.before")
-        if settle is not None:
-            await settle()
         self.durability.flush()
         running = [
             branch for node in list(self.traces.nodes.values()) if node.run is not None for branch in node.run.branches

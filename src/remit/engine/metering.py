@@ -11,7 +11,7 @@ from remit.engine.node import Node
 from remit.errors import DomainError, ErrorClass, ErrorInfo
 from remit.kernel.budget import Account, Refusal
 from remit.kernel.usage import Amount, Usage, decimal_string, measured
-from remit.store.records import AlertRecord, JournalRecord
+from remit.store.records import JournalRecord
 
 if TYPE_CHECKING:
     from remit.engine.engine import Engine
@@ -165,11 +165,7 @@ class Metering:
         message = (
             f"{entry.kind} {entry.name!r} reported usage that cannot be believed ({why}); its reservation was charged"
         )
-        self._engine.durability.alert(
-            AlertRecord(
-                "usage_rejected", node.id, node.record.tenant, message, orjson.dumps(details), self._engine.clock.now()
-            )
-        )
+        self._engine.alert(node, "usage_rejected", message, details)
 
 
 def _exhausted(node: Node, refusal: Refusal, effect: str) -> ErrorInfo:
