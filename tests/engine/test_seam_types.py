@@ -208,7 +208,7 @@ class Doubled(BaseModel):
         (str | dt.datetime, dt.datetime(2026, 1, 1), ""),
         (Item, SpecialItem(sku="a", qty=1), ""),
         (list[Item], [Item(sku="a", qty=1), Item.model_construct(sku="b", qty=0)], "/1/qty"),
-        (Item, Item.model_construct(sku="b", qty="many"), ""),
+        (Item, Item.model_construct(sku="b", qty="many"), "/qty"),
         (Item, Item.model_construct(sku="b", qty=True), "/qty"),
         (Doubled, Doubled(price=1), "/price"),
         (Open, Open(name="a", extra=(1,)), "/extra"),
