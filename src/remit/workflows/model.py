@@ -268,10 +268,10 @@ class CronScheduleStep(CommonStep):
     timezone: Name = "UTC"
     target_workflow_type: Name
     initial_data_template: Keyed = Field(default={})
-    overlap: Literal["skip", "queue", "allow", "cancel_running"] = "skip"
-    catch_up: Duration = 0
-    on_skipped: Literal["run_after", "skip"] = "run_after"
-    on_repeated: Literal["first", "second", "both"] = "first"
+    overlap: Literal["skip", "queue", "allow"] = "skip"
+    catch_up: Duration = Field("1h", description="How late a firing may be that nobody was there for.")
+    on_skipped: Literal["run_after", "skip"] | None = Field(None, description="Absent: as in Debian's cron.")
+    on_repeated: Literal["first", "second", "both"] | None = Field(None, description="Absent: as in Debian's cron.")
 
 
 class WaitStep(CommonStep):
