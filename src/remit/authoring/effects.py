@@ -6,7 +6,7 @@ import random as _random
 import uuid as _uuid
 from collections.abc import Coroutine, Generator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Generic, NoReturn, TypeVar, cast, overload
 
 import orjson
@@ -300,8 +300,7 @@ async def sleep(duration: Duration) -> None:
 
 async def now() -> datetime:
     """The time, in UTC; recorded, so that replay sees the same."""
-    port = current_port("now()")
-    return datetime.fromisoformat(await port.value("now", lambda: datetime.now(UTC).isoformat()))
+    return datetime.fromisoformat(await current_port("now()").now())
 
 
 async def uuid4() -> _uuid.UUID:

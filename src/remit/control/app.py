@@ -18,7 +18,7 @@ from remit.control.operations import Operations
 from remit.control.queries import Page, Queries, unknown
 from remit.control.views import Alerts, Entries, Record
 from remit.engine.admission import RootTerms
-from remit.engine.clock import Clock
+from remit.engine.clock import Clock, SystemClock
 from remit.engine.definitions import Catalog, Definition
 from remit.engine.elsewhere import importing_main
 from remit.engine.engine import Engine
@@ -113,9 +113,8 @@ class Remit:
                 'A helper process imports this script and would run it again: keep its start under `if __name__ == "__main__":`',
                 code="wrong_state",
             )
-        clock = Clock()
-        store = SqliteStore(self._url, clock.now)
-        self._engine = Engine(store, self._catalog, self._limits, clock, self._resources)
+        store = SqliteStore(self._url, SystemClock().now)
+        self._engine = Engine(store, self._catalog, self._limits, self._clock(), self._resources)
         self._queries = Queries(store)
         self._operations = Operations(self._engine)
         self._inbox = Inbox(self._engine, self._operations)
@@ -126,6 +125,7 @@ class Remit:
                 "compensations are not run by this version: saga=True has no effect yet on %s", ", ".join(sagas)
             )
         try:
+            self._equip(self._engine)
             self._engine.recover()
             self._inbox.open()
         except BaseException:
@@ -140,6 +140,13 @@ class Remit:
             self._inbox.close()
             await self._engine.close()
         self._engine = self._queries = self._operations = self._inbox = None
+
+    def _clock(self) -> Clock:
+        """The time that executions live in; the testing kit has one of its own."""
+        return SystemClock()
+
+    def _equip(self, engine: Engine) -> None:
+        """What the testing kit does to an engine before anything is driven."""
 
     @property
     def engine(self) -> Engine:

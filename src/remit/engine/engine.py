@@ -62,7 +62,7 @@ class Engine:
         self.durability = Durability(store, self.loop, self._fenced)
         self.traces = Traces(self)
         self.waiting = Waiting(self)
-        self.leases = Leases(clock, self.loop, self._expired)
+        self.leases = Leases(clock, self._expired)
         self.timers = Timers(self)
         self.admission = Admission(self)
         self.endings = Endings(self)

@@ -275,6 +275,10 @@ class Body:
         """Wait for an event."""
         return await self._effect("wait_event", name=name, label=label, timeout_ms=timeout_ms)
 
+    async def now(self) -> str:
+        """What calendars show, in UTC and ISO 8601, recorded."""
+        return str(await self._effect("now"))
+
     async def value(self, name: str, produce: Callable[[], Any]) -> Any:
         """A value that differs from run to run, recorded."""
         return await self._effect("value", name=name, produced=orjson.dumps(produce()))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 from collections.abc import Callable
 
-from remit.engine.clock import Clock
+from remit.engine.clock import Clock, Timer
 from remit.engine.node import Node
 
 __all__ = ["Leases"]
@@ -17,14 +16,13 @@ _BUCKET_MS = 100
 class Leases:
     """Running TTL clocks. `on_expiry` is called at most two buckets (0.2 s) after a clock ran out."""
 
-    def __init__(self, clock: Clock, loop: asyncio.AbstractEventLoop, on_expiry: Callable[[Node], None]) -> None:
+    def __init__(self, clock: Clock, on_expiry: Callable[[Node], None]) -> None:
         self._clock = clock
-        self._loop = loop
         self._on_expiry = on_expiry
         self._buckets: dict[int, dict[int, Node]] = {}
         self._bucket_of: dict[int, int] = {}
         self._order: list[int] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._armed_for = 0
 
     def watch(self, node: Node) -> None:
@@ -59,8 +57,8 @@ class Leases:
             del self._buckets[heapq.heappop(self._order)]
         if self._order:
             self._armed_for = self._order[0]
-            delay = max(0, self._armed_for * _BUCKET_MS - self._clock.now()) / 1_000
-            self._timer = self._loop.call_later(delay, self._fire)
+            delay_ms = max(0, self._armed_for * _BUCKET_MS - self._clock.now())
+            self._timer = self._clock.call_later(delay_ms, self._fire)
 
     def _fire(self) -> None:
         self._timer = None

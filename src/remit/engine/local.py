@@ -106,6 +106,10 @@ class LocalPort:
         """Wait for an event."""
         return await waits.wait_event(self.run, name, label, timeout_ms)
 
+    async def now(self) -> str:
+        """What calendars show, in UTC and ISO 8601, recorded."""
+        return str(await waits.value(self.run, "now", lambda: self.run.engine.clock.date().isoformat()))
+
     async def value(self, name: str, produce: Callable[[], Any]) -> Any:
         """A value that differs from run to run, recorded."""
         return await waits.value(self.run, name, produce)

@@ -96,6 +96,9 @@ class Port(Protocol):
     async def wait_event(self, name: str, label: str | None, timeout_ms: int | None) -> Any:
         """Wait for an event."""
 
+    async def now(self) -> str:
+        """What calendars show, in UTC and ISO 8601, recorded."""
+
     async def value(self, name: str, produce: Callable[[], Any]) -> Any:
         """A value that differs from run to run, recorded."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from remit.engine.clock import Timer
     from remit.engine.engine import Engine
 
 __all__ = ["Timers"]
@@ -14,11 +14,11 @@ _BATCH = 500
 
 
 class Timers:
-    """One loop timer for the earliest due row; executions that wait cost no memory here."""
+    """One timer for the earliest due row; executions that wait cost no memory here."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._due_at: int | None = None
 
     def expect(self, due_at: int) -> None:
@@ -30,8 +30,8 @@ class Timers:
         if self._timer is not None:
             self._timer.cancel()
         self._due_at = due_at
-        delay = min(max(0, due_at - self._engine.clock.now()), 3_600_000) / 1_000
-        self._timer = self._engine.loop.call_later(delay, self.fire)
+        clock = self._engine.clock
+        self._timer = clock.call_later(max(0, due_at - clock.now()), self.fire)
 
     def fire(self) -> None:
         """Deliver what is due, and arm for the next."""

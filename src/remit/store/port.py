@@ -123,7 +123,7 @@ class Store(Reader, Protocol):
     def commit(self, batch: Batch) -> None:
         """Write the batch, durably, as one transaction; raises `StoreError` and writes nothing otherwise."""
 
-    def renew(self, now_ms: int) -> None:
+    def renew(self) -> None:
         """Renew the owner's claim (L21)."""
 
     def to_recover(self) -> Iterable[str]:

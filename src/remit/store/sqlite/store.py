@@ -167,9 +167,9 @@ class SqliteStore(SqliteReader):
             boundaries.reach("checkpoint.after")
         self._wal_pages = 0
 
-    def renew(self, now_ms: int) -> None:
+    def renew(self) -> None:
         """Renew the owner's claim (L21)."""
-        self._ownership.renew(now_ms)
+        self._ownership.renew(self._now_ms())
 
     def to_recover(self) -> Iterable[str]:
         """Ids of the executions that were being driven or were about to be, oldest first."""
