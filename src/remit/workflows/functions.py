@@ -1,4 +1,4 @@
-"""Import paths such as `steps.validate`: what they name is found in the source, and nothing is imported to find it.
+"""Import paths such as `steps.validate`: what they name is found in the source, without importing it, and then imported.
 
 A path names a function or a class that is written below the workflow's own directory, or below a package that the
 operator allows. `steps.validate`, `steps:validate`, `steps.Orders.validate` and, with the directory's own name in front,
@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import ast
 import difflib
+import importlib
+import inspect
 import keyword
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import NamedTuple
+from traceback import extract_tb
+from types import ModuleType
+from typing import Any, NamedTuple
 
+from remit.authoring.process import Process
 from remit.errors import DefinitionError
+from remit.workflows.modules import file_below, home_of, parts_below, spec_without_import
 
-__all__ = ["ImportPathError", "Located", "locate", "module_below"]
+__all__ = ["ImportPathError", "Located", "locate", "resolve"]
 
 _MOST_HOPS = 20
 _DEFINED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -61,12 +66,12 @@ class _Rules(NamedTuple):
         return any(prefix.split(".") == list(parts[: prefix.count(".") + 1]) for prefix in self.allow)
 
     def places(self) -> Iterator[Path]:
-        """The directories and files that may be reached."""
+        """The directories whose modules may be reached."""
         yield self.directory
         for prefix in self.allow:
-            found = _allowed(tuple(prefix.split(".")), self)
-            if found is not None:
-                yield found.parent if found.name == "__init__.py" else found
+            spec = spec_without_import(prefix.split("."))
+            for each in (spec.submodule_search_locations or ()) if spec is not None else ():
+                yield Path(each).resolve()
 
 
 def locate(path: str, directory: Path | str, allow: Iterable[str] = ()) -> Located:
@@ -81,26 +86,57 @@ def locate(path: str, directory: Path | str, allow: Iterable[str] = ()) -> Locat
     return found._replace(file=file, attributes=attributes)
 
 
-def module_below(directory: Path, parts: Sequence[str]) -> Path | None:
-    """The file of a module named from a directory, by the rules of imports; None where there is none or it lies elsewhere.
+def resolve(path: str, directory: Path | str, allow: Iterable[str] = ()) -> Any:
+    """The function or class itself: its module is imported, once in a process, when it is needed first.
 
-    The directory's own name, and those above it, may stand in front.
+    Raises ImportPathError for what `locate` refuses, for a module that cannot be imported, and for a name that holds
+    neither a function nor a class of the workflow's own.
     """
-    for own in range(len(parts) + 1):
-        if own and tuple(parts[:own]) != directory.parts[-own:]:
-            continue
-        found = _file_of(directory, parts[own:])
-        if found is not None:
-            return found
-    return None
+    rules = _Rules(Path(directory).resolve(), tuple(allow))
+    located = locate(path, rules.directory, rules.allow)
+    found: Any = _module_at(located, rules)
+    for name in located.attributes:
+        if not hasattr(found, name):
+            raise ImportPathError(path, f"names {name!r}, which {located.file.name} no longer has once it is imported")
+        found = getattr(found, name)
+    problem = _unusable(found, located, rules)
+    if problem is not None:
+        raise ImportPathError(path, problem)
+    return found
 
 
-def _file_of(directory: Path, parts: Sequence[str]) -> Path | None:
-    base = directory.joinpath(*parts)
-    for candidate in (base / "__init__.py", base.with_name(f"{base.name}.py")):
-        if candidate.is_file() and candidate.resolve().is_relative_to(directory):
-            return candidate.resolve()
-    return None
+def _module_at(located: Located, rules: _Rules) -> ModuleType:
+    try:
+        if located.file.is_relative_to(rules.directory):
+            inside = located.file.relative_to(rules.directory)
+            last = () if inside.name == "__init__.py" else (inside.stem,)
+            return home_of(rules.directory).module((*inside.parts[:-1], *last))
+        return importlib.import_module(".".join(_parts(located.path)[: -len(located.attributes)]))
+    except Exception as error:
+        ours = (str(Path(__file__).parent), str(Path(importlib.__file__).parent), "<frozen")
+        frames = [each for each in extract_tb(error.__traceback__) if not each.filename.startswith(ours)]
+        place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else located.file.name
+        raise ImportPathError(
+            located.path, f"cannot be imported: {place} raised {type(error).__name__}: {error}"
+        ) from error
+
+
+def _unusable(found: Any, located: Located, rules: _Rules) -> str | None:
+    """What keeps a workflow from using a value; a definition that is written where the path leads may be decorated."""
+    if isinstance(found, Process):
+        return "is a process: call it with a SUB_WORKFLOW step"
+    if located.node is not None:
+        return None if callable(found) else f"is a {type(found).__name__}, neither function nor class"
+    inner = inspect.unwrap(found)
+    if inspect.isfunction(inner):
+        file: str | None = inner.__code__.co_filename
+    elif isinstance(inner, type):
+        file = getattr(sys.modules.get(inner.__module__), "__file__", None)
+    else:
+        return f"holds a {type(found).__name__}: name a function or a class, written with def or class"
+    if file is not None and any(Path(file).resolve().is_relative_to(each) for each in rules.places()):
+        return None
+    return f"holds {inner.__module__}.{inner.__qualname__}, which is written outside the workflow's own directory"
 
 
 def _parts(path: str) -> tuple[str, ...]:
@@ -116,30 +152,22 @@ def _parts(path: str) -> tuple[str, ...]:
 def _module_of(path: str, parts: tuple[str, ...], rules: _Rules) -> tuple[Path, tuple[str, ...]]:
     """The file of the longest module at the front of a path, and the names in it."""
     for cut in range(len(parts) - 1, 0, -1):
-        file = module_below(rules.directory, parts[:cut]) or _allowed(parts[:cut], rules)
+        file = _own(parts[:cut], rules) or _allowed(parts[:cut], rules)
         if file is not None:
             return file, parts[cut:]
     raise _no_module(path, parts, rules)
 
 
+def _own(parts: Sequence[str], rules: _Rules, *, in_code: bool = False) -> Path | None:
+    inside = parts_below(rules.directory, parts, in_code=in_code)
+    return file_below(rules.directory, inside) if inside is not None else None
+
+
 def _allowed(parts: Sequence[str], rules: _Rules) -> Path | None:
-    """The file of a module below an allowed package, found as an import would, without importing it or what is above it."""
-    if not rules.allows(parts):
-        return None
-    where: list[str] | None = None
-    for cut in range(1, len(parts)):
-        package = _spec(".".join(parts[:cut]), where)
-        if package is None or package.submodule_search_locations is None:
-            return None
-        where = list(package.submodule_search_locations)
-    spec = _spec(".".join(parts), where)
+    """The file of a module below an allowed package."""
+    spec = spec_without_import(parts) if rules.allows(parts) else None
     found = Path(spec.origin) if spec is not None and spec.origin is not None and spec.has_location else None
     return found.resolve() if found is not None and found.suffix == ".py" else None
-
-
-def _spec(name: str, where: list[str] | None) -> ModuleSpec | None:
-    finders = [finder.find_spec for finder in sys.meta_path if hasattr(finder, "find_spec")]
-    return next((spec for find in finders if (spec := find(name, where)) is not None), None)
 
 
 def _no_module(path: str, parts: tuple[str, ...], rules: _Rules) -> ImportPathError:
@@ -230,9 +258,11 @@ def _source_of(file: Path, node: ast.ImportFrom, rules: _Rules) -> Path | None:
     """The file of the module that a `from … import` names; None where a workflow may not reach it."""
     parts = tuple(node.module.split(".")) if node.module else ()
     if not node.level:
-        return module_below(rules.directory, parts) or _allowed(parts, rules)
-    found = _file_of(file.parents[node.level - 1], parts)
-    return found if found is not None and any(found.is_relative_to(each) for each in rules.places()) else None
+        own = _own(parts, rules, in_code=True) if file.is_relative_to(rules.directory) else None
+        return own or _allowed(parts, rules)
+    base = file.parents[node.level - 1]
+    place = next((each for each in rules.places() if base.is_relative_to(each)), None)
+    return file_below(place, (*base.relative_to(place).parts, *parts)) if place is not None else None
 
 
 def _one_less(path: str, hops: int) -> int:
