@@ -159,7 +159,7 @@ def test_a_function_may_be_passed_on_and_wrapped(shop: Path, name: str) -> None:
 
 def test_a_function_made_elsewhere_is_refused_once_it_is_seen(tmp_path: Path) -> None:
     home = write(tmp_path / "sly", steps="import os\nhide = [os.path.join, os.system]\njoin, system = hide")
-    with pytest.raises(ImportPathError, match="posixpath.join, which is written outside"):
+    with pytest.raises(ImportPathError, match=r"posixpath\.join, which is written outside"):
         resolve("steps.join", home)
     with pytest.raises(ImportPathError, match="holds a builtin_function_or_method"):
         resolve("steps.system", home)
