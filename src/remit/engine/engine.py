@@ -7,7 +7,6 @@ them and moves executions between them: begin → run → park → evict → wak
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 from typing import Any
 
@@ -25,9 +24,10 @@ from remit.engine.local import LocalPort
 from remit.engine.metering import Metering
 from remit.engine.node import Node
 from remit.engine.outcomes import Outcomes
-from remit.engine.port import INSIDE_STEP, PORT, Port
+from remit.engine.port import Port
 from remit.engine.run import Run
 from remit.engine.settling import Settling
+from remit.engine.shared import adopt_branches, collect_rarely
 from remit.engine.timers import Timers
 from remit.engine.traces import Traces
 from remit.engine.waiting import Waiting
@@ -42,10 +42,6 @@ from remit.store.port import Store
 from remit.store.records import AlertRecord, EffectKind, ExecutionRecord
 
 __all__ = ["Engine"]
-
-_COLLECT_AFTER = 20_000
-"""New objects between two garbage collections while an engine runs: thousands of executions under way are alive, and
-looking for rubbish among them took a quarter of a large fan-out's time (docs/design.md)."""
 
 
 class Engine:
@@ -75,28 +71,12 @@ class Engine:
         self.new_root_keys: dict[bytes, ExecutionRecord] = {}
         self.refusals = 0
         self._next_n = store.next_n
-        self._factory = self.loop.get_task_factory()
         self.closed = False
-        self._collection = gc.get_threshold()
-        gc.set_threshold(max(self._collection[0], _COLLECT_AFTER), *self._collection[1:])
+        self._collect_as_before = collect_rarely()
+        self._make_tasks_as_before = adopt_branches(self.loop)
         self._watchdog = Watchdog(self.loop, self.driver.cut_off)
-        self.loop.set_task_factory(self._new_task)
 
-    # -- the loop -----------------------------------------------------------------------------------------------------
-
-    def _new_task(self, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:
-        """Make tasks as before; one that a body starts is a branch of its run."""
-        task = (
-            self._factory(loop, coro, **options)
-            if self._factory is not None
-            else asyncio.Task(coro, loop=loop, **options)
-        )
-        context = options.get("context")
-        port = context.get(PORT) if context is not None else PORT.get()
-        run: Run | None = getattr(port, "run", None)
-        if run is not None and run.engine is self and INSIDE_STEP.get() is None and isinstance(task, asyncio.Task):
-            run.adopt(task)
-        return task
+    # -- what the rooms ask -------------------------------------------------------------------------------------------
 
     def port_of(self, run: Run) -> Port:
         """What the body of that run asks for its effects."""
@@ -363,6 +343,6 @@ class Engine:
             )
         await self.driver.reaped()
         self.durability.flush()
-        self.loop.set_task_factory(self._factory)
-        gc.set_threshold(*self._collection)
+        self._make_tasks_as_before()
+        self._collect_as_before()
         self.store.close()
