@@ -12,6 +12,7 @@ from remit.store.records import (
     ExecutionFilter,
     ExecutionRecord,
     JournalRecord,
+    ScheduleRecord,
     UsageTotals,
 )
 
@@ -21,7 +22,17 @@ __all__ = ["Batch", "Reader", "Store"]
 class Batch:
     """All that has changed since the last commit. It is written as one transaction or not at all."""
 
-    __slots__ = ("alerts", "changed", "created", "events", "journal", "new_journal", "replies", "set_aside")
+    __slots__ = (
+        "alerts",
+        "changed",
+        "created",
+        "events",
+        "journal",
+        "new_journal",
+        "replies",
+        "schedules",
+        "set_aside",
+    )
 
     def __init__(self) -> None:
         self.created: dict[int, ExecutionRecord] = {}
@@ -31,6 +42,8 @@ class Batch:
         self.events: list[EventRecord] = []
         self.alerts: list[AlertRecord] = []
         self.replies: list[Command] = []
+        self.schedules: dict[tuple[str, str], ScheduleRecord | None] = {}
+        """By tenant and name; None where the schedule is removed."""
         self.set_aside: list[JournalRecord] = []
 
     def __bool__(self) -> bool:
@@ -42,6 +55,7 @@ class Batch:
             or self.events
             or self.alerts
             or self.replies
+            or self.schedules
             or self.set_aside
         )
 
@@ -108,6 +122,12 @@ class Reader(Protocol):
     ) -> list[AlertRecord]:
         """Alerts, newest first."""
 
+    def schedules(self, tenant: str | None = None) -> list[ScheduleRecord]:
+        """The schedules of a tenant ('' for those of none), or of all, by name."""
+
+    def schedule(self, tenant: str, name: str) -> ScheduleRecord | None:
+        """One schedule."""
+
 
 class Store(Reader, Protocol):
     """One durable home of executions, driven by one owner."""
@@ -137,6 +157,15 @@ class Store(Reader, Protocol):
 
     def next_due(self) -> int | None:
         """When the earliest timer is due."""
+
+    def due_schedules(self, until_ms: int, targets: list[str], limit: int) -> list[ScheduleRecord]:
+        """Schedules of these processes that fire by then, earliest first."""
+
+    def next_schedule(self, targets: list[str]) -> int | None:
+        """When the next schedule of these processes fires."""
+
+    def queued_schedules(self, targets: list[str]) -> list[ScheduleRecord]:
+        """Schedules of these processes with firings that wait for the end of an execution."""
 
     def commands(self) -> list[Command]:
         """Commands without a reply, oldest first."""

@@ -17,6 +17,7 @@ __all__ = [
     "ExecutionFilter",
     "ExecutionRecord",
     "JournalRecord",
+    "ScheduleRecord",
     "UsageTotals",
 ]
 
@@ -34,6 +35,7 @@ class EffectKind(StrEnum):
     CHARGE = "charge"
     CHANGED = "changed"
     REJECTED = "rejected"
+    SCHEDULE = "schedule"
     CHILD = "child"
 
 
@@ -145,6 +147,41 @@ class AlertRecord:
     details: bytes
     raised_at: int
     n: int = 0
+
+
+@dataclass(slots=True)
+class ScheduleRecord:
+    """One schedule of a tenant ('' for none): what it starts and when, and how far it has come (L54).
+
+    `next_at` is None where it fires no more; `waiting` holds the firings that queue for the end of `last_execution`.
+    """
+
+    tenant: str
+    name: str
+    expression: str
+    zone: str
+    skipped: str | None
+    repeated: str | None
+    overlap: str
+    catch_up_ms: int
+    target: str
+    versions: str
+    input: bytes
+    owner: str | None
+    region: str | None
+    limit_tokens: int | None
+    limit_cost: int | None
+    registered_by: str | None
+    created_at: int
+    updated_at: int
+    next_at: int | None
+    last_at: int | None = None
+    last_execution: str | None = None
+    waiting: bytes | None = None
+    fired: int = 0
+    skips: int = 0
+    missed: int = 0
+    failed: int = 0
 
 
 @dataclass(slots=True)

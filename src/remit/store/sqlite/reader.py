@@ -8,9 +8,17 @@ import apsw
 import orjson
 
 from remit.kernel.trace import descendant_range, is_execution_id
-from remit.store.records import AlertRecord, EventRecord, ExecutionFilter, ExecutionRecord, JournalRecord, UsageTotals
+from remit.store.records import (
+    AlertRecord,
+    EventRecord,
+    ExecutionFilter,
+    ExecutionRecord,
+    JournalRecord,
+    ScheduleRecord,
+    UsageTotals,
+)
 from remit.store.sqlite.database import Location, explained
-from remit.store.sqlite.rows import EXECUTION_COLUMNS, JOURNAL_COLUMNS, execution_of, journal_of
+from remit.store.sqlite.rows import EXECUTION_COLUMNS, JOURNAL_COLUMNS, SCHEDULE_COLUMNS, execution_of, journal_of
 
 __all__ = ["SqliteReader"]
 
@@ -190,6 +198,21 @@ class SqliteReader:
         query = "SELECT code, execution_id, tenant, message, details, raised_at, n FROM alerts WHERE (? IS NULL OR code = ?) AND (? IS NULL OR execution_id = ?) AND (? IS NULL OR raised_at >= ?) ORDER BY n DESC LIMIT ?"
         values = (code, code, execution_id, execution_id, since_ms, since_ms, limit)
         return [AlertRecord(*row) for row in self._rows(query, values)]
+
+    def _schedules(self, where: str, values: tuple[Any, ...] = ()) -> list[ScheduleRecord]:
+        return [
+            ScheduleRecord(*row)
+            for row in self._rows(f"SELECT {SCHEDULE_COLUMNS} FROM schedules WHERE {where}", values)
+        ]
+
+    def schedules(self, tenant: str | None = None) -> list[ScheduleRecord]:
+        """The schedules of a tenant ('' for those of none), or of all, by name."""
+        return self._schedules("(?1 IS NULL OR tenant = ?1) ORDER BY tenant, name", (tenant,))
+
+    def schedule(self, tenant: str, name: str) -> ScheduleRecord | None:
+        """One schedule."""
+        found = self._schedules("tenant = ? AND name = ?", (tenant, name))
+        return found[0] if found else None
 
     def reply(self, command_id: str) -> dict[str, Any] | None:
         """The owner's reply to a command; None while there is none."""

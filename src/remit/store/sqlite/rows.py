@@ -8,13 +8,15 @@ from operator import attrgetter
 from typing import Any
 
 from remit.kernel.states import Compensation, Status
-from remit.store.records import EffectKind, ExecutionRecord, JournalRecord
+from remit.store.records import EffectKind, ExecutionRecord, JournalRecord, ScheduleRecord
 
 __all__ = [
     "EXECUTION_COLUMNS",
     "INSERT_EXECUTION",
     "INSERT_JOURNAL",
     "JOURNAL_COLUMNS",
+    "PUT_SCHEDULE",
+    "SCHEDULE_COLUMNS",
     "UPDATE_EXECUTION",
     "UPDATE_JOURNAL",
     "execution_of",
@@ -23,10 +25,12 @@ __all__ = [
     "journal_of",
     "journal_row",
     "journal_update",
+    "schedule_row",
 ]
 
 _EXECUTION = [field.name for field in fields(ExecutionRecord)]
 _JOURNAL = [field.name for field in fields(JournalRecord)]
+_SCHEDULE = [field.name for field in fields(ScheduleRecord)]
 _FIXED = {
     "n",
     "id",
@@ -51,6 +55,7 @@ _JOURNAL_ID = ["execution_n", "generation", "position"]
 
 EXECUTION_COLUMNS = ", ".join(_EXECUTION)
 JOURNAL_COLUMNS = ", ".join(_JOURNAL)
+SCHEDULE_COLUMNS = ", ".join(_SCHEDULE)
 
 
 def _insert(table: str, columns: list[str]) -> str:
@@ -65,11 +70,13 @@ INSERT_EXECUTION = _insert("executions", _EXECUTION)
 UPDATE_EXECUTION = _update("executions", _MUTABLE, ["n"])
 INSERT_JOURNAL = _insert("journal", _JOURNAL)
 UPDATE_JOURNAL = _update("journal", _JOURNAL_MUTABLE, _JOURNAL_ID)
+PUT_SCHEDULE = _insert("schedules", _SCHEDULE).replace("INSERT", "INSERT OR REPLACE", 1)
 
 execution_row = attrgetter(*_EXECUTION)
 execution_update = attrgetter(*_MUTABLE, "n")
 journal_row = attrgetter(*_JOURNAL)
 journal_update = attrgetter(*_JOURNAL_MUTABLE, *_JOURNAL_ID)
+schedule_row = attrgetter(*_SCHEDULE)
 
 _STATUS = {status.value: status for status in Status}
 _KIND = {kind.value: kind for kind in EffectKind}

@@ -13,19 +13,21 @@ from remit.errors import StoreError
 from remit.kernel.trace import descendant_range
 from remit.store import boundaries
 from remit.store.port import Batch
-from remit.store.records import Command
+from remit.store.records import Command, ScheduleRecord
 from remit.store.sqlite.database import Location, connect, explained, migrate, parse_location, prepare_file
 from remit.store.sqlite.owner import Ownership
 from remit.store.sqlite.reader import SqliteReader
 from remit.store.sqlite.rows import (
     INSERT_EXECUTION,
     INSERT_JOURNAL,
+    PUT_SCHEDULE,
     UPDATE_EXECUTION,
     UPDATE_JOURNAL,
     execution_row,
     execution_update,
     journal_row,
     journal_update,
+    schedule_row,
 )
 
 __all__ = ["CHECKPOINT_PAGES", "SqliteStore"]
@@ -37,6 +39,8 @@ _log = logging.getLogger("remit.store")
 _INSERT_EVENT = "INSERT INTO events (execution_id, name, payload, sent_at, dedupe, taken_by) VALUES (?, ?, ?, ?, ?, ?)"
 _SET_ASIDE = "UPDATE journal SET generation = -generation - 1 WHERE execution_n = ? AND generation = ? AND position = ?"
 _INSERT_ALERT = "INSERT INTO alerts (code, execution_id, tenant, message, details, raised_at) VALUES (?, ?, ?, ?, ?, ?)"
+
+_AMONG = "target IN (SELECT value FROM json_each(?))"
 
 
 class SqliteStore(SqliteReader):
@@ -123,9 +127,18 @@ class SqliteStore(SqliteReader):
                     _INSERT_EVENT,
                     (event.execution_id, event.name, event.payload, event.sent_at, event.dedupe, event.taken_by),
                 )
+        self._write_for_outsiders(writes, batch)
+
+    def _write_for_outsiders(self, writes: apsw.Connection, batch: Batch) -> None:
+        """What operators see and set: alerts, schedules, replies to commands."""
         if batch.alerts:
             rows = [(a.code, a.execution_id, a.tenant, a.message, a.details, a.raised_at) for a in batch.alerts]
             writes.executemany(_INSERT_ALERT, rows)
+        for key, schedule in batch.schedules.items():
+            if schedule is None:
+                writes.execute("DELETE FROM schedules WHERE tenant = ? AND name = ?", key)
+            else:
+                writes.execute(PUT_SCHEDULE, schedule_row(schedule))
         for command in batch.replies:
             writes.execute(
                 "UPDATE inbox SET reply = ?, replied_at = ? WHERE id = ?",
@@ -200,6 +213,21 @@ class SqliteStore(SqliteReader):
         execution = self._value("SELECT min(wake_at) FROM executions WHERE wake_at IS NOT NULL")
         effect = self._value("SELECT min(due_at) FROM journal WHERE due_at IS NOT NULL AND ended_at IS NULL")
         return min((value for value in (execution, effect) if value is not None), default=None)
+
+    def due_schedules(self, until_ms: int, targets: list[str], limit: int) -> list[ScheduleRecord]:
+        """Schedules of these processes that fire by then, earliest first."""
+        where = f"next_at IS NOT NULL AND next_at <= ? AND {_AMONG} ORDER BY next_at LIMIT ?"
+        return self._schedules(where, (until_ms, orjson.dumps(targets).decode(), limit))
+
+    def next_schedule(self, targets: list[str]) -> int | None:
+        """When the next schedule of these processes fires."""
+        query = f"SELECT next_at FROM schedules WHERE next_at IS NOT NULL AND {_AMONG} ORDER BY next_at LIMIT 1"
+        found: int | None = self._value(query, (orjson.dumps(targets).decode(),))
+        return found
+
+    def queued_schedules(self, targets: list[str]) -> list[ScheduleRecord]:
+        """Schedules of these processes with firings that wait for the end of an execution."""
+        return self._schedules(f"waiting IS NOT NULL AND {_AMONG}", (orjson.dumps(targets).decode(),))
 
     def inbox_changed(self) -> bool:
         """Whether another connection has written since the last time this was asked."""
