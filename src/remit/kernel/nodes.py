@@ -1,0 +1,243 @@
+"""The parts of an expression as closures: each takes the names and the work allowed, and gives a value (L38).
+
+What most conditions do, comparing a field with a number or a text, takes a short way without reduction to plain data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from remit.kernel.evaluation import ORDERINGS, calculate, contains, equal, order, truth
+from remit.kernel.filters import Filter
+from remit.kernel.plain import SCALARS, Missing, Work, described, plain, read, subscript
+
+__all__ = [
+    "Node",
+    "Run",
+    "arithmetic",
+    "attribute",
+    "choice",
+    "comparison",
+    "constant",
+    "dictionary",
+    "either",
+    "element",
+    "filtered",
+    "negation",
+    "root",
+    "sequence",
+    "signed",
+]
+
+Run = Callable[[Mapping[str, Any], Work], Any]
+_PLAIN_NUMBERS = frozenset({int, float})
+
+
+class Node(NamedTuple):
+    """A part of an expression: how to work it out, where it begins, and the path it is, if it is just that."""
+
+    run: Run
+    start: int
+    depth: int
+    path: tuple[str, ...] | None = None
+
+
+def constant(value: Any) -> Run:
+    """A literal."""
+    return lambda names, work: value
+
+
+def root(name: str) -> Run:
+    """One of the names that the caller gives."""
+
+    def run(names: Mapping[str, Any], work: Work) -> Any:
+        try:
+            return names[name]
+        except KeyError:
+            work.part = name
+            raise work.failure("it is not there at this point") from None
+
+    return run
+
+
+def attribute(base: Run, name: str, text: str) -> Run:
+    """`base.name`."""
+
+    def run(names: Mapping[str, Any], work: Work) -> Any:
+        value = base(names, work)
+        if type(value) is dict:
+            return value.get(name)
+        work.part = text
+        return read(value, name, work)
+
+    return run
+
+
+def element(base: Run, key: Run, text: str) -> Run:
+    """`base[key]`."""
+
+    def run(names: Mapping[str, Any], work: Work) -> Any:
+        value, which = base(names, work), key(names, work)
+        work.part = text
+        return subscript(value, which, work)
+
+    return run
+
+
+def sequence(items: Sequence[Run], kind: type[list[Any]] | type[tuple[Any, ...]]) -> Run:
+    """A list or tuple of parts."""
+    return lambda names, work: kind([item(names, work) for item in items])
+
+
+def dictionary(items: Sequence[tuple[str, Run]]) -> Run:
+    """A dict of parts."""
+    return lambda names, work: {key: item(names, work) for key, item in items}
+
+
+def either(symbol: str, operands: Sequence[Run], text: str) -> Run:
+    """`a and b and …`, `a or b or …`: the operand that decides, as in Python."""
+    stops_at = symbol == "or"
+    *before, last = operands
+
+    def run(names: Mapping[str, Any], work: Work) -> Any:
+        for operand in before:
+            value = operand(names, work)
+            if value is not stops_at:
+                work.part = text
+                if value is not (not stops_at) and truth(value, work) is not stops_at:
+                    continue
+                if value is (not stops_at):
+                    continue
+            return value
+        return last(names, work)
+
+    return run
+
+
+def negation(operand: Run, text: str) -> Run:
+    """`not operand`."""
+
+    def run(names: Mapping[str, Any], work: Work) -> bool:
+        value = operand(names, work)
+        work.part = text
+        return not truth(value, work)
+
+    return run
+
+
+def choice(test: Run, then: Run, otherwise: Run, text: str) -> Run:
+    """`then if test else otherwise`."""
+
+    def run(names: Mapping[str, Any], work: Work) -> Any:
+        value = test(names, work)
+        work.part = text
+        return (then if truth(value, work) else otherwise)(names, work)
+
+    return run
+
+
+Comparing = Callable[[Any, Any, Work], bool]
+
+
+def _ordering(symbol: str) -> Comparing:
+    compare = ORDERINGS[symbol]
+
+    def ordered(left: Any, right: Any, work: Work) -> bool:
+        if type(left) in _PLAIN_NUMBERS and type(right) in _PLAIN_NUMBERS:
+            return bool(compare(left, right))
+        return order(symbol, left, right, work)
+
+    return ordered
+
+
+COMPARISONS: dict[str, Comparing] = {
+    **{symbol: _ordering(symbol) for symbol in ORDERINGS},
+    "==": equal,
+    "!=": lambda left, right, work: not equal(left, right, work),
+    "in": contains,
+    "not in": lambda left, right, work: not contains(left, right, work),
+    "is": lambda left, right, work: left is right,
+    "is not": lambda left, right, work: left is not right,
+}
+
+
+def comparison(first: Run, others: Sequence[tuple[str, Run]], text: str) -> Run:
+    """`a < b`, and in a chain `a < b <= c`."""
+    if len(others) == 1:
+        symbol, second = others[0]
+        compare = COMPARISONS[symbol]
+
+        def single(names: Mapping[str, Any], work: Work) -> bool:
+            left, right = first(names, work), second(names, work)
+            work.part = text
+            return compare(left, right, work)
+
+        return single
+    chain = [(COMPARISONS[symbol], operand) for symbol, operand in others]
+
+    def run(names: Mapping[str, Any], work: Work) -> bool:
+        left = first(names, work)
+        for compare, operand in chain:
+            right = operand(names, work)
+            work.part = text
+            if not compare(left, right, work):
+                return False
+            left = right
+        return True
+
+    return run
+
+
+def arithmetic(symbol: str, left: Run, right: Run, text: str) -> Run:
+    """`left + right` and its like."""
+
+    def run(names: Mapping[str, Any], work: Work) -> Any:
+        first, second = left(names, work), right(names, work)
+        work.part = text
+        return calculate(symbol, first, second, work)
+
+    return run
+
+
+def signed(symbol: str, operand: Run, text: str) -> Run:
+    """`-operand` or `+operand`."""
+
+    def run(names: Mapping[str, Any], work: Work) -> Any:
+        value = operand(names, work)
+        work.part = text
+        return calculate(symbol, 0, value, work)
+
+    return run
+
+
+def filtered(name: str, filter: Filter, base: Run, arguments: Mapping[str, Run], text: str) -> Run:
+    """`base | name(arguments)`."""
+    if name in {"default", "d"}:
+        return _default(base, arguments["value"], arguments.get("falsy", constant(value=False)), text)
+
+    def run(names: Mapping[str, Any], work: Work) -> Any:
+        value = base(names, work)
+        given = {key: argument(names, work) for key, argument in arguments.items()}
+        work.part = text
+        data = plain(value, work)
+        if not isinstance(data, filter.takes) or (type(data) is bool and object not in filter.takes):
+            raise work.failure(f"{name!r} cannot take {described(value)}")
+        work.spend(1)
+        return filter.apply(data, work, **given)
+
+    return run
+
+
+def _default(base: Run, other: Run, falsy: Run, text: str) -> Run:
+    def run(names: Mapping[str, Any], work: Work) -> Any:
+        try:
+            value = base(names, work)
+        except Missing:
+            value = None
+        work.part = text
+        if value is None or (falsy(names, work) is True and not truth(value, work)):
+            return other(names, work)
+        return value
+
+    return run
