@@ -142,6 +142,7 @@ class Catalog:
     def __init__(self, definitions: Iterable[Definition] = ()) -> None:
         self._by_name: dict[str, list[Definition]] = {}
         self._resolved: dict[tuple[str, str, str, str | None], Definition | ErrorInfo] = {}
+        self._kept: dict[tuple[str, str], list[tuple[int, Callable[[], Definition | None]]]] = {}
         for definition in definitions:
             self.add(definition)
 
@@ -171,8 +172,19 @@ class Catalog:
         """The highest hosted version in the range (L40)."""
         return next((each for each in self._by_name.get(name, ()) if in_range(each.version, versions)), None)
 
-    def to_continue(self, name: str, version: str) -> Definition | None:
-        """The code that may continue an execution: its very version, else one that names it in `resumes` (L11)."""
+    def keep(self, name: str, version: str, first_n: int, read: Callable[[], Definition | None]) -> None:
+        """Continue the executions from row `first_n` on with what `read` gives; called in the order of `first_n` (L39)."""
+        self._kept.setdefault((name, version), []).append((first_n, read))
+
+    def to_continue(self, name: str, version: str, n: int | None = None) -> Definition | None:
+        """The code that may continue an execution: its very version, else one that names it in `resumes` (L11).
+
+        With `n`, its row number, a workflow is the one that it was when the execution began (L39).
+        """
+        kept = self._kept.get((name, version), [])
+        read = next((read for first_n, read in reversed(kept) if n is None or first_n <= n), None)
+        if read is not None:
+            return read()
         hosted = self._by_name.get(name, ())
         exact = next((each for each in hosted if each.version == version), None)
         return exact or next(

@@ -54,7 +54,7 @@ class Outcomes:
 
     def answer_of(self, record: ExecutionRecord) -> Answer:
         """The outcome of an ended execution, typed where its code is hosted here."""
-        definition = self._engine.catalog.to_continue(record.process, record.version)
+        definition = self._engine.catalog.to_continue(record.process, record.version, record.n)
         return answer_of(record, definition.result if definition else None)
 
     def fail(self, failure: StoreError) -> None:

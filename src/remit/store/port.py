@@ -8,6 +8,7 @@ from typing import Protocol
 from remit.store.records import (
     AlertRecord,
     Command,
+    DefinitionRecord,
     EventRecord,
     ExecutionFilter,
     ExecutionRecord,
@@ -26,6 +27,7 @@ class Batch:
         "alerts",
         "changed",
         "created",
+        "definitions",
         "events",
         "journal",
         "new_journal",
@@ -45,6 +47,7 @@ class Batch:
         self.schedules: dict[tuple[str, str], ScheduleRecord | None] = {}
         """By tenant and name; None where the schedule is removed."""
         self.set_aside: list[JournalRecord] = []
+        self.definitions: list[DefinitionRecord] = []
 
     def __bool__(self) -> bool:
         return bool(
@@ -57,6 +60,7 @@ class Batch:
             or self.replies
             or self.schedules
             or self.set_aside
+            or self.definitions
         )
 
 
@@ -113,6 +117,9 @@ class Reader(Protocol):
 
     def events(self, execution_id: str) -> list[EventRecord]:
         """All events sent to an execution, oldest first."""
+
+    def definitions(self) -> list[DefinitionRecord]:
+        """What workflows said, those with the lowest `first_n` first."""
 
     def listing(self, narrowed: ExecutionFilter) -> list[ExecutionRecord]:
         """Executions, newest first."""

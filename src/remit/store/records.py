@@ -12,6 +12,7 @@ from remit.kernel.usage import Usage, decimal_string
 __all__ = [
     "AlertRecord",
     "Command",
+    "DefinitionRecord",
     "EffectKind",
     "EventRecord",
     "ExecutionFilter",
@@ -193,6 +194,18 @@ class Command:
     arguments: dict[str, Any]
     sent_at: int
     reply: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionRecord:
+    """What a workflow said when the executions from row `first_n` on began (L39)."""
+
+    process: str
+    version: str
+    first_n: int
+    digest: bytes
+    source: bytes
+    kept_at: int
 
 
 @dataclass(frozen=True, slots=True)

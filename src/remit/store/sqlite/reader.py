@@ -10,6 +10,7 @@ import orjson
 from remit.kernel.trace import descendant_range, is_execution_id
 from remit.store.records import (
     AlertRecord,
+    DefinitionRecord,
     EventRecord,
     ExecutionFilter,
     ExecutionRecord,
@@ -161,6 +162,11 @@ class SqliteReader:
         """All events sent to an execution, oldest first."""
         query = "SELECT execution_id, name, payload, sent_at, dedupe, n, taken_by FROM events WHERE execution_id = ? ORDER BY n"
         return [EventRecord(*row) for row in self._rows(query, (execution_id,))]
+
+    def definitions(self) -> list[DefinitionRecord]:
+        """What workflows said, those with the lowest `first_n` first."""
+        query = "SELECT process, version, first_n, digest, source, kept_at FROM definitions ORDER BY first_n"
+        return [DefinitionRecord(*row) for row in self._rows(query)]
 
     def listing(self, narrowed: ExecutionFilter) -> list[ExecutionRecord]:
         """Executions, newest first."""

@@ -38,6 +38,9 @@ CHECKPOINT_PAGES = 4_000
 _log = logging.getLogger("remit.store")
 _INSERT_EVENT = "INSERT INTO events (execution_id, name, payload, sent_at, dedupe, taken_by) VALUES (?, ?, ?, ?, ?, ?)"
 _SET_ASIDE = "UPDATE journal SET generation = -generation - 1 WHERE execution_n = ? AND generation = ? AND position = ?"
+_KEEP_DEFINITION = (
+    "INSERT OR REPLACE INTO definitions (process, version, first_n, digest, source, kept_at) VALUES (?, ?, ?, ?, ?, ?)"
+)
 _INSERT_ALERT = "INSERT INTO alerts (code, execution_id, tenant, message, details, raised_at) VALUES (?, ?, ?, ?, ?, ?)"
 
 _AMONG = "target IN (SELECT value FROM json_each(?))"
@@ -139,6 +142,9 @@ class SqliteStore(SqliteReader):
                 writes.execute("DELETE FROM schedules WHERE tenant = ? AND name = ?", key)
             else:
                 writes.execute(PUT_SCHEDULE, schedule_row(schedule))
+        if batch.definitions:
+            kept = [(d.process, d.version, d.first_n, d.digest, d.source, d.kept_at) for d in batch.definitions]
+            writes.executemany(_KEEP_DEFINITION, kept)
         for command in batch.replies:
             writes.execute(
                 "UPDATE inbox SET reply = ?, replied_at = ? WHERE id = ?",
