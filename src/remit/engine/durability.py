@@ -15,7 +15,7 @@ from remit.engine.node import Node
 from remit.errors import StoreError
 from remit.store import boundaries
 from remit.store.port import Batch, Store
-from remit.store.records import AlertRecord, Command, EventRecord, JournalRecord
+from remit.store.records import AlertRecord, Command, EventRecord, JournalRecord, ScheduleRecord
 
 __all__ = ["Durability"]
 
@@ -85,6 +85,11 @@ class Durability:
     def alert(self, alert: AlertRecord) -> None:
         """An operator should see something."""
         self._batch.alerts.append(alert)
+        self._soon_or_later()
+
+    def schedule(self, tenant: str, name: str, schedule: ScheduleRecord | None) -> None:
+        """The schedule is new or has changed; None: it is removed."""
+        self._batch.schedules[tenant, name] = schedule
         self._soon_or_later()
 
     def reply(self, command: Command) -> None:

@@ -26,6 +26,7 @@ from remit.engine.node import Node
 from remit.engine.outcomes import Outcomes
 from remit.engine.port import Port
 from remit.engine.run import Run
+from remit.engine.schedules import Schedules
 from remit.engine.settling import Settling
 from remit.engine.shared import adopt_branches, collect_rarely
 from remit.engine.timers import Timers
@@ -60,6 +61,7 @@ class Engine:
         self.waiting = Waiting(self)
         self.leases = Leases(clock, self._expired)
         self.timers = Timers(self)
+        self.schedules = Schedules(self)
         self.admission = Admission(self)
         self.endings = Endings(self)
         self.metering = Metering(self)
@@ -300,9 +302,8 @@ class Engine:
                 self.traces.let_go(node)
         if boundaries.reach is not None:
             boundaries.reach("recovery.after")
-        following = self.store.next_due()
-        if following is not None:
-            self.timers.expect(following)
+        self.schedules.recover()
+        self.timers.expect_next()
 
     def _recover_one(self, node: Node) -> None:
         record = node.record
@@ -334,6 +335,7 @@ class Engine:
             self.stop_run(node)
         self._watchdog.close()
         self.timers.close()
+        self.schedules.close()
         self.leases.close()
         current = asyncio.current_task()
         if running:

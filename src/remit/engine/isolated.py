@@ -23,7 +23,7 @@ from remit.engine.faults import exception_of, info_of
 from remit.engine.log_lines import LogLines
 from remit.engine.port import INSIDE_STEP, PORT, ContinueAs, Identity, handed_out, no_effect_inside_step
 from remit.engine.quiet import waits
-from remit.engine.request import CallRequest
+from remit.engine.request import CallRequest, ScheduleRequest
 from remit.engine.seam import Seam, SeamError, canonical
 from remit.errors import CallFailed, ErrorClass, ErrorInfo
 from remit.kernel.usage import Usage
@@ -282,6 +282,12 @@ class Body:
     async def value(self, name: str, produce: Callable[[], Any]) -> Any:
         """A value that differs from run to run, recorded."""
         return await self._effect("value", name=name, produced=orjson.dumps(produce()))
+
+    async def schedule(self, request: ScheduleRequest) -> int | None:
+        """Register a schedule: when it fires first, in milliseconds since 1970."""
+        payload = canonical(request.input, f"the input of schedule {request.name!r}")
+        first_at: int | None = await self._effect("schedule", request=replace(request, input=payload))
+        return first_at
 
     async def charge(self, usage: Usage) -> None:
         """Count usage."""

@@ -9,7 +9,7 @@ from remit.engine import calls, steps, waits
 from remit.engine.answer import Answer
 from remit.engine.definitions import Definition, StepDefinition
 from remit.engine.port import Identity
-from remit.engine.request import CallRequest
+from remit.engine.request import CallRequest, ScheduleRequest
 from remit.engine.seam import Seam
 from remit.kernel.trace import root_of
 from remit.kernel.usage import Usage
@@ -113,6 +113,10 @@ class LocalPort:
     async def value(self, name: str, produce: Callable[[], Any]) -> Any:
         """A value that differs from run to run, recorded."""
         return await waits.value(self.run, name, produce)
+
+    async def schedule(self, request: ScheduleRequest) -> int | None:
+        """Register a schedule: when it fires first, in milliseconds since 1970."""
+        return await waits.schedule(self.run, request)
 
     async def charge(self, usage: Usage) -> None:
         """Count usage."""

@@ -12,7 +12,7 @@ from remit.errors import CallFailed, MisuseError, Suspension
 if TYPE_CHECKING:
     from remit.engine.answer import Answer
     from remit.engine.definitions import Definition, StepDefinition
-    from remit.engine.request import CallRequest
+    from remit.engine.request import CallRequest, ScheduleRequest
     from remit.engine.seam import Seam
     from remit.kernel.usage import Usage
 
@@ -101,6 +101,9 @@ class Port(Protocol):
 
     async def value(self, name: str, produce: Callable[[], Any]) -> Any:
         """A value that differs from run to run, recorded."""
+
+    async def schedule(self, request: ScheduleRequest) -> int | None:
+        """Register a schedule: when it fires first, in milliseconds since 1970."""
 
     async def charge(self, usage: Usage) -> None:
         """Count usage."""

@@ -173,6 +173,8 @@ class RemoteBody:
             request.result = _Raw()
             done = await (port.call(request) if verb == "call" else port.start(request))
             return self._told(done) if isinstance(done, Answer) else done
+        if verb == "schedule":
+            arguments["request"].input = orjson.loads(arguments["request"].input)
         if verb == "await_child":
             return self._told(await port.await_child(arguments["child_id"], _Raw()))  # type: ignore[arg-type]  # decoded by the body
         if verb == "step":

@@ -43,10 +43,15 @@ class Timers:
             return
         for execution_id, place in engine.store.due(engine.clock.now(), _BATCH):
             engine.settling.due(execution_id, place - 1 if place else None)
+        engine.schedules.fire()
         engine.durability.flush()
-        following = engine.store.next_due()
-        if following is not None:
-            self._arm(following)
+        self.expect_next()
+
+    def expect_next(self) -> None:
+        """Arm for the earliest of all that is to come."""
+        for following in (self._engine.store.next_due(), self._engine.schedules.next_look()):
+            if following is not None:
+                self.expect(following)
 
     def close(self) -> None:
         """Stop."""

@@ -10,8 +10,9 @@ import orjson
 
 from remit.engine.faults import decode_error, encode_error, exception_of
 from remit.engine.history import effect_of
+from remit.engine.request import ScheduleRequest
 from remit.engine.seam import Seam, SeamError, canonical, digest, trimmed
-from remit.errors import ErrorClass, ErrorInfo
+from remit.errors import ErrorClass, ErrorInfo, RemitError
 from remit.kernel.lease import MAX_WAIT_MS
 from remit.kernel.usage import Usage
 from remit.store.records import EffectKind, JournalRecord
@@ -19,7 +20,7 @@ from remit.store.records import EffectKind, JournalRecord
 if TYPE_CHECKING:
     from remit.engine.run import Run
 
-__all__ = ["Wait", "ask", "changed", "charge", "sleep", "value", "wait_event"]
+__all__ = ["Wait", "ask", "changed", "charge", "schedule", "sleep", "value", "wait_event"]
 
 
 class Wait:
@@ -182,6 +183,29 @@ async def value(run: Run, name: str, produce: Callable[[], Any]) -> Any:
             entry
         )  # producing it may have flushed: cancelling a child that has left memory does
     return orjson.loads(entry.result or b"null")
+
+
+async def schedule(run: Run, request: ScheduleRequest) -> int | None:
+    """Register a schedule on behalf of the execution, once: when it fires first (L54)."""
+    params = canonical(request, f"schedule {request.name!r}")
+    entry, key = await _claim(run, EffectKind.SCHEDULE, request.name, params)
+    if entry is None:
+        await run.engine.durability.settled()  # a schedule of that name that cannot be read yet would not be replaced
+        if not run.may_act():
+            await run.never()
+        entry = _enter(run, EffectKind.SCHEDULE, request.name, key, params)
+        try:
+            entry.result = trimmed(orjson.dumps(run.engine.schedules.register(run, request).next_at))
+        except RemitError as error:
+            entry.error = encode_error(error.info(run.node.id, run.node.record.attempt))
+        entry.ended_at = run.engine.clock.now()
+        run.engine.durability.amend(entry)
+    if entry.error is not None:
+        error_again = exception_of(decode_error(entry.error))
+        error_again.position = entry.position  # type: ignore[attr-defined]  # which record a retry must set aside
+        raise error_again
+    first_at: int | None = orjson.loads(entry.result or b"null")
+    return first_at
 
 
 async def charge(run: Run, usage: Usage) -> None:
