@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from remit import Remit, ask, call_process, changed, process, step
+from remit import Remit, ask, call_process, changed, continue_as, process, step
 from remit.durable import now, uuid4
 from remit.durable import random as chance
 from tests.laws.scene import every, open_store, wait_until
@@ -383,3 +383,30 @@ async def test_L11_of_two_branches_marked_one_after_the_other_each_history_keeps
             third: ["child a", "cousin instead", "cousin c", "child d"],
         }
         assert result == expected[path]
+
+
+@process("counts_down", calls=[child])
+async def counts_down(left: int) -> str:
+    found = await call(f"at {left}")
+    if left:
+        continue_as(left - 1)
+    return found
+
+
+@process("waits_for_the_count", calls=[counts_down])
+async def waits_for_the_count(_: int) -> list[str]:
+    found = (await call_process(counts_down, 2)).unwrap()
+    await ask(bool, name="go")
+    return [found, await do("after")]
+
+
+async def test_L11_a_caller_finds_the_call_again_whose_child_has_begun_fresh_histories(tmp_path):
+    counting = [waits_for_the_count, counts_down, child]
+    async with Remit(open_store(tmp_path), processes=counting) as app:
+        id_ = (await app.start(waits_for_the_count, 1)).id
+        await wait_until(app, id_, "WAITING_HUMAN_INPUT")
+    async with Remit(open_store(tmp_path), processes=counting) as app:
+        await app.answer(id_, True)
+        assert (await app.outcome(id_, timeout=3)).value == ["child at 0", "after"]
+        assert (await app.get(f"{id_}.1")).generation == 2
+    assert done == ["child at 2", "child at 1", "child at 0", "after"]

@@ -317,6 +317,24 @@ async def test_L35_cancel_ends_a_subtree_leaf_first_as_one_and_detached_ones_sur
         await app.cancel(execution.id + ".1.2")
 
 
+@process("dozes")
+async def dozes(_: int) -> str:
+    await sleep(0.05)
+    return "slept"
+
+
+async def test_L35_the_sleep_of_a_cancelled_execution_never_rings() -> None:
+    async with Remit(":memory:", processes=[dozes]) as app:
+        execution = await app.start(dozes, 1)
+        await wait_until(app, execution.id, "PENDING_ASYNC")
+        await app.cancel(execution.id)
+        rung: list[int] = []
+        fire = app.engine.timers.fire
+        app.engine.timers.fire = lambda: (rung.append(1), fire())
+        await asyncio.sleep(0.1)
+        assert len(rung) <= 1, "what has ended is still taken for due"
+
+
 async def test_L35_an_ended_execution_takes_no_further_children_and_no_late_completion_revives_it() -> None:
     @process("clings", calls=[part])
     async def clings(_: int) -> str:

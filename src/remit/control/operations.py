@@ -10,6 +10,7 @@ from remit.control.queries import unknown
 from remit.engine.engine import Engine
 from remit.engine.node import Node
 from remit.engine.seam import SeamError, canonical
+from remit.engine.terms import history_begins
 from remit.engine.texts import optional_text, short_text
 from remit.errors import InvalidInput, MisuseError
 from remit.kernel.states import TERMINAL, Status
@@ -139,19 +140,20 @@ class Operations:
         engine.durability.flush()
         entries = engine.store.journal(node.record.n, node.record.generation)
         first = next((entry for entry in entries if entry.name == step), None)
-        children = [each for each in engine.store.children(node.record.n) if each.generation == node.record.generation]
+        since = history_begins(node.record)
+        children = [each for each in engine.store.children(node.record.n) if each.position >= since]
         first_child = next((child for child in children if child.process == step), None)
         if first is None and first_child is None:
             names = sorted({entry.name for entry in entries} | {child.process for child in children})
             raise MisuseError(
                 f"{node.id} has recorded no step {step!r}; it has: {', '.join(names)}", code="invalid_input"
             )
-        since = min(found.position for found in (first, first_child) if found is not None)
+        begin = min(found.position for found in (first, first_child) if found is not None)
         for entry in entries:
-            if entry.position >= since:
+            if entry.position >= begin:
                 engine.durability.set_aside(entry)
         for child in children:
-            if child.position >= since and child.key is not None:
+            if child.position >= begin and child.key is not None:
                 below = engine.traces.load(child.id)
                 assert below is not None
                 if not below.ended:

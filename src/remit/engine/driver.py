@@ -10,7 +10,8 @@ from remit.engine.elsewhere import locate
 from remit.engine.faults import info_of
 from remit.engine.port import ContinueAs, handed_out
 from remit.engine.remote import RemoteBody, UnfitError
-from remit.engine.seam import SeamError, digest
+from remit.engine.seam import SeamError
+from remit.engine.terms import note
 from remit.engine.watchdog import LoopBlocked
 from remit.errors import CallFailed, DefinitionError, ErrorClass, ErrorInfo, StoreError
 
@@ -135,8 +136,9 @@ class Driver:
         self._engine.metering.abandon(node)
         self._engine.stop_run(node)
         record.generation += 1
+        note(record, {"since": run.history.next_position})
         record.epoch += 1
-        record.input, record.digest = payload, digest(payload)
+        record.input = payload  # its digest stays: that is of what it was called with, by which its caller finds it
         self._engine.durability.touch(node)
         self._engine.launch(node, run.definition)
 

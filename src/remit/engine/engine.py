@@ -29,6 +29,7 @@ from remit.engine.run import Run
 from remit.engine.schedules import Schedules
 from remit.engine.settling import Settling
 from remit.engine.shared import adopt_branches, collect_rarely
+from remit.engine.terms import history_begins
 from remit.engine.timers import Timers
 from remit.engine.traces import Traces
 from remit.engine.waiting import Waiting
@@ -102,7 +103,8 @@ class Engine:
 
     def definition_of(self, node: Node) -> Definition | None:
         """The code hosted here that may drive the execution."""
-        return self.catalog.to_continue(node.record.process, node.record.version)
+        record = node.record
+        return self.catalog.to_continue(record.process, record.version, record.n)
 
     # -- begin, run, end ----------------------------------------------------------------------------------------------
 
@@ -144,10 +146,11 @@ class Engine:
         self.durability.flush()
         record = run.node.record
         entries = self.store.journal(record.n, record.generation)
+        since = history_begins(record)
         wanted = (
             child
             for child in self.store.children(record.n)
-            if child.generation == record.generation and child.key is not None
+            if child.position >= since and child.key is not None
         )
         children = [self.current_record(child) for child in wanted]
         run.history.load(entries, children, self.store.next_position(record.n))

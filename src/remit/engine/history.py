@@ -71,6 +71,11 @@ class History:
         """Whether recorded effects are left that the body has not come to."""
         return bool(self.recorded)
 
+    @property
+    def next_position(self) -> int:
+        """Where the next entry goes."""
+        return self._position
+
     def effect_key(self, kind: EffectKind, name: str, digest: bytes) -> bytes:
         """The key of the next effect of that kind, name and input."""
         target = f"{kind}:{name}"

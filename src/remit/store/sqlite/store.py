@@ -217,7 +217,13 @@ class SqliteStore(SqliteReader):
     def next_due(self) -> int | None:
         """When the earliest timer is due."""
         execution = self._value("SELECT min(wake_at) FROM executions WHERE wake_at IS NOT NULL")
-        effect = self._value("SELECT min(due_at) FROM journal WHERE due_at IS NOT NULL AND ended_at IS NULL")
+        # What an ended execution, or an earlier history, has left open will never ring: taking it for due would spin.
+        effect = self._value(
+            """
+            SELECT j.due_at FROM journal j JOIN executions e ON e.n = j.execution_n
+            WHERE j.due_at IS NOT NULL AND j.ended_at IS NULL AND e.ended_at IS NULL AND j.generation = e.generation
+            ORDER BY j.due_at LIMIT 1"""
+        )
         return min((value for value in (execution, effect) if value is not None), default=None)
 
     def due_schedules(self, until_ms: int, targets: list[str], limit: int) -> list[ScheduleRecord]:

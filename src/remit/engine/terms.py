@@ -1,0 +1,35 @@
+"""What a record keeps beside its columns, as JSON: rare things, so that an ordinary execution's row does not carry them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from remit.store.records import ExecutionRecord
+
+__all__ = ["has_saga", "history_begins", "note", "terms_of"]
+
+
+def terms_of(record: ExecutionRecord) -> dict[str, Any]:
+    """All of them: `retry`, `on_exhausted`, `saga`, `since`, and at the end `fault` and `subtree`."""
+    return orjson.loads(record.terms) if record.terms else {}  # type: ignore[no-any-return]
+
+
+def note(record: ExecutionRecord, notes: dict[str, Any]) -> None:
+    """Add to them; a value of None takes one away. Whoever does so touches the record."""
+    terms = {name: value for name, value in {**terms_of(record), **notes}.items() if value is not None}
+    record.terms = orjson.dumps(terms) if terms else None
+
+
+def has_saga(record: ExecutionRecord) -> bool:
+    """Whether what the execution did is undone when it fails, as its process said when it was admitted (L37, L39)."""
+    return bool(terms_of(record).get("saga"))
+
+
+def history_begins(record: ExecutionRecord) -> int:
+    """The position of the present history's first entry: what stands before it belongs to an earlier generation.
+
+    A child's own `generation` does not tell which of its caller's histories it belongs to, since both are raised apart.
+    """
+    return int(terms_of(record).get("since", 0))
