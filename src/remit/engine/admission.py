@@ -29,7 +29,7 @@ __all__ = ["Admission", "RootTerms"]
 class RootTerms:
     """What a root is started with."""
 
-    __slots__ = ("budget", "key", "owner", "region", "retry", "tenant", "ttl_ms")
+    __slots__ = ("budget", "held", "key", "owner", "region", "retry", "saga", "tenant", "ttl_ms")
 
     def __init__(
         self,
@@ -40,7 +40,14 @@ class RootTerms:
         budget: Budget | None,
         ttl_ms: int | None,
         retry: Retry | None,
+        *,
+        saga: bool = False,
+        held: bool = False,
     ) -> None:
+        self.saga = saga
+        """Compensate what it did when it fails, whether its process says so or not (L37)."""
+        self.held = held
+        """Admit it, and begin when an operator lets it go."""
         self.key = key
         self.tenant = tenant
         self.owner = owner
@@ -102,7 +109,7 @@ class Admission:
             estimate_cost=estimate.cost,
             limit_tokens=request.limit_tokens,
             limit_cost=request.limit_cost,
-            terms=_terms(request.retry),
+            terms=_terms(request.retry, saga=definition.saga),
         )
         node = engine.traces.admit(record, parent)
         if estimate.tokens or estimate.cost:
@@ -161,7 +168,7 @@ class Admission:
             updated_at=now,
             limit_tokens=budget.tokens if budget else None,
             limit_cost=budget.cost_micros if budget else None,
-            terms=_terms(terms.retry, budget),
+            terms=_terms(terms.retry, budget, saga=terms.saga or definition.saga, held=terms.held),
         )
         node = engine.traces.admit(record, None)
         if key is not None:
@@ -180,11 +187,17 @@ class Admission:
         return engine.new_root_keys.get(key) or engine.store.by_root_key(key)
 
 
-def _terms(retry: Retry | None, budget: Budget | None = None) -> bytes | None:
+def _terms(
+    retry: Retry | None, budget: Budget | None = None, *, saga: bool = False, held: bool = False
+) -> bytes | None:
     """What the record keeps beside its columns; None where there is nothing."""
     terms: dict[str, Any] = {}
     if retry is not None:
         terms["retry"] = [retry.attempts, retry.first, retry.longest, retry.retry_on_timeout]
     if budget is not None and budget.on_exhausted == "suspend":
         terms["on_exhausted"] = "suspend"
+    if saga:
+        terms["saga"] = True
+    if held:
+        terms["held"] = True
     return orjson.dumps(terms, default=lambda value: value.total_seconds()) if terms else None

@@ -29,7 +29,7 @@ from remit.engine.run import Run
 from remit.engine.schedules import Schedules
 from remit.engine.settling import Settling
 from remit.engine.shared import adopt_branches, collect_rarely
-from remit.engine.terms import history_begins
+from remit.engine.terms import history_begins, is_held
 from remit.engine.timers import Timers
 from remit.engine.traces import Traces
 from remit.engine.waiting import Waiting
@@ -110,7 +110,9 @@ class Engine:
 
     def begin(self, node: Node, definition: Definition | None) -> None:
         """Drive an execution from its start or its journal, now or when the trace has a slot for it."""
-        if definition is None:
+        if is_held(node.record):
+            self.waiting.stand_by(node)
+        elif definition is None:
             self.log.warning(
                 "%s waits: no code for %s %s is hosted here", node.id, node.record.process, node.record.version
             )

@@ -8,12 +8,13 @@ import orjson
 
 from remit.store.records import ExecutionRecord
 
-__all__ = ["has_saga", "history_begins", "note", "terms_of"]
+__all__ = ["has_saga", "history_begins", "is_held", "note", "terms_of"]
 
 
 def terms_of(record: ExecutionRecord) -> dict[str, Any]:
     """All of them: `retry`, `on_exhausted`, `saga`, `since`, and at the end `fault` and `subtree`."""
-    return orjson.loads(record.terms) if record.terms else {}  # type: ignore[no-any-return]
+    terms: dict[str, Any] = orjson.loads(record.terms) if record.terms else {}
+    return terms
 
 
 def note(record: ExecutionRecord, notes: dict[str, Any]) -> None:
@@ -25,6 +26,11 @@ def note(record: ExecutionRecord, notes: dict[str, Any]) -> None:
 def has_saga(record: ExecutionRecord) -> bool:
     """Whether what the execution did is undone when it fails, as its process said when it was admitted (L37, L39)."""
     return bool(terms_of(record).get("saga"))
+
+
+def is_held(record: ExecutionRecord) -> bool:
+    """Whether it has been admitted, and does not begin before somebody lets it go."""
+    return record.terms is not None and b'"held":true' in record.terms
 
 
 def history_begins(record: ExecutionRecord) -> int:
