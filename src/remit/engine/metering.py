@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from remit.engine.faults import encode_error
+from remit.engine.intents import left_running
 from remit.engine.node import Node
 from remit.errors import DomainError, ErrorClass, ErrorInfo
 from remit.kernel.budget import Account, Refusal
@@ -110,6 +111,7 @@ class Metering:
             node.record.attempt,
         )
         entry.error = encode_error(error)
+        left_running(entry)
         self.settle(hold, node, entry, None, estimated=True)
         self._engine.durability.amend(entry)
 

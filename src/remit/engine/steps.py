@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from remit.engine.definitions import StepDefinition
 from remit.engine.faults import decode_error, encode_error, exception_of, info_of
 from remit.engine.history import effect_of
+from remit.engine.intents import intent_of, left_running
 from remit.engine.metering import Hold
 from remit.engine.port import INSIDE_STEP
 from remit.engine.seam import SeamError, canonical, digest
@@ -122,6 +123,7 @@ def _enter(run: Run, step: StepDefinition, key: bytes, params: bytes) -> Journal
         params,
         attempt=record.attempt,
         started_at=run.engine.clock.now(),
+        terms=intent_of(step) if step.compensate is not None else None,
     )
     run.engine.durability.enter(entry)
     return entry
@@ -139,6 +141,7 @@ def _restart(run: Run, step: StepDefinition, entry: JournalRecord) -> None:
             )
         )
         entry.ended_at = engine.clock.now()
+        left_running(entry)
     entry.attempt = run.node.record.attempt
     engine.durability.amend(entry)
 
@@ -147,6 +150,8 @@ async def _run(run: Run, step: StepDefinition, arguments: dict[str, Any], entry:
     """Reserve, wait until all that precedes is durable, do the work, record it; the value, where there is one."""
     engine = run.engine
     hold = await _hold(run, step, entry) if step.maximum.tokens or step.maximum.cost else None
+    if entry.ended_at is not None:
+        return None
     await engine.durability.barrier()
     if not run.valid:
         engine.refused(run)
@@ -183,8 +188,7 @@ async def _hold(run: Run, step: StepDefinition, entry: JournalRecord) -> Hold | 
         entry.error = encode_error(error.info(run.node.id, run.node.record.attempt))
         entry.ended_at = run.engine.clock.now()
         run.engine.durability.amend(entry)
-        error.position = entry.position  # type: ignore[attr-defined]
-        raise
+        return None
 
 
 async def _work(run: Run, step: StepDefinition, arguments: dict[str, Any]) -> _Work:
