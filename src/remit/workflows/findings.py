@@ -10,7 +10,7 @@ from typing import Any, Literal
 from remit.errors import DefinitionError
 from remit.workflows.source import Position
 
-__all__ = ["Finding", "WorkflowInvalid", "did_you_mean", "in_order"]
+__all__ = ["Finding", "Severity", "WorkflowInvalid", "did_you_mean", "in_order"]
 
 Severity = Literal["error", "warning"]
 
