@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from remit.authoring.process import Process, ProcessRef, process
     from remit.authoring.step import Step, model, step, tool
     from remit.control.app import Execution, Remit, run
+    from remit.control.schedules import ScheduleView
     from remit.control.views import AlertView, Entry, Record
     from remit.errors import (
         CallFailed,
@@ -76,6 +77,7 @@ __all__ = [
     "Remit",
     "RemitError",
     "Retry",
+    "ScheduleView",
     "Status",
     "Step",
     "StepFailed",
@@ -105,6 +107,7 @@ _HOMES = {
     "remit.authoring.process": "Process ProcessRef process",
     "remit.authoring.step": "Step model step tool",
     "remit.control.app": "Execution Remit run",
+    "remit.control.schedules": "ScheduleView",
     "remit.control.views": "AlertView Entry Record",
     "remit.errors": "CallFailed ContractViolation DefinitionError DomainError ErrorClass ErrorInfo InvalidInput LimitExceeded MisuseError RemitError StepFailed StoreError StoreOwned SystemFailure TransientError",
     "remit.kernel.preflight": "Limits",

@@ -103,6 +103,9 @@ CODES: dict[str, CodeEntry] = {
     "condition_failed": CodeEntry(_D, "A condition or template met a value it cannot use.", "See `part` in `details`; put `| default(…)` where a value may be missing."),
     "usage_rejected": CodeEntry(_D, "Reported usage was negative, not finite or absurd.", "Mend what the tool or model reports; its reservation was charged."),
     "too_many_stuck_threads": CodeEntry(_T, "Too many threads are stuck in steps that outlived their lease.", "Give stuck steps isolation=\"process\"."),
+    # schedules, as alerts
+    "schedule_missed": CodeEntry(_D, "Firings of a schedule lay further back than its catch-up window.", "Keep a process running that hosts the target, or widen `catch_up`."),
+    "schedule_failed": CodeEntry(_D, "A firing of a schedule could not be started.", "See the message; register the schedule again once it is mended."),
     # operations
     "bad_definition": CodeEntry(_D, "A process, step or type is defined wrongly.", "See the message."),
     "unknown_execution": CodeEntry(_D, "There is no execution of that id.", "Check the id with `remit ps`."),

@@ -18,12 +18,13 @@ from remit.cli.doctor import doctor
 from remit.cli.explain import explain
 from remit.cli.look import journal, lineage, ps, show, tree
 from remit.cli.run import run
+from remit.cli.schedules import schedules
 
 __all__ = ["app", "main"]
 
 _PANELS: dict[str, dict[str, Callable[..., None]]] = {
     "Run": {"run": run},
-    "Look": {"tree": tree, "show": show, "journal": journal, "lineage": lineage, "ps": ps},
+    "Look": {"tree": tree, "show": show, "journal": journal, "lineage": lineage, "ps": ps, "schedules": schedules},
     "Command": {"answer": answer, "send": send, "cancel": cancel, "retry": retry, "top-up": top_up},
     "Keep": {"backup": backup, "restore": restore, "migrate": migrate, "doctor": doctor, "explain": explain},
 }

@@ -194,6 +194,17 @@ def _timers(patient: _Patient) -> Finding:
     return Finding("timers", "problem", f"overdue at {_several(found)}: {why}")
 
 
+def _schedules(patient: _Patient) -> Finding:
+    limit = patient.now_ms - _OVERDUE_MS
+    query = "SELECT name, target FROM schedules WHERE next_at <= ? ORDER BY next_at LIMIT ?"
+    found = [(str(row[0]), str(row[1])) for row in patient.connection.execute(query, (limit, _SHOWN + 1))]
+    if not found:
+        return Finding("schedules", "ok", "none lags")
+    targets = ", ".join(sorted({target for _, target in found}))
+    why = f"its owner hosts no {targets}" if patient.driven else "nobody drives the store"
+    return Finding("schedules", "problem", f"{_several([name for name, _ in found])} should have fired: {why}")
+
+
 def _paused(patient: _Patient, longest_ms: int) -> list[Finding]:
     rows = patient.reader.listing(ExecutionFilter(status=frozenset({Status.PAUSED}), limit=_SHOWN))
     if not rows:
@@ -223,4 +234,5 @@ _CHECKS: tuple[Callable[[_Patient], Finding], ...] = (
     _executions,
     _unowned,
     _timers,
+    _schedules,
 )

@@ -4,39 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Coroutine, Iterable
 from datetime import datetime
-from types import ModuleType, TracebackType
-from typing import Any, Generic, Self, TypeVar, cast, overload
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar, Unpack, cast, overload
 
 from remit.authoring.outcome import Outcome
 from remit.authoring.process import Process, ProcessRef, split_reference
+from remit.control import schedules as _schedules
+from remit.control.hosting import Hosted, Hosting
 from remit.control.inbox import Inbox
 from remit.control.logs import carry_trace_context
 from remit.control.operations import Operations
 from remit.control.queries import Page, Queries, unknown
+from remit.control.schedules import ScheduleTerms, ScheduleView, ScheduleViews
 from remit.control.views import Alerts, Entries, Record
 from remit.engine.admission import RootTerms
 from remit.engine.clock import Clock, SystemClock
-from remit.engine.definitions import Catalog, Definition
+from remit.engine.definitions import Definition
 from remit.engine.elsewhere import importing_main
 from remit.engine.engine import Engine
+from remit.engine.schedules import Holder
 from remit.engine.texts import optional_ms, optional_text
-from remit.errors import DefinitionError, InvalidInput, MisuseError
+from remit.errors import InvalidInput, MisuseError
 from remit.kernel.durations import Duration
 from remit.kernel.preflight import Limits
 from remit.kernel.retry import Retry
 from remit.kernel.usage import Budget
 from remit.store.sqlite import SqliteStore
 
-__all__ = ["Execution", "Remit", "definitions_in", "run"]
+__all__ = ["Execution", "Remit", "run"]
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 T = TypeVar("T")
 _log = logging.getLogger("remit.app")
-Hosted = Process[Any, Any] | ModuleType | str | os.PathLike[str]
 
 
 class Execution(Generic[T]):
@@ -66,38 +68,27 @@ class Execution(Generic[T]):
         return f"<Execution {self.id}>"
 
 
-def definitions_in(hosted: Iterable[Hosted]) -> list[Definition]:
-    """The definitions of processes and of modules that hold processes; raises DefinitionError for anything else."""
-    found: list[Definition] = []
-    if isinstance(hosted, (Process, ModuleType)):
-        raise DefinitionError("processes= is a list: put the process or the module in [ ]")
-    for each in hosted:
-        if isinstance(each, Process):
-            found.append(each.definition)
-        elif isinstance(each, ModuleType):
-            inside = [value.definition for value in vars(each).values() if isinstance(value, Process)]
-            if not inside:
-                raise DefinitionError(
-                    f"Module {each.__name__!r} holds no process: define one with @process, or pass another module"
-                )
-            found += inside
-        else:
-            raise DefinitionError(f"processes= takes processes and modules that hold them, not {each!r}")
-    return list(dict.fromkeys(found))
-
-
 class Remit:
     """Runs processes on a store: `async with Remit("sqlite:///orders.db", processes=[order]) as app`.
 
-    `resources` is handed to bodies and steps as `current().resources`. `limits` are the operator's. Opening raises
+    `processes` lists processes, modules that hold them, and paths of YAML workflows or of directories of them; import paths
+    in workflows lead below their own directory, or below the packages that `workflow_imports` lists. `resources` is handed
+    to bodies and steps as `current().resources`. `limits` are the operator's. Raises DefinitionError; opening raises
     StoreOwned where another process drives the store, StoreError where it cannot be used.
     """
 
     def __init__(
-        self, store: str, *, processes: Iterable[Hosted] = (), resources: Any = None, limits: Limits | None = None
+        self,
+        store: str,
+        *,
+        processes: Iterable[Hosted] = (),
+        workflow_imports: Iterable[str] = (),
+        resources: Any = None,
+        limits: Limits | None = None,
     ) -> None:
         self._url = store
-        self._catalog = Catalog(definitions_in(processes))
+        self._hosting = Hosting(processes, workflow_imports)
+        self._catalog = self._hosting.catalog()
         self._resources = resources
         self._limits = limits or Limits()
         self._engine: Engine | None = None
@@ -125,6 +116,7 @@ class Remit:
                 "compensations are not run by this version: saga=True has no effect yet on %s", ", ".join(sagas)
             )
         try:
+            self._hosting.remember(store, self._catalog, self._engine.clock.now())
             self._equip(self._engine)
             self._engine.recover()
             self._inbox.open()
@@ -344,6 +336,33 @@ class Remit:
         """Raise a root's limits (L26)."""
         await self._acts().top_up(root_id, budget)
 
+    async def schedule(
+        self,
+        name: str,
+        cron: str,
+        target: Any,
+        input: Any = None,
+        *,
+        tenant: str | None = None,
+        owner: str | None = None,
+        region: str | None = None,
+        **terms: Unpack[ScheduleTerms],
+    ) -> ScheduleView:
+        """Set up a schedule, or replace the tenant's one of that name; `terms` as for `remit.durable.schedule` (L54).
+
+        Raises InvalidInput for a bad name, expression, zone or input, MisuseError `unknown_process`.
+        """
+        holder = Holder(tenant, owner, region, None)
+        return await _schedules.set_up(self.engine, self._definition, name, cron, target, input, holder, **terms)
+
+    async def schedules(self, tenant: str | None = None) -> ScheduleViews:
+        """A tenant's schedules, or all, by name."""
+        return _schedules.schedule_views(self.engine.store, tenant)
+
+    async def unschedule(self, name: str, tenant: str | None = None) -> bool:
+        """Remove a schedule; False where there is none. What it has started goes on."""
+        return await _schedules.remove(self.engine, name, tenant)
+
 
 @overload
 def run(target: Process[In, Out], input: In, **options: Any) -> Outcome[Out]: ...
@@ -355,6 +374,7 @@ def run(
     *,
     store: str = ":memory:",
     processes: Iterable[Hosted] = (),
+    workflow_imports: Iterable[str] = (),
     resources: Any = None,
     limits: Limits | None = None,
     timeout: Duration | None = None,
@@ -363,7 +383,13 @@ def run(
     """Run a process to its end from synchronous code; `terms` are those of `Remit.start` (key, tenant, budget, …)."""
 
     async def once() -> Outcome[Any]:
-        async with Remit(store, processes=[target, *processes], resources=resources, limits=limits) as app:
+        async with Remit(
+            store,
+            processes=[target, *processes],
+            workflow_imports=workflow_imports,
+            resources=resources,
+            limits=limits,
+        ) as app:
             execution = await app.start(target, input, **terms)
             return await execution.outcome(timeout)
 

@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 from remit.control.operations import Operations
+from remit.control.schedules import remove
 from remit.engine.engine import Engine
 from remit.errors import ErrorInfo, MisuseError, RemitError, StoreError
 from remit.kernel.lease import CLAIM_RENEWAL_MS
@@ -80,6 +81,8 @@ class Inbox:
             return await act.cancel(arguments["execution_id"])
         if verb == "retry":
             return await act.retry(arguments["execution_id"], arguments.get("from_step"))
+        if verb == "unschedule":
+            return await remove(self._engine, arguments["name"], arguments.get("tenant"))
         if verb == "top-up":
             return await act.top_up(arguments["execution_id"], Budget(arguments.get("tokens"), arguments.get("cost")))
         raise MisuseError(
