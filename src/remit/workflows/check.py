@@ -8,7 +8,7 @@ from remit.workflows.calling import Book, check_calls
 from remit.workflows.code import Modules
 from remit.workflows.findings import Finding
 from remit.workflows.fitting import check_fit
-from remit.workflows.flow import check_flow
+from remit.workflows.order import check_order
 from remit.workflows.reading import WorkflowFile
 from remit.workflows.views import View, view
 
@@ -29,7 +29,7 @@ def check(files: Sequence[WorkflowFile], allow: tuple[str, ...], processes: Mapp
     seen = [each for same in views.values() for each in same]
     for each in seen:
         _check_twice(each, book)
-        check_flow(each)
+        check_order(each)
         check_fit(each, book)
     check_calls(book)
     return [finding for each in seen for finding in each.findings]

@@ -123,13 +123,9 @@ def _in_data(loc: Loc, data: Any) -> Loc:
     """The part of a place that the data has: names of types in between are the model's own."""
     found: list[str | int] = []
     for part in loc:
-        if isinstance(data, dict) and part in data:
+        if part in (data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ()):
+            found.append(part)
             data = data[part]
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
-            data = data[part]
-        else:
-            continue
-        found.append(part)
     return tuple(found)
 
 

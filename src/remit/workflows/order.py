@@ -21,10 +21,10 @@ from remit.workflows.schema import readable
 from remit.workflows.source import Loc
 from remit.workflows.views import Placed, View
 
-__all__ = ["check_flow"]
+__all__ = ["check_order"]
 
 
-def check_flow(view: View) -> None:
+def check_order(view: View) -> None:
     """Report what is wrong with the order of a workflow's steps."""
     names = _names(view)
     for placed in view.steps:
