@@ -172,9 +172,11 @@ class Catalog:
         """The highest hosted version in the range (L40)."""
         return next((each for each in self._by_name.get(name, ()) if in_range(each.version, versions)), None)
 
-    def keep(self, name: str, version: str, first_n: int, read: Callable[[], Definition | None]) -> None:
-        """Continue the executions from row `first_n` on with what `read` gives; called in the order of `first_n` (L39)."""
-        self._kept.setdefault((name, version), []).append((first_n, read))
+    def continue_with(self, kept: Iterable[tuple[str, str, int, Callable[[], Definition | None]]]) -> None:
+        """Continue executions of a name and version, from a row number on, with what is read then; lowest numbers first (L39)."""
+        self._kept.clear()
+        for name, version, first_n, read in kept:
+            self._kept.setdefault((name, version), []).append((first_n, read))
 
     def to_continue(self, name: str, version: str, n: int | None = None) -> Definition | None:
         """The code that may continue an execution: its very version, else one that names it in `resumes` (L11).
