@@ -24,7 +24,7 @@ from remit.authoring.process import Process
 from remit.errors import DefinitionError
 from remit.workflows.modules import file_below, home_of, parts_below, spec_without_import
 
-__all__ = ["ImportPathError", "Located", "locate", "resolve"]
+__all__ = ["Functions", "ImportPathError", "Located", "locate", "resolve"]
 
 _MOST_HOPS = 20
 _DEFINED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -84,6 +84,18 @@ def locate(path: str, directory: Path | str, allow: Iterable[str] = ()) -> Locat
     file, attributes = _module_of(path, parts, rules)
     found = _follow(path, file, attributes, rules, _MOST_HOPS)
     return found._replace(file=file, attributes=attributes)
+
+
+class Functions:
+    """The functions and classes that the import paths of one directory's workflows name."""
+
+    def __init__(self, directory: Path | str, allow: Iterable[str] = ()) -> None:
+        self.directory = Path(directory).resolve()
+        self.allow = tuple(allow)
+
+    def __call__(self, path: str) -> Any:
+        """What a path names; raises ImportPathError."""
+        return resolve(path, self.directory, self.allow)
 
 
 def resolve(path: str, directory: Path | str, allow: Iterable[str] = ()) -> Any:
