@@ -1,0 +1,359 @@
+"""Calling a step function as one durable step: on its own copy of the state, recording what it did (L36, L46, L47).
+
+What is recorded is what the step did, not the state: what it returned, which fields it changed in place, and the directive
+it raised. Replay applies the record and calls nothing; so a step that raised a directive is never run again.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, TypedDict
+
+import orjson
+
+from remit.authoring.effects import current, random, sleep
+from remit.authoring.step import Step
+from remit.engine.definitions import StepDefinition
+from remit.engine.port import current_port
+from remit.engine.seam import Seam, canonical
+from remit.errors import DefinitionError, DomainError, SystemFailure, TransientError
+from remit.kernel.retry import Retry, backoff_ms, exhausted
+from remit.kernel.usage import Usage
+from remit.store.records import EffectKind
+from remit.workflows.directives import (
+    StartSubWorkflowDirective,
+    StepContext,
+    WorkflowDirective,
+    WorkflowJumpDirective,
+    WorkflowPauseDirective,
+)
+from remit.workflows.state import Held, StateType
+
+__all__ = ["Given", "Recorded", "StepFunction", "own"]
+
+_CONTEXT_NAMES = frozenset({"context", "ctx", "_context", "_ctx", "_"})
+_ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
+
+
+class Recorded(TypedDict, total=False):
+    """What a step's journal entry holds; what is empty is left out."""
+
+    result: dict[str, Any]
+    changed: dict[str, Any]
+    removed: list[str]
+    directive: dict[str, Any]
+
+
+class _RecordSeam(Seam[Any]):
+    """The border of records, which are made as JSON where the function has run: nothing is left to validate."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(Any, where=where)
+
+    def cross(self, value: object) -> tuple[bytes, Any]:
+        """The payload as it is, and a copy for the body."""
+        assert isinstance(value, bytes)
+        return value, orjson.loads(value)
+
+    def decode(self, payload: bytes) -> Any:
+        """The record."""
+        return orjson.loads(payload)
+
+
+class _Shape(NamedTuple):
+    """How a step function wants to be called."""
+
+    context: bool
+    as_dict: bool
+    """It is annotated to take the state as a dict."""
+    inputs: frozenset[str]
+    required: tuple[str, ...]
+    any_input: bool
+
+    def chosen(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the inputs that the function takes; they are its own copies."""
+        if not given:
+            return {}
+        return {name: own(value) for name, value in given.items() if self.any_input or name in self.inputs}
+
+
+def own(value: Any) -> Any:
+    """A value that a step may do with as it likes."""
+    return value if type(value) in _ATOMS else deepcopy(value)
+
+
+def _shape_of(function: Callable[..., Any], where: str) -> _Shape:
+    parameters = list(inspect.signature(function).parameters.values())
+    positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    if not positional:
+        raise DefinitionError(f"{where}: a step function takes the state first: def {_name(function)}(state, context)")
+    context = len(positional) > 1 and _is_context(positional[1])
+    others = [each for each in parameters if each is not positional[0] and not (context and each is positional[1])]
+    named = [each for each in others if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+    rest = next((each for each in others if each.kind is each.VAR_KEYWORD), None)
+    return _Shape(
+        context,
+        _is_dict(positional[0].annotation),
+        frozenset(each.name for each in named),
+        tuple(each.name for each in named if each.default is each.empty),
+        rest is not None and not rest.name.startswith("_"),
+    )
+
+
+def _is_context(parameter: inspect.Parameter) -> bool:
+    annotation = parameter.annotation
+    named = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+    return parameter.name in _CONTEXT_NAMES or named.rpartition(".")[2] == "StepContext"
+
+
+def _is_dict(annotation: Any) -> bool:
+    """Whether the state is wanted as plain data: `state: dict`, `Dict[str, Any]`, `Mapping`."""
+    named = annotation if isinstance(annotation, str) else str(getattr(annotation, "__name__", annotation))
+    return named.rpartition(".")[2].partition("[")[0] in {"dict", "Dict", "Mapping"}
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return getattr(function, "__name__", type(function).__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a step function is called with; `merges`: what it returns is checked against the state's model at once."""
+
+    state: Held
+    context: dict[str, Any]
+    inputs: Mapping[str, Any]
+    merges: bool = True
+
+
+class StepFunction:
+    """A function of a workflow file, compiled: one durable step each time it is performed."""
+
+    def __init__(
+        self,
+        step: str,
+        function: Any,
+        state: StateType,
+        where: str,
+        *,
+        timeout_ms: int | None = None,
+        compensate: Callable[..., Any] | None = None,
+        retry: Retry | None = None,
+    ) -> None:
+        self.step = step
+        self._retry = retry
+        self.state = state
+        self._where = f"{where}, step {step!r}"
+        base = function.definition if isinstance(function, Step) else None
+        self._function: Callable[..., Any] = base.function if base is not None else function
+        if not callable(self._function):
+            raise DefinitionError(f"{self._where}: {function!r} is no function")
+        self.shape = _shape_of(self._function, self._where)
+        self.takes_input = bool(self.shape.inputs) or self.shape.any_input
+        self._base = base
+        self.definition = self._definition(base, timeout_ms, compensate)
+        self._keeps_state = self.definition.compensate is not None or self.definition.kind is not EffectKind.STEP
+
+    def _definition(
+        self, base: StepDefinition | None, timeout_ms: int | None, compensate: Callable[..., Any] | None
+    ) -> StepDefinition:
+        """The step as the engine knows it; one made with @step, @tool or @model keeps its kind, price and promises."""
+        seam = _RecordSeam(f"{self._where}, record")
+        if base is None:
+            is_async = inspect.iscoroutinefunction(self._function) or inspect.iscoroutinefunction(
+                getattr(self._function, "__call__", None)  # noqa: B004  # an object whose call is async
+            )
+            own = StepDefinition(self.step, EffectKind.STEP, self._function, is_async, seam, where=self._where)
+        elif base.isolation != "none":
+            raise DefinitionError(f"{self._where}: a step of a workflow cannot run in a process of its own; {base.where}")
+        else:
+            name = self.step if base.kind is EffectKind.STEP else base.name
+            own = replace(base, name=name, result=seam, where=self._where)
+        return replace(own, timeout_ms=timeout_ms or own.timeout_ms, compensate=compensate or own.compensate)
+
+    async def perform(self, given: Given, arguments: Mapping[str, Any]) -> Recorded:
+        """Run the function, or give what it recorded; raises what it raised, as a step does.
+
+        A TRANSIENT failure is tried again here where the step says how often; else the execution is (L18).
+        """
+        if self._retry is None:
+            return await self._attempt(given, arguments)
+        for attempt in range(1, self._retry.attempts):
+            try:
+                return await self._attempt(given, arguments if attempt == 1 else {**arguments, "attempt": attempt})
+            except TransientError:
+                await sleep(backoff_ms(attempt, self._retry, await random()) / 1_000)
+        try:
+            return await self._attempt(given, {**arguments, "attempt": self._retry.attempts})
+        except TransientError as error:
+            spent = exhausted(error.info(), self._retry.attempts)
+            raise DomainError(spent.message, code=spent.code, details=spent.details) from error
+
+    async def _attempt(self, given: Given, arguments: Mapping[str, Any]) -> Recorded:
+        call = _Calling(self, given)
+        definition = replace(
+            self.definition,
+            function=call.waited if self.definition.is_async else call.now,
+            usage_of=call.usage_of if self._base is not None else None,
+        )
+        params = dict(arguments)
+        if self.definition.kind is not EffectKind.STEP:
+            params["step"] = self.step
+        if self._keeps_state:
+            params["state"] = given.state.plain
+        return await current_port(f"step {self.step!r}").step(definition, params)  # type: ignore[no-any-return]
+
+
+class _Calling:
+    """One call of a step function, wherever it runs."""
+
+    __slots__ = ("_given", "_step", "_usage")
+
+    def __init__(self, step: StepFunction, given: Given) -> None:
+        self._step = step
+        self._given = given
+        self._usage: Usage | None = None
+
+    def now(self, **_recorded: Any) -> bytes:
+        """Call the function where it stands: in a thread."""
+        state, arguments, inputs = self._prepared()
+        try:
+            returned = self._step._function(*arguments, **inputs)
+        except WorkflowDirective as directive:
+            return self._raised(state, directive)
+        except BaseException as error:
+            self._count_failure(error)
+            raise
+        return self._record(state, self._valued(returned), None)
+
+    async def waited(self, **_recorded: Any) -> bytes:
+        """Await the function on the loop."""
+        state, arguments, inputs = self._prepared()
+        try:
+            returned = await self._step._function(*arguments, **inputs)
+        except WorkflowDirective as directive:
+            return self._raised(state, directive)
+        except BaseException as error:
+            self._count_failure(error)
+            raise
+        return self._record(state, self._valued(returned), None)
+
+    def usage_of(self, _record: Any) -> Usage | None:
+        """What the function used."""
+        return self._usage
+
+    def _prepared(self) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+        step, given = self._step, self._given
+        state = step.state.as_dict(given.state) if step.shape.as_dict else step.state.read(given.state.payload())
+        inputs = step.shape.chosen(given.inputs)
+        missing = [name for name in step.shape.required if name not in inputs]
+        if missing:
+            raise DomainError(
+                f"{step._where}: its function needs {', '.join(map(repr, missing))}, and nothing gives it."
+                " Declare it in the step's input_model or required_input, or give the parameter a default.",
+                code="invalid_input",
+                missing=missing,
+            )
+        arguments = (state, StepContext(**own(given.context))) if step.shape.context else (state,)
+        return state, arguments, inputs
+
+    def _valued(self, returned: Any) -> Any:
+        """What the function returned, less the usage that a model reports beside it."""
+        base = self._step._base
+        if base is None:
+            return returned
+        self._usage = base.usage(returned)
+        if isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], Usage):
+            return returned[0]
+        return returned
+
+    def _count_failure(self, error: BaseException) -> None:
+        if self._step._base is not None:
+            self._usage = self._step._base.usage_of_failure(error)
+
+    def _raised(self, state: Any, directive: WorkflowDirective) -> bytes:
+        self._count_failure(directive)
+        return self._record(state, directive.result, _noted(directive, self._step._where))
+
+    def _record(self, state: Any, returned: Any, directive: dict[str, Any] | None) -> bytes:
+        """What the function did, as the journal keeps it; raises DomainError `invalid_state`."""
+        step, held = self._step, self._given.state
+        where = f"{step._where}, what its function returned"
+        result: dict[str, Any] = {}
+        if returned is not None:
+            plain = orjson.loads(canonical(returned, where))
+            result = plain if isinstance(plain, dict) else {step.step: plain}
+        after = step.state.from_dict(state, where) if step.shape.as_dict else step.state.write(state)
+        touched = _touched(held, after)
+        if self._given.merges:
+            merging = step.state.fields_of(result)
+            touched = self._settled(touched, merging) if touched or merging else touched
+        record: Recorded = {"result": result}
+        if touched:
+            record["changed"] = touched
+        if step.state.open and (gone := [name for name in held.plain if name not in after]):
+            record["removed"] = gone
+        if directive is not None:
+            record["directive"] = directive
+        return canonical(record, where)
+
+    def _settled(self, touched: dict[str, Any], merging: dict[str, Any]) -> dict[str, Any]:
+        """The fields that differ once the model has taken all; those that arrive as they were returned need no second record."""
+        held, type_ = self._given.state, self._step.state
+        canonical(touched, f"{self._step._where}, the state")
+        settled = type_.settled({**held.plain, **touched, **merging})
+        changed = _differing(held.plain, settled)
+        return {name: value for name, value in changed.items() if name not in merging or _unlike(merging[name], value)}
+
+
+def _touched(held: Held, after: dict[str, Any]) -> dict[str, Any]:
+    """The fields that were changed in place; most often none."""
+    if after == held.plain and orjson.dumps(after) == held.payload():
+        return {}
+    return _differing(held.plain, after)
+
+
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of plain data that are not as before; 1 and True are two values."""
+    return {name: value for name, value in after.items() if name not in before or _unlike(before[name], value)}
+
+
+def _unlike(one: Any, other: Any) -> bool:
+    if type(one) is not type(other) or one != other:
+        return True
+    return type(one) not in _ATOMS and orjson.dumps(one) != orjson.dumps(other)
+
+
+def _noted(directive: WorkflowDirective, where: str) -> dict[str, Any]:
+    """A directive as it is recorded."""
+    if isinstance(directive, WorkflowJumpDirective):
+        return {"do": "jump", "target": directive.target_step_name}
+    if isinstance(directive, WorkflowPauseDirective):
+        return {"do": "pause", "waiting_for": directive.waiting_for}
+    if not isinstance(directive, StartSubWorkflowDirective):
+        raise DomainError(f"{where}: {type(directive).__name__} is no directive that a workflow knows")
+    _refuse_others(directive)
+    noted = {"do": "start", "workflow_type": directive.workflow_type, "input": directive.initial_data}
+    return {**noted, "version": directive.version} if directive.version is not None else noted
+
+
+def _refuse_others(directive: StartSubWorkflowDirective) -> None:
+    """Tenant, owner and region are inherited: another than the caller's own ends the chain (L44)."""
+    who = current()
+    if directive.owner_id is not None and directive.owner_id not in (who.owner, who.tenant):
+        raise SystemFailure(
+            f"The call of {directive.workflow_type!r} names owner {directive.owner_id!r}; its caller belongs to"
+            f" {who.owner or who.tenant!r}, and owners are inherited",
+            code="cross_tenant",
+            target=directive.workflow_type,
+        )
+    if directive.data_region is not None and directive.data_region != who.region:
+        raise SystemFailure(
+            f"The call of {directive.workflow_type!r} names region {directive.data_region!r}; its caller runs in"
+            f" {who.region!r}, and regions are inherited",
+            code="region_violation",
+            target=directive.workflow_type,
+        )
