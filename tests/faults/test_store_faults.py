@@ -8,7 +8,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from remit.errors import StoreError
+from remit.errors import StoreError, StoreOwned
 from remit.store.sqlite import store as sqlite_store
 from remit.testing.faults import (
     CountingVFS,
@@ -151,3 +151,15 @@ def test_L48_an_open_that_fails_says_why_and_leaves_the_store_free_to_be_opened(
             with closing(open_store(_url(directory, vfs.name))) as store:
                 assert check_whole(store) == ({1} if prepared else set())
     assert refused > 10
+
+
+def test_L23_only_the_owner_changes_the_schema_of_a_file_in_use(tmp_path):
+    """A newer release that finds an older one at work is refused before it has changed anything."""
+    with closing(open_store(_url(tmp_path))):
+        other = apsw.Connection(str(tmp_path / "remit.db"))
+        older = other.pragma("user_version") - 1
+        other.pragma("user_version", older)
+        with pytest.raises(StoreOwned):
+            open_store(_url(tmp_path))
+        assert other.pragma("user_version") == older
+        other.close()

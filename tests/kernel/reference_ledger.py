@@ -53,7 +53,8 @@ class Ledger:
             limit = self.entries[above].limit
             if limit is not None:
                 own = sum(self.entries[each].unused for each in self.path(name) if above in self.path(each))
-                rooms.append(limit - self.spent(above) - self.held(above) + own)
+                free = limit - self.spent(above) - self.held(above)
+                rooms.append(free + own if free >= 0 else free)
         return min(rooms, default=None)
 
     def reserve(self, name: int, amount: int) -> None:

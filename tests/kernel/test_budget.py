@@ -172,6 +172,16 @@ def test_L25_a_reservation_below_draws_on_the_nearest_unused_one_first() -> None
     assert (parent.tokens.unused, root.tokens.held, root.tokens.headroom()) == (0, 60, 40)
 
 
+def test_L24_once_late_usage_has_passed_the_limit_no_reservation_admits_anything() -> None:
+    root = Account(None, limit_tokens=100)
+    below = Account(root)
+    below.reserve(Amount(50, 0))
+    assert Account(below).refusal(Amount(50, 0)) is None
+    root.spend(Amount(80, 0))  # reported, not reserved: 80 spent and 50 held are more than 100
+    assert Account(below).refusal(Amount(1, 0)) == Refusal("tokens", 1, -30)
+    assert Account(below).overdrawn(Amount(1, 0)) == Refusal("tokens", 1, -30)
+
+
 def test_L24_a_cap_below_only_narrows() -> None:
     root = account(tokens=100)
     narrow = account(root, tokens=20)

@@ -182,7 +182,8 @@ def test_L25_a_call_that_asks_for_nothing_is_told_that_nothing_is_left(unit: str
     rejection = preflight(call(account=Account(None, *limits)))
     assert rejection is not None
     assert rejection.message == f"The budget has no {unit} left"
-    assert (rejection.limit, rejection.current, rejection.details) == (0, 0, {"unit": unit})
+    nothing = "0.00" if unit == "cost" else 0
+    assert (rejection.limit, rejection.current, rejection.details) == (nothing, nothing, {"unit": unit})
 
 
 def test_L10_the_same_key_with_another_input_is_a_conflict_that_shows_both_digests() -> None:

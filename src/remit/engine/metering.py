@@ -11,7 +11,7 @@ from remit.engine.intents import left_running
 from remit.engine.node import Node
 from remit.errors import DomainError, ErrorClass, ErrorInfo
 from remit.kernel.budget import Account, Refusal
-from remit.kernel.usage import Amount, Usage, decimal_string, measured
+from remit.kernel.usage import Amount, Usage, measured
 from remit.store.records import JournalRecord
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class Metering:
 
 
 def _exhausted(node: Node, refusal: Refusal, effect: str) -> ErrorInfo:
-    spell = decimal_string if refusal.unit == "cost" else str
-    message = f"{effect} needs {spell(refusal.wanted)} {refusal.unit}; the budget has {spell(refusal.headroom)} left"
-    details = {"unit": refusal.unit, "needed": refusal.wanted, "headroom": refusal.headroom, "effect": effect}
+    wanted, left = refusal.spelled()
+    message = f"{effect} needs {wanted} {refusal.unit}; the budget has {left} left"
+    details = {"unit": refusal.unit, "needed": wanted, "headroom": left, "effect": effect}
     return ErrorInfo(ErrorClass.DOMAIN, "budget_exhausted", message, details, node.id, node.record.attempt)

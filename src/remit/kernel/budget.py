@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from remit.kernel.usage import Amount
+from remit.kernel.usage import Amount, decimal_string
 
 __all__ = ["Account", "Pool", "Refusal"]
 
@@ -23,6 +23,12 @@ class Refusal(NamedTuple):
     unit: str
     wanted: int
     headroom: int
+
+    def spelled(self) -> tuple[int | str, int | str]:
+        """What was wanted and what is left, as people see it: tokens, or dollars as a decimal string."""
+        if self.unit == "cost":
+            return decimal_string(self.wanted), decimal_string(self.headroom)
+        return self.wanted, self.headroom
 
 
 class Pool:
@@ -48,7 +54,8 @@ class Pool:
         while pool is not None:
             lent += pool.unused
             if pool.limit is not None:
-                room = pool.limit - pool.spent - pool.held + lent
+                free = pool.limit - pool.spent - pool.held
+                room = free + lent if free >= 0 else free  # overdrawn by late usage: what was lent is no longer there
                 lowest = room if lowest is None or room < lowest else lowest
             pool = pool.parent
         return lowest

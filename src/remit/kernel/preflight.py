@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from remit.errors import ErrorInfo, class_of
 from remit.kernel.budget import Account
-from remit.kernel.usage import Amount, decimal_string
+from remit.kernel.usage import Amount
 
 __all__ = ["CHECKS", "CallFacts", "Limits", "Rejection", "preflight"]
 
@@ -146,12 +146,11 @@ def _budget(facts: CallFacts) -> Rejection | None:
     refusal = facts.account.refusal(facts.estimate)
     if refusal is None:
         return None
-    spell = decimal_string if refusal.unit == "cost" else str
-    wanted, left = spell(refusal.wanted), spell(refusal.headroom)
+    wanted, left = refusal.spelled()
     message = f"The call is estimated at {wanted} {refusal.unit}; the budget has {left} left"
     if not refusal.wanted:
         message = f"The budget has no {refusal.unit} left"
-    return Rejection("budget_exceeded", "budget", message, refusal.headroom, refusal.wanted, {"unit": refusal.unit})
+    return Rejection("budget_exceeded", "budget", message, left, wanted, {"unit": refusal.unit})
 
 
 CHECKS: tuple[Callable[[CallFacts], Rejection | None], ...] = (

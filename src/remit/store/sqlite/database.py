@@ -168,17 +168,25 @@ def _refuse_foreign(connection: apsw.Connection, location: Location) -> None:
         )
 
 
-def migrate(connection: apsw.Connection, location: Location) -> None:
-    """Bring the schema up to date, each migration in a transaction of its own."""
+def migrate(connection: apsw.Connection, location: Location, *, empty_only: bool = False) -> None:
+    """Bring the schema up to date, each migration in a transaction of its own; of several at once, one does the work."""
     with explained(location, "migrate the store"):
-        version = connection.pragma("user_version")
+        if empty_only and connection.pragma("user_version"):
+            return
         for migration in sorted(_MIGRATIONS.glob("[0-9]*.sql")):
             number = _number(migration)
-            if number > version:
-                script = migration.read_text(encoding="utf-8")
-                connection.execute(
-                    f"BEGIN IMMEDIATE; {script}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}; COMMIT"
-                )
+            if number <= connection.pragma("user_version"):
+                continue
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                if number > connection.pragma("user_version"):
+                    connection.execute(migration.read_text(encoding="utf-8"))
+                    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}")
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
 
 
 def newest_schema() -> int:

@@ -58,12 +58,13 @@ class SqliteStore(SqliteReader):
         prepare_file(self.location)
         self._writes = connect(self.location)
         try:
-            migrate(self._writes, self.location)
+            migrate(self._writes, self.location, empty_only=True)
             self._ownership = Ownership(self._writes, self.location, now_ms())
         except BaseException:
             self._writes.close()
             raise
         try:
+            migrate(self._writes, self.location)  # of a file in use, only its owner changes the schema
             reads = self._writes if self.location.in_memory else connect(self.location, readonly=True)
             super().__init__(reads, self.location)
             with explained(self.location, "read the store"):
