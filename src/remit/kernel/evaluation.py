@@ -13,7 +13,7 @@ from decimal import Context, Decimal
 from typing import Any
 
 from remit.kernel.durations import milliseconds
-from remit.kernel.plain import SCALARS, Work, described, plain
+from remit.kernel.plain import SCALARS, Work, admit, described, plain, shape_of
 
 __all__ = [
     "CHARS_MAX",
@@ -25,11 +25,13 @@ __all__ = [
     "contains",
     "equal",
     "order",
+    "sign",
     "truth",
 ]
 
 CHARS_MAX = 262_144
 ITEMS_MAX = 65_536
+TIME_CHARS_MAX = 64
 INTEGER_MAX = 10**1_000
 DECIMAL = Context(prec=28)  # not the thread's own, so that a replay calculates the same
 
@@ -59,10 +61,11 @@ _DECIMAL_ARITHMETIC: dict[str, Callable[[Decimal, Decimal], Decimal]] = {
 
 
 def truth(value: Any, work: Work) -> bool:
-    """Whether a value counts as true: not None, False, 0, nor empty; a model always does."""
-    if type(value) not in SCALARS:
-        value = plain(value, work)
-    return bool(value)
+    """Whether a value counts as true: not None, False, 0 nor empty; a model always does."""
+    kind: Any = type(value)
+    if kind in SCALARS:
+        return bool(value)
+    return shape_of(kind) is not None or bool(plain(value, work))
 
 
 def equal(left: Any, right: Any, work: Work) -> bool:
@@ -75,12 +78,12 @@ def equal(left: Any, right: Any, work: Work) -> bool:
     if isinstance(left, dict) and isinstance(right, dict):
         same = len(left) == len(right) and left.keys() == right.keys()
         return same and all(_equal_in(work)(value, right[key]) for key, value in left.items())
-    if isinstance(left, set | frozenset) and isinstance(right, set | frozenset):
+    if isinstance(left, set | frozenset) and isinstance(right, set | frozenset) and not _scalars(left):
         return len(left) == len(right) and all(contains(item, right, work) for item in left)
     try:
         return bool(left == right)
-    except ArithmeticError as error:
-        raise work.failure(f"cannot compare these numbers ({type(error).__name__})") from None
+    except ArithmeticError:
+        raise work.failure(_NOT_A_NUMBER) from None
 
 
 def _equal_in(work: Work) -> Callable[[Any, Any], bool]:
@@ -94,47 +97,53 @@ def _equal_in(work: Work) -> Callable[[Any, Any], bool]:
 def order(symbol: str, left: Any, right: Any, work: Work) -> bool:
     """`left < right` and its like; raises ConditionFailed where the two have no order."""
     first, second = _aligned(plain(left, work), plain(right, work), work)
-    if _family(first) is not None and _family(first) is _family(second):
-        try:
-            return bool(ORDERINGS[symbol](first, second))
-        except (TypeError, ArithmeticError):
-            if isinstance(first, datetime):
-                raise work.failure("one of the two times has a time zone, the other has none") from None
-    raise work.failure(f"{symbol!r} cannot compare {described(left)} with {described(right)}")
+    family = _family(first)
+    if family is None or family != _family(second):
+        raise work.failure(f"{symbol!r} cannot compare {described(left)} with {described(right)}")
+    try:
+        return bool(ORDERINGS[symbol](first, second))
+    except TypeError:
+        raise work.failure("one of the two times has a time zone, the other has none") from None
+    except ArithmeticError:
+        raise work.failure(_NOT_A_NUMBER) from None
 
 
-def _family(value: Any) -> type | None:
-    return next((kind for kind in (int, str, datetime, date, time, timedelta) if isinstance(value, kind)), None) or (
-        int if isinstance(value, _NUMBERS) else None
-    )
+_NOT_A_NUMBER = "a Decimal that is no number has no order"
+_FAMILIES: tuple[tuple[str, type | tuple[type, ...]], ...] = (
+    ("number", _NUMBERS),
+    ("text", str),
+    ("moment", datetime),
+    ("date", date),
+    ("time of day", time),
+    ("duration", timedelta),
+)
+_EXAMPLES = {
+    "moment": "'2030-01-31T12:00:00+00:00'",
+    "date": "'2030-01-31'",
+    "time of day": "'12:00:00'",
+    "duration": "'90s', '10m' or '1h30m'",
+}
+
+
+def _family(value: Any) -> str | None:
+    return next((name for name, kinds in _FAMILIES if isinstance(value, kinds)), None)
 
 
 def _aligned(left: Any, right: Any, work: Work) -> tuple[Any, Any]:
-    if isinstance(left, str) or isinstance(left, float):
-        return _as(right, left, work), right
-    return left, _as(left, right, work)
+    return _as(right, left, work), _as(left, right, work)
 
 
 def _as(like: Any, value: Any, work: Work) -> Any:
     """A text beside a time as such a time; a float beside a Decimal as the decimal it is written as."""
     if isinstance(value, float):
-        return Decimal(repr(value)) if isinstance(like, Decimal) else value
-    if not isinstance(value, str) or not isinstance(like, date | time | timedelta):
+        return _decimal(value) if isinstance(like, Decimal) else value
+    family = _family(like)
+    if not isinstance(value, str) or family not in _EXAMPLES:
         return value
     try:
-        return _time_like(like, value)
+        return _time_like(like, value[:TIME_CHARS_MAX])
     except ValueError:
-        raise work.failure(
-            f"the text beside the {described(like)} is none; write such as {_EXAMPLES[_family(like)]}"
-        ) from None
-
-
-_EXAMPLES: dict[type | None, str] = {
-    datetime: "'2030-01-31T12:00:00+00:00'",
-    date: "'2030-01-31'",
-    time: "'12:00:00'",
-    timedelta: "'90s', '10m' or '1h30m'",
-}
+        raise work.failure(f"the text beside a {family} is none; write such as {_EXAMPLES[family]}") from None
 
 
 def _time_like(like: date | time | timedelta, text: str) -> date | time | timedelta:
@@ -148,6 +157,7 @@ def _time_like(like: date | time | timedelta, text: str) -> date | time | timede
 
 def contains(item: Any, container: Any, work: Work) -> bool:
     """`item in container`: an element, a key of a dict, a part of a text."""
+    admit(container, item, work)
     held = plain(container, work)
     if isinstance(held, str):
         part = plain(item, work)
@@ -202,6 +212,14 @@ def bounded(number: Any, work: Work) -> Any:
     if isinstance(number, int) and not -INTEGER_MAX < number < INTEGER_MAX:
         raise work.failure("an integer here has more than 1,000 digits")
     return number
+
+
+def sign(symbol: str, value: Any, work: Work) -> Any:
+    """`-value` or `+value`."""
+    number = plain(value, work)
+    if not isinstance(number, _NUMBERS):
+        raise work.failure(f"{symbol!r} cannot take {described(value)}")
+    return calculate(symbol, 0, number, work)
 
 
 def _joined(left: Any, right: Any, work: Work) -> Any:

@@ -8,28 +8,32 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from remit.kernel.evaluation import CHARS_MAX, DECIMAL, bounded, calculate, order
+from remit.kernel.evaluation import CHARS_MAX, DECIMAL, bounded, calculate, order, truth
 from remit.kernel.plain import Missing, Work, described, plain
 
 __all__ = ["FILTERS", "Filter", "as_text"]
 
 DEPTH_MAX = 64
 DIGITS_MAX = 20
+DIGITS_READ_MAX = 1_000
 INDENT_MAX = 8
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
 class Filter(NamedTuple):
-    """A filter: what it does, what it takes, and its arguments' names and how many must be given."""
+    """A filter: what it does, what it takes, its arguments and how many of them must be given."""
 
     apply: Callable[..., Any]
-    takes: tuple[type, ...]
+    takes: tuple[type, ...] = ()  # the kinds of plain data; empty: anything, as it is
     arguments: tuple[str, ...] = ()
     required: int = 0
+    stands_in: bool = False  # also for what is missing
 
 
 def as_text(value: Any, work: Work) -> str:
-    """A value as it stands in a text: text as it is, everything else as JSON writes it, times in ISO 8601."""
+    """A value as it stands in a text: text as it is, times in ISO 8601, the rest as JSON writes it; None is no text."""
+    if value is None:
+        raise work.failure("None is no text; write `| default('')` after it if it may be missing")
     data = _jsonable(value, work, 0)
     text = data if isinstance(data, str) else _json(data, None, work)
     work.spend(len(text) // 64)
@@ -66,6 +70,11 @@ def _jsonable(value: Any, work: Work, depth: int) -> Any:
     return bounded(data, work)
 
 
+def _default(value: Any, work: Work, default_value: Any, boolean: Any = False) -> Any:
+    absent = value is None or (boolean is True and not truth(value, work))
+    return default_value if absent else value
+
+
 def _tojson(value: Any, work: Work, indent: Any = None) -> str:
     if indent is not None and not (type(indent) is int and 0 <= indent <= INDENT_MAX):
         raise work.failure(f"the indent of tojson is a number from 0 to {INDENT_MAX}")
@@ -74,20 +83,17 @@ def _tojson(value: Any, work: Work, indent: Any = None) -> str:
     return text
 
 
-def _int(value: Any, work: Work) -> int:
-    try:
-        if isinstance(value, Decimal) and value.is_finite() and value.adjusted() > 1_000:
-            raise work.failure("an integer here has more than 1,000 digits")
-        return int(bounded(int(value[:1_001] if isinstance(value, str) else value), work))
-    except (ValueError, OverflowError):
-        raise work.failure(f"this {described(value)} is no integer") from None
+def _converted(convert: Callable[[Any], Any], to: str) -> Callable[[Any, Work], Any]:
+    def apply(value: Any, work: Work) -> Any:
+        long = len(value) if isinstance(value, str) else value.adjusted() if isinstance(value, Decimal) else 0
+        try:
+            if long <= DIGITS_READ_MAX:
+                return bounded(convert(value), work)
+        except (ValueError, OverflowError):
+            raise work.failure(f"this {described(value)} is no {to}") from None
+        raise work.failure(f"this {described(value)} has more than {DIGITS_READ_MAX} digits")
 
-
-def _float(value: Any, work: Work) -> float:
-    try:
-        return float(value)
-    except (ValueError, OverflowError):
-        raise work.failure(f"this {described(value)} is no number") from None
+    return apply
 
 
 def _round(value: Any, work: Work, digits: Any = 0) -> Any:
@@ -171,30 +177,28 @@ def _changed(change: Callable[[str], str]) -> Callable[[str, Work], str]:
 _TEXT = (str,)
 _NUMBER = (int, float, Decimal)
 _LIST = (list, tuple)
-_ANY = (object,)
+_SIZED = (str, list, tuple, dict, set, frozenset, bytes)
 
-# `default` is compiled where it stands: it alone looks at what failed before it.
 FILTERS: dict[str, Filter] = {
-    "abs": Filter(lambda value, work: abs(value), _NUMBER),
-    "default": Filter(lambda value, work, other, falsy=False: value, _ANY, ("value", "falsy"), 1),
+    "abs": Filter(lambda value, _work: value.copy_abs() if isinstance(value, Decimal) else abs(value), _NUMBER),
+    "default": Filter(_default, arguments=("default_value", "boolean"), required=1, stands_in=True),
     "endswith": Filter(_text_test(str.endswith), _TEXT, ("text",), 1),
     "first": Filter(_first, (*_LIST, str)),
-    "float": Filter(_float, (*_NUMBER, str)),
-    "int": Filter(_int, (*_NUMBER, str)),
+    "float": Filter(_converted(float, "number"), (*_NUMBER, str)),
+    "int": Filter(_converted(int, "integer"), (*_NUMBER, str)),
     "join": Filter(_join, _LIST, ("between",)),
     "last": Filter(_last, (*_LIST, str)),
-    "length": Filter(lambda value, work: len(value), (str, *_LIST, dict, set, frozenset, bytes)),
+    "length": Filter(lambda value, _work: len(value), _SIZED),
     "lower": Filter(_changed(str.lower), _TEXT),
     "max": Filter(_extreme(">"), _LIST),
     "min": Filter(_extreme("<"), _LIST),
     "round": Filter(_round, _NUMBER, ("digits",)),
     "startswith": Filter(_text_test(str.startswith), _TEXT, ("text",), 1),
-    "string": Filter(as_text, _ANY),
+    "string": Filter(as_text),
     "sum": Filter(_sum, _LIST),
-    "tojson": Filter(_tojson, _ANY, ("indent",)),
+    "tojson": Filter(_tojson, arguments=("indent",)),
     "trim": Filter(_changed(str.strip), _TEXT),
     "upper": Filter(_changed(str.upper), _TEXT),
-    "urlencode": Filter(_urlencode, _ANY),
+    "urlencode": Filter(_urlencode),
 }
-FILTERS["count"] = FILTERS["length"]
-FILTERS["d"] = FILTERS["default"]
+FILTERS |= {"count": FILTERS["length"], "d": FILTERS["default"]}

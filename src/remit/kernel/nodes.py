@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from remit.kernel.evaluation import ORDERINGS, calculate, contains, equal, order, truth
+from remit.kernel.evaluation import ORDERINGS, calculate, contains, equal, order, sign, truth
 from remit.kernel.filters import Filter
-from remit.kernel.plain import SCALARS, Missing, Work, described, plain, read, subscript
+from remit.kernel.plain import Missing, Work, described, plain, read, subscript
 
 __all__ = [
     "Node",
@@ -45,7 +45,7 @@ class Node(NamedTuple):
 
 def constant(value: Any) -> Run:
     """A literal."""
-    return lambda names, work: value
+    return lambda _names, _work: value
 
 
 def root(name: str) -> Run:
@@ -85,7 +85,7 @@ def element(base: Run, key: Run, text: str) -> Run:
     return run
 
 
-def sequence(items: Sequence[Run], kind: type[list[Any]] | type[tuple[Any, ...]]) -> Run:
+def sequence(items: Sequence[Run], kind: type[list[Any] | tuple[Any, ...]]) -> Run:
     """A list or tuple of parts."""
     return lambda names, work: kind([item(names, work) for item in items])
 
@@ -103,13 +103,9 @@ def either(symbol: str, operands: Sequence[Run], text: str) -> Run:
     def run(names: Mapping[str, Any], work: Work) -> Any:
         for operand in before:
             value = operand(names, work)
-            if value is not stops_at:
-                work.part = text
-                if value is not (not stops_at) and truth(value, work) is not stops_at:
-                    continue
-                if value is (not stops_at):
-                    continue
-            return value
+            work.part = text
+            if truth(value, work) is stops_at:
+                return value
         return last(names, work)
 
     return run
@@ -157,8 +153,8 @@ COMPARISONS: dict[str, Comparing] = {
     "!=": lambda left, right, work: not equal(left, right, work),
     "in": contains,
     "not in": lambda left, right, work: not contains(left, right, work),
-    "is": lambda left, right, work: left is right,
-    "is not": lambda left, right, work: left is not right,
+    "is": lambda left, right, _work: left is right,
+    "is not": lambda left, right, _work: left is not right,
 }
 
 
@@ -206,38 +202,34 @@ def signed(symbol: str, operand: Run, text: str) -> Run:
     def run(names: Mapping[str, Any], work: Work) -> Any:
         value = operand(names, work)
         work.part = text
-        return calculate(symbol, 0, value, work)
+        return sign(symbol, value, work)
 
     return run
 
 
-def filtered(name: str, filter: Filter, base: Run, arguments: Mapping[str, Run], text: str) -> Run:
-    """`base | name(arguments)`."""
-    if name in {"default", "d"}:
-        return _default(base, arguments["value"], arguments.get("falsy", constant(value=False)), text)
+def filtered(wanted: Filter, base: Run, arguments: Mapping[str, Run], text: str) -> Run:
+    """`base | filter(arguments)`."""
 
     def run(names: Mapping[str, Any], work: Work) -> Any:
-        value = base(names, work)
-        given = {key: argument(names, work) for key, argument in arguments.items()}
+        value = lenient(names, work) if wanted.stands_in else base(names, work)
+        given = {name: argument(names, work) for name, argument in arguments.items()}
         work.part = text
-        data = plain(value, work)
-        if not isinstance(data, filter.takes) or (type(data) is bool and object not in filter.takes):
-            raise work.failure(f"{name!r} cannot take {described(value)}")
-        work.spend(1)
-        return filter.apply(data, work, **given)
+        return wanted.apply(_taken(wanted, value, work), work, **given)
 
-    return run
-
-
-def _default(base: Run, other: Run, falsy: Run, text: str) -> Run:
-    def run(names: Mapping[str, Any], work: Work) -> Any:
+    def lenient(names: Mapping[str, Any], work: Work) -> Any:
         try:
-            value = base(names, work)
+            return base(names, work)
         except Missing:
-            value = None
-        work.part = text
-        if value is None or (falsy(names, work) is True and not truth(value, work)):
-            return other(names, work)
-        return value
+            return None
 
     return run
+
+
+def _taken(wanted: Filter, value: Any, work: Work) -> Any:
+    """The value as the filter takes it: as it is, or as plain data of the right kind."""
+    if not wanted.takes:
+        return value
+    data = plain(value, work)
+    if type(data) is bool or not isinstance(data, wanted.takes):
+        raise work.failure(f"the filter cannot take {described(value)}")
+    return data

@@ -5,7 +5,7 @@ choice:  a if b else c       or, and, not       comparison, in, is       + -    
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -34,9 +34,22 @@ _LOOSEST, _NOT, _SUM, _PREFIX = 1, 4, 6, 9
 _LITERALS = {"True": True, "true": True, "False": False, "false": False, "None": None, "none": None, "null": None}
 _WORDS = frozenset({"and", "or", "not", "in", "is", "if", "else"})
 _FOREIGN = {
-    **{"&&": "and", "&": "and", "||": "or", "!": "not", "=": "==", "===": "==", "!==": "!=", "<>": "!="},
-    **{"=<": "<=", "=>": ">=", ":=": "==", "AND": "and", "OR": "or", "NOT": "not", "IN": "in", "IS": "is"},
-    **{"TRUE": "true", "FALSE": "false", "NULL": "null", "nil": "null", "undefined": "null"},
+    "&&": "and",
+    "&": "and",
+    "AND": "and",
+    "||": "or",
+    "OR": "or",
+    "!": "not",
+    "NOT": "not",
+    "IN": "in",
+    "IS": "is",
+    **dict.fromkeys(("=", "===", ":="), "=="),
+    **dict.fromkeys(("!==", "<>"), "!="),
+    "=<": "<=",
+    "=>": ">=",
+    "TRUE": "true",
+    "FALSE": "false",
+    **dict.fromkeys(("NULL", "nil", "undefined"), "null"),
 }
 _AS_FILTER = {"len": "length", "str": "string", "strip": "trim"} | {name: name for name in FILTERS}
 
@@ -172,15 +185,15 @@ class Reader:
     def _filter(self, base: Node) -> Node:
         self._take()
         word = self._take()
-        filter = FILTERS.get(word.text) if word.kind == "name" else None
-        if filter is None:
+        found = FILTERS.get(word.text) if word.kind == "name" else None
+        if found is None:
             near = get_close_matches(word.text, FILTERS, 1)
             raise self._error(f"there is no filter {word.text!r}; there are {', '.join(FILTERS)}", word, *near)
-        given = self._arguments(word, filter.arguments)
-        if len(given) < filter.required:
+        given = self._arguments(word, found.arguments)
+        if len(given) < found.required:
             raise self._error(f"the filter {word.text!r} needs an argument", word, f"{word.text}(…)")
         arguments = {name: node.run for name, node in given.items()}
-        run = nodes.filtered(word.text, filter, base.run, arguments, self._span(base.start))
+        run = nodes.filtered(found, base.run, arguments, self._span(base.start))
         return self._node(run, base.start, base, *given.values())
 
     def _arguments(self, word: Token, names: Sequence[str]) -> dict[str, Node]:
@@ -246,7 +259,7 @@ class Reader:
         run = nodes.attribute(nodes.root(self._default_root), token.text, token.text)
         return self._postfix(self._node(run, token.start, path=(self._default_root, token.text)))
 
-    def _brackets(self, opened: Token, closing: str, kind: type[list[Any]] | type[tuple[Any, ...]]) -> Node:
+    def _brackets(self, opened: Token, closing: str, kind: type[list[Any] | tuple[Any, ...]]) -> Node:
         items: list[Node] = []
         lone = False
         while not self._skip(closing):
@@ -351,15 +364,15 @@ class Reader:
                 depth += (token.text in "([{") - (token.text in ")]}")
                 commas += token.text == "," and depth == 1
         inner = self._text[start : self._tokens[self._place - 1].start].strip()
-        filter = _AS_FILTER.get(name)
+        same = _AS_FILTER.get(name)
         suggestion = None
         if base is not None:
             on = self._text[base.start : word.start].rstrip().removesuffix(".")
             suggestion = f"{on}[{inner}]" if name == "get" and not commas else None
-            if filter:
-                suggestion = f"{on} | {filter}" + (f"({inner})" if inner else "")
-        elif filter and inner:
-            suggestion = f"[{inner}] | {filter}" if commas else f"{inner} | {filter}"
+            if same:
+                suggestion = f"{on} | {same}" + (f"({inner})" if inner else "")
+        elif same and inner:
+            suggestion = f"[{inner}] | {same}" if commas else f"{inner} | {same}"
         return self._error(
             "nothing can be called in an expression; filters are written 'value | filter'", word, suggestion
         )

@@ -14,7 +14,7 @@ from remit.kernel.conditions import Condition, parse, parse_at
 from remit.kernel.evaluation import CHARS_MAX
 from remit.kernel.filters import as_text
 from remit.kernel.plain import ConditionFailed, Work
-from remit.kernel.tokens import ConditionError, Where, quoted
+from remit.kernel.tokens import ConditionError, Where
 
 __all__ = ["Template", "expression_map", "template"]
 
@@ -65,12 +65,15 @@ class _Builder:
             first, *others = self._errors
             first.others = tuple(others)
             raise first
+        if len(self._found) > EXPRESSIONS_MAX:
+            beyond = self._found[EXPRESSIONS_MAX].text
+            raise ConditionError(beyond, 0, f"a template holds at most {EXPRESSIONS_MAX} expressions")
         paths = dict.fromkeys(path for condition in self._found for path in condition.paths)
         return Template(tuple(paths), self._lone, run)
 
     def _part(self, value: Any, where: Where) -> Render:
         if len(where) > DEPTH_MAX:
-            raise ConditionError("", 0, f"a template is nested deeper than {DEPTH_MAX}")
+            raise ConditionError(repr(where[0]), 0, f"a template is nested deeper than {DEPTH_MAX}")
         if isinstance(value, str):
             return self._string(value, where)
         if isinstance(value, dict):
@@ -79,7 +82,7 @@ class _Builder:
         if isinstance(value, list | tuple):
             items = [self._part(item, (*where, place)) for place, item in enumerate(value)]
             return lambda names, work: [item(names, work) for item in items]
-        return lambda names, work: value
+        return lambda _names, _work: value
 
     def _key(self, key: Any, where: Where) -> Any:
         if isinstance(key, str) and "{{" in key:
@@ -95,28 +98,25 @@ class _Builder:
             return self._read(text, where)
         except ConditionError as error:
             self._wrong(error, where)
-            return lambda names, work: None
+            return lambda _names, _work: None
 
     def _read(self, text: str, where: Where) -> Render:
-        if "{{" not in text and self._strings_are_expressions:
-            return self._one(parse(text, self._roots, self._default_root), where)
-        pieces = self._pieces(text)
+        bare = self._strings_are_expressions and "{{" not in text
+        pieces = self._bare(text) if bare else self._pieces(text)
+        self._found += [piece for piece in pieces if isinstance(piece, Condition)]
         filled = [piece for piece in pieces if not isinstance(piece, str) or piece.strip()]
         if len(filled) == 1 and isinstance(filled[0], Condition):
             return self._one(filled[0], where)
         if not any(isinstance(piece, Condition) for piece in pieces):
-            return lambda names, work: text
+            return lambda _names, _work: text
         return _mixed(pieces, where)
 
     def _one(self, condition: Condition, where: Where) -> Render:
-        self._note(condition, 0)
         self._lone[where] = condition
-        return lambda names, work: _evaluated(condition, where, names, work)
+        return lambda names, work: _filled(condition, where, names, work, as_part=False)
 
-    def _note(self, condition: Condition, start: int) -> None:
-        self._found.append(condition)
-        if len(self._found) > EXPRESSIONS_MAX:
-            raise ConditionError(condition.text, start, f"a template holds at most {EXPRESSIONS_MAX} expressions")
+    def _bare(self, text: str) -> list[str | Condition]:
+        return [parse(text, self._roots, self._default_root)]
 
     def _pieces(self, text: str) -> list[str | Condition]:
         pieces: list[str | Condition] = []
@@ -126,7 +126,6 @@ class _Builder:
             if text.startswith("{{-", opening):
                 raise ConditionError(text, opening, "'{{-' would take the sign; blanks are kept as they stand", "{{ -")
             condition, here = parse_at(text, opening + 2, self._roots, self._default_root)
-            self._note(condition, opening)
             pieces.append(condition)
         pieces.append(_literal(text, here, len(text)))
         return pieces
@@ -140,31 +139,23 @@ def _literal(text: str, start: int, end: int) -> str:
     return text[start:end]
 
 
-def _evaluated(condition: Condition, where: Where, names: Mapping[str, Any], work: Work) -> Any:
+def _filled(condition: Condition, where: Where, names: Mapping[str, Any], work: Work, *, as_part: bool) -> Any:
     try:
-        return condition.evaluate(names, work)
+        value = condition.evaluate(names, work)
+        work.part = condition.text
+        return as_text(value, work) if as_part else value
     except ConditionFailed as failure:
-        failure.details["where"] = list(where)
+        failure.details.update(condition=condition.text, where=list(where))
         raise
 
 
 def _mixed(pieces: list[str | Condition], where: Where) -> Render:
     def run(names: Mapping[str, Any], work: Work) -> str:
-        parts = [piece if isinstance(piece, str) else _text(piece, where, names, work) for piece in pieces]
+        parts = [
+            piece if isinstance(piece, str) else _filled(piece, where, names, work, as_part=True) for piece in pieces
+        ]
         if sum(map(len, parts)) > CHARS_MAX:
             raise ConditionFailed(f"a text would have more than {CHARS_MAX} characters", where=list(where))
         return "".join(parts)
 
     return run
-
-
-def _text(condition: Condition, where: Where, names: Mapping[str, Any], work: Work) -> str:
-    value = _evaluated(condition, where, names, work)
-    if value is None:
-        raise ConditionFailed(
-            f"{quoted(condition.text)} is None, which is no text; write `| default('')` after it if it may be missing",
-            condition=condition.text,
-            where=list(where),
-        )
-    work.part = condition.text
-    return as_text(value, work)

@@ -43,13 +43,16 @@ class Token(NamedTuple):
 
 
 # The longest symbol first. Those that no expression has are read whole, so that the error can say what to write.
-_SYMBOLS = "=== !== ** << >> && || == != <= >= <> => =< := -> // ++ -- + - * / % < > ( ) [ ] { } , : . | = ! & ^ ~ ? ; @".split()
+_SYMBOLS = (
+    r"===|!==|\*\*|<<|>>|&&|\|\||==|!=|<=|>=|<>|=>|=<|:=|->|//"
+    r"|[-+*/%<>()\[\]{},:.|=!&^~?;@]"
+)
 _TOKEN = re.compile(
     r"(?P<space>[ \t\r\n]+)"
     r"|(?P<number>(?:[0-9][0-9_]*(?:\.(?:[0-9][0-9_]*)?)?|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9]+)?)"
     r"|(?P<name>[^\W\d]\w*)"
     r"|(?P<string>'(?:[^'\\]|\\.)*+'|\"(?:[^\"\\]|\\.)*+\")"
-    rf"|(?P<symbol>{'|'.join(re.escape(symbol) for symbol in _SYMBOLS)})",
+    rf"|(?P<symbol>{_SYMBOLS})",
     re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
@@ -69,8 +72,6 @@ def tokenise(text: str, start: int = 0, *, closing: bool = False) -> list[Token]
     while here < len(text):
         if closing and not braces and text.startswith("}}", here):
             break
-        if here - start > TEXT_CHARS_MAX:
-            raise ConditionError(text, start, f"an expression has at most {TEXT_CHARS_MAX} characters")
         found = _TOKEN.match(text, here)
         if found is None:
             raise _unreadable(text, here)
@@ -79,6 +80,8 @@ def tokenise(text: str, start: int = 0, *, closing: bool = False) -> list[Token]
             tokens.append(token)
             braces += (token.text == "{") - (token.text == "}")
         here = found.end()
+        if here - start > TEXT_CHARS_MAX:
+            raise ConditionError(text, start, f"an expression has at most {TEXT_CHARS_MAX} characters")
     if closing and here == len(text):
         raise ConditionError(text, start - 2, "'{{' has no '}}' after it")
     tokens.append(Token("end", "", None, here, here))
@@ -127,7 +130,7 @@ def _unreadable(text: str, here: int) -> ConditionError:
     character = text[here]
     if character in "'\"":
         return ConditionError(text, here, f"the string that begins here has no closing {character}")
-    if character in "‘’“”":
+    if character in "\u2018\u2019\u201c\u201d":
         return ConditionError(text, here, f"{character} is a typographic quotation mark", "' or \"")
     if character == "\N{NO-BREAK SPACE}":
         return ConditionError(text, here, "a no-break space stands here", "a plain space")
