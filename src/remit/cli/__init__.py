@@ -13,6 +13,7 @@ import typer
 
 from remit import __version__
 from remit.cli.backup import backup, migrate, restore
+from remit.cli.check import check
 from remit.cli.command import answer, cancel, retry, send, top_up
 from remit.cli.doctor import doctor
 from remit.cli.explain import explain
@@ -23,7 +24,7 @@ from remit.cli.schedules import schedules
 __all__ = ["app", "main"]
 
 _PANELS: dict[str, dict[str, Callable[..., None]]] = {
-    "Run": {"run": run},
+    "Run": {"run": run, "check": check},
     "Look": {"tree": tree, "show": show, "journal": journal, "lineage": lineage, "ps": ps, "schedules": schedules},
     "Command": {"answer": answer, "send": send, "cancel": cancel, "retry": retry, "top-up": top_up},
     "Keep": {"backup": backup, "restore": restore, "migrate": migrate, "doctor": doctor, "explain": explain},

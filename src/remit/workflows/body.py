@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from remit.errors import CallFailed, ErrorClass, RemitError
 from remit.kernel.plain import Work, plain
 from remit.workflows.flow import Ended, Flow, Frame, Unit
-from remit.workflows.model import CommonStep
+from remit.workflows.model import StepFields
 from remit.workflows.reckoning import Read
 
 __all__ = ["Inserted", "Planned", "Steps"]
@@ -87,7 +87,7 @@ class Steps:
         return spec.next_step
 
 
-def _handled(spec: CommonStep, flow: Flow, error: RemitError) -> Ended | None:
+def _handled(spec: StepFields, flow: Flow, error: RemitError) -> Ended | None:
     """What `on_timeout` or `on_failure` make of a failure; None where they do not speak of it (L19, L20)."""
     if spec.on_timeout is not None and _is_timeout(error):
         if spec.on_timeout.has_value:

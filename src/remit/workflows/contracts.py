@@ -12,9 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from jsonschema.exceptions import SchemaError
-from jsonschema.validators import Draft202012Validator
-
 from remit.workflows.functions import ImportPathError, Located, locate
 
 __all__ = ["OPEN", "Contract", "FieldKind", "kind_of", "model_contract", "schema_contract", "schema_problem"]
@@ -113,6 +110,9 @@ def _is_number(text: str) -> bool:
 
 def schema_problem(schema: Mapping[str, Any]) -> tuple[tuple[str | int, ...], str] | None:
     """Where a JSON Schema is none, and why."""
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import Draft202012Validator
+
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:

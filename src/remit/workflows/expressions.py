@@ -18,7 +18,6 @@ from remit.kernel.conditions import Condition
 from remit.kernel.templates import Template
 from remit.workflows.model import (
     AwaitStep,
-    CommonStep,
     CronScheduleStep,
     DecisionStep,
     FireAndForgetStep,
@@ -27,6 +26,7 @@ from remit.workflows.model import (
     LoopStep,
     ParallelStep,
     Step,
+    StepFields,
     SubWorkflowStep,
     WaitStep,
     Workflow,
@@ -96,7 +96,7 @@ class _Field(NamedTuple):
 _INPUT, _OUTPUT = ("input",), ("output",)
 _EVERY_STEP = _Field(("dynamic_injection", "rules", "*", "condition_key"), "path", STATE, "state")
 _ITERATE = _Field(("iterate_over",), "path", STATE, "state")
-_TABLE: dict[type[CommonStep], tuple[_Field, ...]] = {
+_TABLE: dict[type[StepFields], tuple[_Field, ...]] = {
     DecisionStep: (_Field(("routes", "*", "condition"), "condition", RESULT),),
     LoopStep: (_ITERATE, _Field(("while_condition",), "condition", STATE | {"loop_index"}, "state")),
     ParallelStep: (

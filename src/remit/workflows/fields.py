@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from remit.kernel.durations import milliseconds
 from remit.kernel.retry import Retry
@@ -27,7 +36,6 @@ __all__ = [
     "Section",
     "Shouted",
     "Version",
-    "stated",
 ]
 
 
@@ -63,7 +71,8 @@ def _version(text: str) -> str:
 
 _FLAGS = {"yes": True, "on": True, "no": False, "off": False}
 _SEGMENT = r"[A-Za-z_]\w*"
-_IMPORT_PATH = re.compile(rf"{_SEGMENT}(?:\.{_SEGMENT})*[.:]{_SEGMENT}\Z")
+_IMPORT_PATH = re.compile(rf"{_SEGMENT}(?:\.{_SEGMENT})*[.:]{_SEGMENT}(?:\.{_SEGMENT})*\Z")
+_IMPORT_PATH_WRITTEN = r"^[A-Za-z_]\w*([.:][A-Za-z_]\w*)+$"
 _PATH = re.compile(rf"{_SEGMENT}(?:\.{_SEGMENT})*\Z")
 
 
@@ -80,31 +89,31 @@ def _path(text: str) -> str:
     return text
 
 
-def stated(text: str, roots: frozenset[str]) -> str:
-    """A bare path that begins at no root is one into the state: 'order.items' → 'state.order.items'.
-
-    Existing files write both in `iterate_over`, `condition_key` and `while_condition`; any other text stays as it is.
-    """
-    bare = _PATH.match(text.strip())
-    plain = text.strip().partition(".")[0] in roots | {"True", "False", "None", "true", "false", "null"}
-    return text if plain or not bare else f"state.{text.strip()}"
-
-
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Duration = Annotated[float | str, AfterValidator(_duration)]
 """Seconds, or text such as '10m'; checked, not converted."""
 Price = Annotated[
-    str, BeforeValidator(_written), BeforeValidator(lambda v: str(v) if type(v) is int else v), AfterValidator(_price)
+    str,
+    BeforeValidator(_written),
+    BeforeValidator(lambda v: str(v) if type(v) is int else v),
+    AfterValidator(_price),
+    WithJsonSchema({"type": ["string", "number"]}),
 ]
 """A decimal string in dollars."""
 Version = Annotated[
-    str, BeforeValidator(_written), BeforeValidator(lambda v: str(v) if type(v) is int else v), AfterValidator(_version)
+    str,
+    BeforeValidator(_written),
+    BeforeValidator(lambda v: str(v) if type(v) is int else v),
+    AfterValidator(_version),
+    WithJsonSchema({"type": ["string", "number"]}),
 ]
 """A semantic version."""
-ImportPath = Annotated[str, AfterValidator(_import_path)]
+ImportPath = Annotated[
+    str, AfterValidator(_import_path), WithJsonSchema({"type": "string", "pattern": _IMPORT_PATH_WRITTEN})
+]
 """A dotted path of a function or class: 'package.module.name'."""
 Path = Annotated[str, AfterValidator(_path)]
-"""A dotted path; see `stated`."""
+"""A dotted path into the state, `state.` in front or not: existing files write both."""
 Flag = Annotated[bool, BeforeValidator(lambda v: _FLAGS.get(v.lower(), v) if isinstance(v, str) else v)]
 """true or false; YAML 1.1 writes them as yes, no, on and off too."""
 Json = Any

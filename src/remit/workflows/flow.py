@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from remit.authoring.effects import Child, Current
 from remit.errors import ErrorInfo, LimitExceeded, RemitError
 from remit.workflows.invoke import Given, Recorded, StepFunction
-from remit.workflows.model import CommonStep
+from remit.workflows.model import StepFields
 from remit.workflows.results import Origin, with_children
 from remit.workflows.state import Held
 
@@ -50,7 +50,7 @@ class Unit(Protocol):
     """A compiled step."""
 
     @property
-    def spec(self) -> CommonStep:
+    def spec(self) -> StepFields:
         """The step as the file has it."""
 
     async def run(self, flow: Flow, frame: Frame, visit: int) -> Ended:

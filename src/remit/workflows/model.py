@@ -33,7 +33,7 @@ __all__ = [
     "STEP_TYPES",
     "AsyncStep",
     "AwaitStep",
-    "CommonStep",
+    "StepFields",
     "CronScheduleStep",
     "DecisionStep",
     "DynamicInjection",
@@ -61,7 +61,7 @@ _AT_MOST_STEPS = 1_000
 Loc = tuple[str | int, ...]
 
 
-class CommonStep(Section):
+class StepFields(Section):
     """What any step may say."""
 
     name: Name
@@ -80,14 +80,14 @@ class CommonStep(Section):
     next_step: Name | None = Field(None, validation_alias=AliasChoices("next_step", "next"))
 
 
-class StandardStep(CommonStep):
+class StandardStep(StepFields):
     """A function that runs as one durable step."""
 
     type: Literal["STANDARD"] = "STANDARD"
     function: ImportPath
 
 
-class AsyncStep(CommonStep):
+class AsyncStep(StepFields):
     """A function whose work is waited for as PENDING_ASYNC."""
 
     type: Literal["ASYNC"]
@@ -115,7 +115,7 @@ class Route(Section):
         return self.default or self.target or ""
 
 
-class DecisionStep(CommonStep):
+class DecisionStep(StepFields):
     """The first route whose condition holds; a function, where there is one, runs before."""
 
     type: Literal["DECISION"]
@@ -144,7 +144,7 @@ class Task(Section):
         return self
 
 
-class ParallelStep(CommonStep):
+class ParallelStep(StepFields):
     """Tasks side by side, or one task function for each item of a list."""
 
     type: Literal["PARALLEL"]
@@ -173,7 +173,7 @@ class ParallelStep(CommonStep):
         return self.merge_conflict_behavior in {"PREFER_EXISTING", "PREFER_OLD"}
 
 
-class SubWorkflowStep(CommonStep):
+class SubWorkflowStep(StepFields):
     """A call of another workflow or process: waited for (`sync`), begun (`async`), or let go (`detached`)."""
 
     type: Literal["SUB_WORKFLOW"]
@@ -186,7 +186,7 @@ class SubWorkflowStep(CommonStep):
     budget: Allowance | None = None
 
 
-class AwaitStep(CommonStep):
+class AwaitStep(StepFields):
     """Waits for a child that an earlier step started: for its outcome, or for its status at this moment."""
 
     type: Literal["AWAIT"]
@@ -196,7 +196,7 @@ class AwaitStep(CommonStep):
     output_key: Name | None = None
 
 
-class HumanInLoopStep(CommonStep):
+class HumanInLoopStep(StepFields):
     """Waits for a person; the answer is merged into the state, by the function where there is one."""
 
     type: Literal["HUMAN_IN_LOOP"]
@@ -206,7 +206,7 @@ class HumanInLoopStep(CommonStep):
     output_key: Name | None = None
 
 
-class LoopStep(CommonStep):
+class LoopStep(StepFields):
     """Runs its body for each item of a list, or while a condition holds; never more often than `max_iterations`."""
 
     type: Literal["LOOP"]
@@ -227,7 +227,7 @@ class LoopStep(CommonStep):
         return self
 
 
-class FireAndForgetStep(CommonStep):
+class FireAndForgetStep(StepFields):
     """Starts a workflow that nobody waits for."""
 
     type: Literal["FIRE_AND_FORGET"]
@@ -249,7 +249,7 @@ class HttpConfig(Section):
     retry_policy: RetryRule | None = None
 
 
-class HttpStep(CommonStep):
+class HttpStep(StepFields):
     """One HTTP request as one durable step."""
 
     type: Literal["HTTP"]
@@ -259,7 +259,7 @@ class HttpStep(CommonStep):
     cost: Price | None = None
 
 
-class CronScheduleStep(CommonStep):
+class CronScheduleStep(StepFields):
     """Sets up, or replaces, a schedule that starts a workflow again and again."""
 
     type: Literal["CRON_SCHEDULE"]
@@ -274,7 +274,7 @@ class CronScheduleStep(CommonStep):
     on_repeated: Literal["first", "second", "both"] | None = Field(None, description="Absent: as in Debian's cron.")
 
 
-class WaitStep(CommonStep):
+class WaitStep(StepFields):
     """Waits for a time to pass, for a moment, or for an event."""
 
     type: Literal["WAIT"]
@@ -293,7 +293,7 @@ class WaitStep(CommonStep):
         return self
 
 
-class JumpStep(CommonStep):
+class JumpStep(StepFields):
     """Goes on at another step."""
 
     type: Literal["JUMP"]
@@ -322,7 +322,7 @@ Step = Annotated[
     Discriminator(_type_of),
 ]
 
-STEP_TYPES: dict[str, type[CommonStep]] = {
+STEP_TYPES: dict[str, type[StepFields]] = {
     "STANDARD": StandardStep,
     "ASYNC": AsyncStep,
     "DECISION": DecisionStep,

@@ -11,7 +11,7 @@ from remit.workflows.asking import ANYTHING, Asks, Question
 from remit.workflows.directed import follow
 from remit.workflows.flow import Ended, Flow, Frame
 from remit.workflows.invoke import StepFunction
-from remit.workflows.model import CommonStep, DecisionStep
+from remit.workflows.model import DecisionStep, StepFields
 from remit.workflows.reckoning import Read
 
 __all__ = ["DecisionUnit", "FunctionUnit", "run_function"]
@@ -21,7 +21,7 @@ __all__ = ["DecisionUnit", "FunctionUnit", "run_function"]
 class FunctionUnit:
     """A function as one durable step, and what the directive it raises leads to."""
 
-    spec: CommonStep
+    spec: StepFields
     function: StepFunction
     needs: Question | None
     then: Asks = ANYTHING

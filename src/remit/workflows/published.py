@@ -1,0 +1,75 @@
+"""The JSON Schema of a workflow file for editors, drawn from the model: `docs/workflow.schema.json` is what this gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import AliasChoices
+
+from remit.workflows.fields import Allowance, OnFailure, OnTimeout, RetryRule, Section
+from remit.workflows.model import STEP_TYPES, DynamicInjection, HttpConfig, InjectionRule, Route, Task, Workflow
+
+__all__ = ["json_schema"]
+
+_SHORT: dict[type[Section], str] = {RetryRule: "integer", Allowance: "integer", OnFailure: "string", OnTimeout: "string"}
+_SECTIONS: tuple[type[Section], ...] = (
+    *STEP_TYPES.values(), *_SHORT, Route, Task, HttpConfig, DynamicInjection, InjectionRule, Workflow,
+)  # fmt: skip
+_STEP = {"$ref": "#/$defs/Step"}
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema 2020-12 of a workflow file. A file without findings is valid by it; what it cannot say, `remit check` does."""
+    schema = _one_step(Workflow.model_json_schema())
+    definitions: dict[str, Any] = schema.pop("$defs")
+    for section in _SECTIONS:
+        _with_aliases(section, schema if section is Workflow else definitions[section.__name__])
+    for section, kind in _SHORT.items():
+        definitions[section.__name__] = {"anyOf": [{"type": kind}, definitions[section.__name__]]}
+    definitions["Step"] = _step()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Remit workflow",
+        **{key: value for key, value in schema.items() if key != "title"},
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def _one_step(part: Any) -> Any:
+    """The union of all steps stands in one place, where it is chosen by `type`."""
+    if isinstance(part, dict):
+        refs = [each.get("$ref") for each in part.get("oneOf", ()) if isinstance(each, dict)]
+        if f"#/$defs/{STEP_TYPES['STANDARD'].__name__}" in refs:
+            return _STEP
+        return {key: _one_step(value) for key, value in part.items()}
+    return [_one_step(each) for each in part] if isinstance(part, list) else part
+
+
+def _step() -> dict[str, Any]:
+    chosen = [
+        {
+            "if": {"properties": {"type": {"const": name}}, **({} if name == "STANDARD" else {"required": ["type"]})},
+            "then": {"$ref": f"#/$defs/{section.__name__}"},
+        }
+        for name, section in STEP_TYPES.items()
+    ]
+    return {
+        "type": "object",
+        "required": ["name"],
+        "properties": {"type": {"enum": list(STEP_TYPES), "default": "STANDARD"}},
+        "allOf": chosen,
+    }
+
+
+def _with_aliases(section: type[Section], schema: dict[str, Any]) -> None:
+    """Every name that a field goes by; one that must be there may be there under any of them."""
+    properties = schema["properties"]
+    for each in section.model_fields.values():
+        alias = each.validation_alias
+        if not isinstance(alias, AliasChoices):
+            continue
+        first, *others = map(str, alias.choices)
+        properties |= {other: {**properties[first], "description": f"The same as `{first}`."} for other in others}
+        if first in schema.get("required", ()):
+            schema["required"].remove(first)
+            schema["anyOf"] = [{"required": [name]} for name in (first, *others)]
