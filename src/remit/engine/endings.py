@@ -263,8 +263,11 @@ class Endings:
             fault = orjson.loads(above.record.terms or b"{}").get("fault") or {}
             failed = above.ended and above.record.status is not Status.COMPLETED
             if not failed or (top.record.answered is not None and fault.get("child") != top.id):
+                mend = (
+                    f"retry {above.id} from the step {top.record.process!r}" if failed else "start the work afresh"
+                )
                 raise MisuseError(
-                    f"{above.id} ({above.record.status}) has handled how {top.id} ended; retry {above.id} from the step that is to be made anew, or start the work afresh",
+                    f"{above.id} ({above.record.status}) has handled how {top.id} ended: {mend}",
                     code="wrong_state",
                     execution_id=above.id,
                 )
