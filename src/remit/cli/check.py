@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import orjson
 import typer
 from rich.text import Text
 
@@ -45,7 +46,7 @@ def check(
     from remit.workflows.published import json_schema
 
     if schema:
-        print_json(json_schema())
+        sys.stdout.write(orjson.dumps(json_schema(), option=orjson.OPT_INDENT_2).decode() + "\n")
         return
     if not files:
         raise MisuseError("Say what to check: a workflow file, or a directory of them", code="invalid_input")

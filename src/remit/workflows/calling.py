@@ -21,13 +21,13 @@ _SMALLEST = 3
 
 
 class Call(NamedTuple):
-    """A place where a workflow calls another, or sets it up to be started."""
+    """A place where a workflow calls another; not `nested` where it only sets it up to be started later."""
 
     target: str
     loc: Loc
     by: str
     versions: str | None = None
-    governed: bool = True
+    nested: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def calls_of(view: View) -> Iterator[tuple[Placed, Call]]:
             yield placed, Call(step.target_workflow_type, (*loc, "target_workflow_type"), placed.named, step.version)
         elif isinstance(step, CronScheduleStep):
             at = (*loc, "target_workflow_type")
-            yield placed, Call(step.target_workflow_type, at, placed.named, governed=False)
+            yield placed, Call(step.target_workflow_type, at, placed.named, nested=False)
         elif isinstance(step, ParallelStep):
             for number, task in enumerate(step.tasks):
                 if task.sub_workflow_type is not None:
@@ -115,7 +115,7 @@ def _check_declared(view: View, book: Book) -> None:
 
 def _check_call(view: View, call: Call, book: Book) -> None:
     declared = view.file.workflow.calls
-    if call.governed and declared is not None:
+    if declared is not None:
         rule = _rule(call.target, declared)
         if rule is None:
             told = f"{call.by} calls {call.target!r}, which `calls` does not list"
@@ -127,7 +127,7 @@ def _check_call(view: View, call: Call, book: Book) -> None:
     if not known and (declared is None or book.processes is not None):
         told = f"{call.by} calls {call.target!r}, but there is no such workflow{_hint(view, call, book)}"
         view.report("unknown_process", told, call.loc, suggestion=did_you_mean(call.target, book.names))
-    elif declared is None and call.governed and not _is_beside(view, call.target, book):
+    elif declared is None and not _is_beside(view, call.target, book):
         told = f"{call.by} calls {call.target!r}, which is not in its own directory: list it in `calls`"
         view.report("undeclared_call", told, call.loc)
     _check_version(view, call, call.versions or "", book)
@@ -183,7 +183,7 @@ class _Graph:
         for name, views in book.views.items():
             for view in views:
                 for _, call in calls_of(view):
-                    if call.governed and call.target in book.views:
+                    if call.nested and call.target in book.views:
                         self._edges[name].setdefault(call.target, (view, call))
 
     def check_cycles(self) -> None:

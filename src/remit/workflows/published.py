@@ -30,7 +30,7 @@ def json_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Remit workflow",
-        **{key: value for key, value in schema.items() if key != "title"},
+        **schema,
         "$defs": dict(sorted(definitions.items())),
     }
 
@@ -38,11 +38,17 @@ def json_schema() -> dict[str, Any]:
 def _one_step(part: Any) -> Any:
     """The union of all steps stands in one place, where it is chosen by `type`."""
     if isinstance(part, dict):
+        part = {key: value for key, value in part.items() if not _is_noise(key, value)}
         refs = [each.get("$ref") for each in part.get("oneOf", ()) if isinstance(each, dict)]
         if f"#/$defs/{STEP_TYPES['STANDARD'].__name__}" in refs:
             return _STEP
         return {key: _one_step(value) for key, value in part.items()}
     return [_one_step(each) for each in part] if isinstance(part, list) else part
+
+
+def _is_noise(key: str, value: Any) -> bool:
+    """Titles that only repeat a field's name, and defaults that only say that it may be absent."""
+    return (key == "title" and isinstance(value, str)) or (key == "default" and value is None)
 
 
 def _step() -> dict[str, Any]:

@@ -28,6 +28,7 @@ DEPTH_MAX = 40
 
 Loc = tuple[str | int, ...]
 _VALUES = (ScalarEvent, SequenceStartEvent, MappingStartEvent, AliasEvent)
+_ONLY_ONE = {"workflow_type": "one file holds one workflow, move the next to a file of its own"}
 _CORE = "tag:yaml.org,2002:"
 _TAGS = {"scalar": {"str", "int", "float", "bool", "null"}, "sequence": {"seq"}, "mapping": {"map"}}
 
@@ -215,6 +216,8 @@ class _Builder:
                 merged += self._merged(event, child)
                 continue
             node.keys[key] = (event.start_mark.line + 1, event.start_mark.column + 1)
+            if child.start == child.end:  # nothing is written there: the parser marks where the next thing stands
+                child.line, child.column = node.keys[key]
             node.children[key] = child
             node.value[key] = child.value
         for other in merged:
@@ -234,7 +237,7 @@ class _Builder:
             raise self._error(
                 event,
                 "yaml_duplicate_key",
-                f"{key!r} stands in this mapping already, at line {line}: only one can count",
+                f"{key!r} stands in this mapping already, at line {line}: {_ONLY_ONE.get(key, 'only one can count')}",
             )
         return key, key == "<<" and event.style is None
 
