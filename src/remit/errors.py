@@ -106,6 +106,15 @@ CODES: dict[str, CodeEntry] = {
     # schedules, as alerts
     "schedule_missed": CodeEntry(_D, "Firings of a schedule lay further back than its catch-up window.", "Keep a process running that hosts the target, or widen `catch_up`."),
     "schedule_failed": CodeEntry(_D, "A firing of a schedule could not be started.", "See the message; register the schedule again once it is mended."),
+    # workflows
+    "invalid_state": CodeEntry(_D, "A step gave the workflow's state a value its model does not allow.", "Return a value of the declared type; see the path in `details`."),
+    "saga_rollback": CodeEntry(_D, "A step raised SagaWorkflowException.", "See the message; what the workflow did is compensated where it has a saga."),
+    "merge_conflict": CodeEntry(_D, "Two tasks of a PARALLEL step give a key different values.", "Return other names, or set `merge_conflict_behavior`."),
+    "ambiguous_result": CodeEntry(_D, "Several steps called children of the type that was asked for.", "Ask `sub_workflow_results` by the name of the step."),
+    "unknown_step": CodeEntry(_D, "A jump leads to a step that the workflow does not have.", "Mend the name; the message lists the steps."),
+    "no_route": CodeEntry(_D, "No route of a DECISION step holds and it has no default.", "Add `- default: <step>` as the last route."),
+    "not_started": CodeEntry(_D, "An AWAIT step waits for a child that no step on the way has started.", "Name the step that starts it, and come past it first."),
+    "step_timeout": CodeEntry(_D, "A step took longer than its `timeout`.", "Give it more time, or handle it with `on_timeout`."),
     # operations
     "bad_definition": CodeEntry(_D, "A process, step or type is defined wrongly.", "See the message."),
     "unknown_execution": CodeEntry(_D, "There is no execution of that id.", "Check the id with `remit ps`."),

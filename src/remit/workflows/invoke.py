@@ -6,11 +6,9 @@ it raised. Replay applies the record and calls nothing; so a step that raised a 
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Coroutine, Mapping
-from copy import deepcopy
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, TypedDict
 
 import orjson
 
@@ -30,12 +28,12 @@ from remit.workflows.directives import (
     WorkflowJumpDirective,
     WorkflowPauseDirective,
 )
+from remit.workflows.shapes import ATOMS, is_async, own, shape_of
 from remit.workflows.state import Held, StateType
+from remit.workflows.undoing import Undoing
 
-__all__ = ["Given", "Recorded", "StepFunction", "own"]
+__all__ = ["Given", "Recorded", "StepFunction"]
 
-_CONTEXT_NAMES = frozenset({"context", "ctx", "_context", "_ctx", "_"})
-_ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
 
 
 class Recorded(TypedDict, total=False):
@@ -61,62 +59,6 @@ class _RecordSeam(Seam[Any]):
     def decode(self, payload: bytes) -> Any:
         """The record."""
         return orjson.loads(payload)
-
-
-class _Shape(NamedTuple):
-    """How a step function wants to be called."""
-
-    context: bool
-    as_dict: bool
-    """It is annotated to take the state as a dict."""
-    inputs: frozenset[str]
-    required: tuple[str, ...]
-    any_input: bool
-
-    def chosen(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of the inputs that the function takes; they are its own copies."""
-        if not given:
-            return {}
-        return {name: own(value) for name, value in given.items() if self.any_input or name in self.inputs}
-
-
-def own(value: Any) -> Any:
-    """A value that a step may do with as it likes."""
-    return value if type(value) in _ATOMS else deepcopy(value)
-
-
-def _shape_of(function: Callable[..., Any], where: str) -> _Shape:
-    parameters = list(inspect.signature(function).parameters.values())
-    positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
-    if not positional:
-        raise DefinitionError(f"{where}: a step function takes the state first: def {_name(function)}(state, context)")
-    context = len(positional) > 1 and _is_context(positional[1])
-    others = [each for each in parameters if each is not positional[0] and not (context and each is positional[1])]
-    named = [each for each in others if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
-    rest = next((each for each in others if each.kind is each.VAR_KEYWORD), None)
-    return _Shape(
-        context,
-        _is_dict(positional[0].annotation),
-        frozenset(each.name for each in named),
-        tuple(each.name for each in named if each.default is each.empty),
-        rest is not None and not rest.name.startswith("_"),
-    )
-
-
-def _is_context(parameter: inspect.Parameter) -> bool:
-    annotation = parameter.annotation
-    named = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
-    return parameter.name in _CONTEXT_NAMES or named.rpartition(".")[2] == "StepContext"
-
-
-def _is_dict(annotation: Any) -> bool:
-    """Whether the state is wanted as plain data: `state: dict`, `Dict[str, Any]`, `Mapping`."""
-    named = annotation if isinstance(annotation, str) else str(getattr(annotation, "__name__", annotation))
-    return named.rpartition(".")[2].partition("[")[0] in {"dict", "Dict", "Mapping"}
-
-
-def _name(function: Callable[..., Any]) -> str:
-    return getattr(function, "__name__", type(function).__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,28 +93,24 @@ class StepFunction:
         self._function: Callable[..., Any] = base.function if base is not None else function
         if not callable(self._function):
             raise DefinitionError(f"{self._where}: {function!r} is no function")
-        self.shape = _shape_of(self._function, self._where)
+        self.shape = shape_of(self._function, self._where)
         self.takes_input = bool(self.shape.inputs) or self.shape.any_input
         self._base = base
-        self.definition = self._definition(base, timeout_ms, compensate)
-        self._keeps_state = self.definition.compensate is not None or self.definition.kind is not EffectKind.STEP
+        self.undo = Undoing.of(compensate, base, self._where)
+        self.definition = self._definition(base, timeout_ms)
 
-    def _definition(
-        self, base: StepDefinition | None, timeout_ms: int | None, compensate: Callable[..., Any] | None
-    ) -> StepDefinition:
+    def _definition(self, base: StepDefinition | None, timeout_ms: int | None) -> StepDefinition:
         """The step as the engine knows it; one made with @step, @tool or @model keeps its kind, price and promises."""
         seam = _RecordSeam(f"{self._where}, record")
         if base is None:
-            is_async = inspect.iscoroutinefunction(self._function) or inspect.iscoroutinefunction(
-                getattr(self._function, "__call__", None)  # noqa: B004  # an object whose call is async
-            )
-            own = StepDefinition(self.step, EffectKind.STEP, self._function, is_async, seam, where=self._where)
+            asynchronous = is_async(self._function)
+            made = StepDefinition(self.step, EffectKind.STEP, self._function, asynchronous, seam, where=self._where)
         elif base.isolation != "none":
             raise DefinitionError(f"{self._where}: a step of a workflow cannot run in a process of its own; {base.where}")
         else:
             name = self.step if base.kind is EffectKind.STEP else base.name
-            own = replace(base, name=name, result=seam, where=self._where)
-        return replace(own, timeout_ms=timeout_ms or own.timeout_ms, compensate=compensate or own.compensate)
+            made = replace(base, name=name, result=seam, where=self._where)
+        return replace(made, timeout_ms=timeout_ms or made.timeout_ms, compensate=None)
 
     async def perform(self, given: Given, arguments: Mapping[str, Any]) -> Recorded:
         """Run the function, or give what it recorded; raises what it raised, as a step does.
@@ -197,13 +135,12 @@ class StepFunction:
         definition = replace(
             self.definition,
             function=call.waited if self.definition.is_async else call.now,
+            compensate=self.undo.bound(self.state, given.state.plain, given.context) if self.undo is not None else None,
             usage_of=call.usage_of if self._base is not None else None,
         )
         params = dict(arguments)
-        if self.definition.kind is not EffectKind.STEP:
-            params["step"] = self.step
-        if self._keeps_state:
-            params["state"] = given.state.plain
+        if self.definition.kind is not EffectKind.STEP:  # the lineage says with what a tool or model was called (L29)
+            params.update(step=self.step, state=given.state.plain)
         return await current_port(f"step {self.step!r}").step(definition, params)  # type: ignore[no-any-return]
 
 
@@ -291,7 +228,7 @@ class _Calling:
         if self._given.merges:
             merging = step.state.fields_of(result)
             touched = self._settled(touched, merging) if touched or merging else touched
-        record: Recorded = {"result": result}
+        record: Recorded = {"result": result} if result else {}
         if touched:
             record["changed"] = touched
         if step.state.open and (gone := [name for name in held.plain if name not in after]):
@@ -324,7 +261,7 @@ def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str,
 def _unlike(one: Any, other: Any) -> bool:
     if type(one) is not type(other) or one != other:
         return True
-    return type(one) not in _ATOMS and orjson.dumps(one) != orjson.dumps(other)
+    return type(one) not in ATOMS and orjson.dumps(one) != orjson.dumps(other)
 
 
 def _noted(directive: WorkflowDirective, where: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from remit.workflows.invoke import StepFunction
 from remit.workflows.model import DecisionStep, StepFields
 from remit.workflows.reckoning import Read
 
-__all__ = ["DecisionUnit", "FunctionUnit", "run_function"]
+__all__ = ["DecisionUnit", "FunctionUnit", "JumpUnit", "run_function"]
 
 
 @dataclass(slots=True)
@@ -84,3 +84,14 @@ class DecisionUnit:
             code="no_route",
             step=self.spec.name,
         )
+
+
+@dataclass(slots=True)
+class JumpUnit:
+    """Goes on at another step."""
+
+    spec: JumpStep
+
+    async def run(self, flow: Flow, frame: Frame, visit: int) -> Ended:  # noqa: ARG002  # as every unit
+        """Nothing but the jump."""
+        return Ended({}, self.spec.target_step)

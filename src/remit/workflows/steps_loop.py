@@ -8,10 +8,10 @@ from typing import Any
 from remit.errors import DomainError
 from remit.workflows.body import Steps
 from remit.workflows.flow import Ended, Flow, Frame
-from remit.workflows.invoke import own
 from remit.workflows.limits import within
 from remit.workflows.model import LoopStep
 from remit.workflows.reckoning import Read
+from remit.workflows.shapes import own
 
 __all__ = ["LoopUnit"]
 

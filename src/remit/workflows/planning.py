@@ -1,0 +1,226 @@
+"""A unit for each step of a workflow: which function, which expressions, which terms it runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from remit.errors import DefinitionError
+from remit.kernel.durations import milliseconds
+from remit.kernel.retry import Retry
+from remit.workflows.asking import ANYTHING, Question, question_of
+from remit.workflows.body import Inserted, Planned, Steps
+from remit.workflows.expressions import LOOP, RESULT, STATE
+from remit.workflows.flow import Unit
+from remit.workflows.invoke import StepFunction
+from remit.workflows.model import (
+    AsyncStep,
+    AwaitStep,
+    StepFields,
+    DecisionStep,
+    FireAndForgetStep,
+    HumanInLoopStep,
+    JumpStep,
+    LoopStep,
+    ParallelStep,
+    StandardStep,
+    Step,
+    SubWorkflowStep,
+    Task,
+    WaitStep,
+)
+from remit.workflows.reckoning import Filled, condition, expression_map, template
+from remit.workflows.state import StateType
+from remit.workflows.steps_children import AwaitUnit, Called, FireAndForgetUnit, SubWorkflowUnit
+from remit.workflows.steps_function import DecisionUnit, FunctionUnit, JumpUnit
+from remit.workflows.steps_loop import LoopUnit
+from remit.workflows.steps_marked import MarkedUnit, nothing
+from remit.workflows.steps_parallel import ChildTask, EachItem, FunctionTask, ParallelUnit
+from remit.workflows.steps_waits import HumanUnit, WaitUnit
+
+__all__ = ["Planner"]
+
+Names = frozenset[str]
+
+
+class Planner:
+    """Compiles steps; `where` names the workflow, for errors."""
+
+    def __init__(self, state: StateType, look_up: Callable[[str], Any], where: str) -> None:
+        self._state = state
+        self._look_up = look_up
+        self._where = where
+
+    def steps(self, steps: Sequence[Step], names: Names = frozenset()) -> Steps:
+        """Steps in their order; `names` are what loops around them add to expressions."""
+        needs = [self._needs(step) for step in steps]
+        place = {step.name: index for index, step in enumerate(steps)}
+        planned = []
+        for index, step in enumerate(steps):
+            following = place.get(step.next_step, len(steps)) if step.next_step is not None else index + 1
+            then = needs[following] if following < len(steps) else None
+            planned.append(Planned(self._unit(step, names, needs[index], then), self._rules(step, names)))
+        return Steps(planned)
+
+    def _unit(self, step: Step, names: Names, needs: Question | None, then: Question | None) -> Unit:
+        unit = self._plain_unit(step, names, needs, then)
+        if step.compensate_function is None or getattr(unit, "function", None) is not None:
+            return unit
+        return MarkedUnit(unit, self._function(step, nothing))
+
+    def _plain_unit(self, step: Step, names: Names, needs: Question | None, then: Question | None) -> Unit:
+        match step:
+            case StandardStep() | AsyncStep():
+                return FunctionUnit(step, self._function(step), needs, then or ANYTHING)
+            case DecisionStep():
+                return self._decision(step, names, needs, then)
+            case ParallelStep():
+                return self._parallel(step, names)
+            case SubWorkflowStep():
+                called = self._called(step, step.sub_workflow_type, names)
+                return SubWorkflowUnit(step, called, self._output(step.output, step.name, names))
+            case AwaitStep():
+                return AwaitUnit(step, self._output(step.output, step.name, names))
+            case FireAndForgetStep():
+                data = template(step.initial_data_template, STATE | names, self._at(step.name))
+                return FireAndForgetUnit(step, data, step.estimate.budget() if step.estimate is not None else None)
+            case HumanInLoopStep():
+                return self._human(step, names, needs, then)
+            case LoopStep():
+                return self._loop(step, names)
+            case WaitStep():
+                return self._wait(step, names)
+            case JumpStep():
+                return JumpUnit(step)
+            case _:
+                raise DefinitionError(f"{self._at(step.name)}: steps of type {step.type} cannot be run here")
+
+    # -- functions ----------------------------------------------------------------------------------------------------
+
+    def _at(self, step: str) -> str:
+        return f"{self._where}, step {step!r}"
+
+    def _function(self, step: StepFields, function: Any = None) -> StepFunction:
+        retry = step.retry.policy() if step.retry is not None else Retry() if step.on_failure is not None else None
+        return self._made(
+            step.name,
+            function if function is not None else self._look_up(step.function or ""),
+            step.compensate_function,
+            retry,
+            milliseconds(step.timeout) if step.timeout is not None and function is None else None,
+        )
+
+    def _made(
+        self, name: str, function: Any, compensate: str | None, retry: Retry | None, timeout_ms: int | None
+    ) -> StepFunction:
+        undo = self._look_up(compensate) if compensate is not None else None
+        return StepFunction(
+            name, function, self._state, self._where, timeout_ms=timeout_ms, compensate=undo, retry=retry
+        )
+
+    def _needs(self, step: StepFields) -> Question | None:
+        """What a step is to be told: by its model, its schema or its names."""
+        model = self._look_up(step.input_model) if step.input_model is not None else None
+        described = step.answer_schema if isinstance(step, HumanInLoopStep) else None
+        return question_of(model, step.required_input, described, self._at(step.name))
+
+    # -- by type ------------------------------------------------------------------------------------------------------
+
+    def _decision(self, step: DecisionStep, names: Names, needs: Question | None, then: Question | None) -> Unit:
+        before = None
+        if step.function is not None:
+            before = FunctionUnit(step, self._function(step), needs, then or ANYTHING)
+        routes = tuple(
+            (
+                None
+                if route.condition is None
+                else condition(route.condition, RESULT | names, f"{self._at(step.name)}, route to {route.goal!r}"),
+                route.goal,
+            )
+            for route in step.routes
+        )
+        return DecisionUnit(step, before, routes)
+
+    def _called(self, spec: SubWorkflowStep | Task, workflow_type: str, names: Names) -> Called:
+        data = None
+        if spec.input is not None:
+            data = expression_map(spec.input, STATE | names, f"{self._at(spec.name)}, input")
+        return Called(
+            spec,
+            workflow_type,
+            data,
+            spec.estimate.budget() if spec.estimate is not None else None,
+            spec.budget.budget() if spec.budget is not None else None,
+            spec.retry.policy() if spec.retry is not None else None,
+        )
+
+    def _output(self, output: dict[str, Any] | None, step: str, names: Names) -> Filled | None:
+        return None if output is None else expression_map(output, RESULT | names, f"{self._at(step)}, output")
+
+    def _parallel(self, step: ParallelStep, names: Names) -> ParallelUnit:
+        if step.iterate_over is None or step.task_function is None:
+            return ParallelUnit(step, tuple(self._task(step, task, names) for task in step.tasks))
+        retry = step.retry.policy() if step.retry is not None else Retry() if step.allow_partial_success else None
+        function = self._made(step.name, self._look_up(step.task_function), step.compensate_function, retry, None)
+        items = condition(step.iterate_over, STATE | names, f"{self._at(step.name)}, iterate_over", "state")
+        each = EachItem(items, step.item_var_name, FunctionTask(step.name, function), step.batch_size)
+        return ParallelUnit(step, each=each)
+
+    def _task(self, step: ParallelStep, task: Task, names: Names) -> FunctionTask | ChildTask:
+        name = f"{step.name}.{task.name}"
+        rule = task.retry or step.retry
+        if task.sub_workflow_type is not None:
+            called = self._called(task, task.sub_workflow_type, names)
+            return ChildTask(task.name, called, self._output(task.output, name, names))
+        retry = rule.policy() if rule is not None else None
+        if retry is None and (step.allow_partial_success or step.on_failure is not None):
+            retry = Retry()
+        timeout_ms = milliseconds(task.timeout) if task.timeout is not None else None
+        function = self._made(name, self._look_up(task.function or ""), task.compensate_function, retry, timeout_ms)
+        return FunctionTask(task.name, function)
+
+    def _human(self, step: HumanInLoopStep, names: Names, needs: Question | None, then: Question | None) -> HumanUnit:
+        default = None
+        if step.on_timeout is not None and step.on_timeout.has_value:
+            default = (needs or ANYTHING).default(step.on_timeout.value)
+        return HumanUnit(
+            step,
+            self._function(step) if step.function is not None else None,
+            needs,
+            self._text(step.prompt, step.name, names),
+            self._text(step.assignee, step.name, names),
+            milliseconds(step.timeout) if step.timeout is not None else None,
+            default,
+            then,
+        )
+
+    def _loop(self, step: LoopStep, names: Names) -> LoopUnit:
+        inside = names | LOOP | {step.item_var_name}
+        where = self._at(step.name)
+        if step.mode == "ITERATE":
+            by = condition(step.iterate_over or "", STATE | names, f"{where}, iterate_over", "state")
+        else:
+            roots = STATE | names | {"loop_index"}
+            by = condition(step.while_condition or "", roots, f"{where}, while_condition", "state")
+        return LoopUnit(step, by, self.steps(step.loop_body, inside))
+
+    def _wait(self, step: WaitStep, names: Names) -> WaitUnit:
+        duration, until, key = (self._text(each, step.name, names) for each in (step.duration, step.until, step.key))
+        return WaitUnit(step, duration, until, key)
+
+    def _text(self, value: Any, step: str, names: Names) -> Filled | None:
+        return None if value is None else template(value, STATE | names, self._at(step))
+
+    def _rules(self, step: StepFields, names: Names) -> tuple[Inserted, ...]:
+        if step.dynamic_injection is None:
+            return ()
+        where = f"{self._at(step.name)}, dynamic_injection"
+        return tuple(
+            Inserted(
+                condition(rule.condition_key, STATE | names, where, "state"),
+                rule.value_match,
+                rule.value_is_not,
+                self.steps(rule.steps_to_insert, names),
+            )
+            for rule in step.dynamic_injection.rules
+        )
