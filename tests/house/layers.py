@@ -40,6 +40,7 @@ LAZY: dict[tuple[str, str], str] = {
     ("remit.cli.check", "remit.workflows.published"): "80 ms of every other verb",
     ("remit.workflows.contracts", "jsonschema.exceptions"): "50 ms of loading workflows; only a state that is written as JSON Schema needs it",
     ("remit.workflows.contracts", "jsonschema.validators"): "50 ms of loading workflows; only a state that is written as JSON Schema needs it",
+    ("remit.cli.target", "remit.cli.workflow_target"): "160 ms of every other verb",
     ("remit.control.operations", "jsonschema"): "40 ms of `import remit`; only answers to asks are checked by it",
     ("remit.control.hosting", "remit.workflows.hosting"): "90 ms: YAML, the models of its steps, expressions; only apps with workflow files need them",
     ("remit.engine.definitions", "semantic_version"): "29 ms; it reads package metadata, and only defining a process needs it",

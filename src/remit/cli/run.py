@@ -27,7 +27,8 @@ class OnExhausted(StrEnum):
 @reported
 def run(
     target: Annotated[
-        str, typer.Argument(metavar="TARGET", help="module:process or file.py:process", show_default=False)
+        str,
+        typer.Argument(metavar="TARGET", help="module:process, file.py:process or workflow.yaml", show_default=False),
     ],
     value: Annotated[
         str | None, typer.Option("--input", metavar="JSON|@FILE", help="The process's input; @- reads standard input.")
@@ -50,7 +51,11 @@ def run(
     ] = OnExhausted.FAIL,
     resume: Annotated[str | None, typer.Option(metavar="ID", help="Start nothing: go on with this execution.")] = None,
     beside: Annotated[
-        list[str] | None, typer.Option("--with", metavar="MODULE", help="Host these modules or files too.")
+        list[str] | None, typer.Option("--with", metavar="MODULE", help="Host these modules, files or workflows too.")
+    ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PREFIX", help="A package that workflows may import from beside their own directories."),
     ] = None,
     wait: Annotated[
         bool | None,
@@ -71,7 +76,12 @@ def run(
         _refuse({"input": value, **terms, "budget-tokens": budget_tokens, "budget-cost": budget_cost})
     budget = _budget(budget_tokens, budget_cost, on_exhausted)
     session = Session(target, store, resume, as_json=as_json, wait=wait)
-    session.go(json_value(value, "--input") if value is not None else None, {**terms, "budget": budget}, beside or [])
+    session.go(
+        json_value(value, "--input") if value is not None else None,
+        {**terms, "budget": budget},
+        beside or [],
+        allow or [],
+    )
 
 
 def _refuse(terms: dict[str, object]) -> None:

@@ -43,13 +43,13 @@ class Session:
         self._live = self._screen.is_terminal and not as_json
         self._stay = self._live if wait is None else wait
 
-    def go(self, value: Any, terms: dict[str, Any], beside: list[str]) -> None:
+    def go(self, value: Any, terms: dict[str, Any], beside: list[str], allow: list[str]) -> None:
         """Run to where nothing moves, and exit with the code that says how it stands."""
         signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
         printed = contextlib.redirect_stdout(sys.stderr) if self._as_json else contextlib.nullcontext()
         try:
             with printed:
-                target = load_target(self._text, beside)
+                target = load_target(self._text, beside, allow)
                 tree, waits = asyncio.run(self._drive(target, value, terms))
         except KeyboardInterrupt:
             self._interrupted()
@@ -62,7 +62,7 @@ class Session:
 
     async def _drive(self, target: Target, value: Any, terms: dict[str, Any]) -> tuple[Record, list[Wait]]:
         try:
-            async with Remit(self._store, processes=target.hosted) as app:
+            async with Remit(self._store, processes=target.hosted, workflow_imports=target.allow) as app:
                 if self._id is None:
                     self._id = (await app.start(target.process, value, **terms)).id
                 screen: Screen = LiveScreen(self._screen) if self._live else QuietScreen()

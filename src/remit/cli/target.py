@@ -1,4 +1,4 @@
-"""TARGET: `module:process` or `file.py:process`, and all the processes that come with it."""
+"""TARGET: `module:process`, `file.py:process` or `workflow.yaml`, and all that comes with it."""
 
 from __future__ import annotations
 
@@ -6,48 +6,65 @@ import importlib
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from remit.authoring.process import Process
+from remit.control.hosting import Hosted
 from remit.errors import DefinitionError, RemitError
 
 __all__ = ["Target", "load_target"]
 
-_SPELT = "TARGET is module:process or file.py:process"
+_SPELT = "TARGET is module:process, file.py:process or workflow.yaml"
+_ENDINGS = (".yaml", ".yml")
 
 
 class Target:
-    """The process to run, and everything that is hosted with it."""
+    """The process to run, or the name and version of a workflow, and everything that is hosted with it."""
 
-    def __init__(self, process: Process[Any, Any], hosted: list[Process[Any, Any]]) -> None:
+    def __init__(self, process: Process[Any, Any] | str, hosted: Sequence[Hosted], allow: Sequence[str]) -> None:
         self.process = process
         self.hosted = hosted
+        self.allow = allow
 
 
-def load_target(text: str, others: list[str]) -> Target:
+def load_target(text: str, others: list[str], allow: list[str]) -> Target:
     """Import a target and the modules named beside it; raises DefinitionError that says how to spell or mend it.
 
     Hosted is what these modules hold, and what the modules hold that define those processes, and so on: whatever a
-    process imports in order to call it comes along.
+    process imports in order to call it comes along. With a workflow come those of its directory; `allow` lists packages
+    that workflows may import from beside their own directories.
     """
     where, colon, name = text.rpartition(":")
     if not colon:
         where, name = text, ""
+    files = [Path(each) for each in others if _is_workflow(each)]
+    modules = [_load(each) for each in others if not _is_workflow(each)]
+    if _is_workflow(where):
+        from remit.cli.workflow_target import load_workflow_target
+
+        _look_in(str(Path.cwd()))
+        found = load_workflow_target(Path(where), name, allow)
+        return Target(found.reference, [*found.paths, *files, *_with_company(modules)], allow)
     module = _load(where)
-    found = _inside(module)
-    if not found:
+    found_here = _inside(module)
+    if not found_here:
         raise DefinitionError(f"{where} holds no process: define one with @process. {_SPELT}.")
-    chosen = [each for key, each in found.items() if name in (key, each.name)]
+    chosen = [each for key, each in found_here.items() if name in (key, each.name)]
     if not chosen:
-        there = f"{', '.join(found)}: write {where}:{next(iter(found))}"
+        there = f"{', '.join(found_here)}: write {where}:{next(iter(found_here))}"
         raise DefinitionError(
             f"{where} has no process {name!r}; there are {there}"
             if name
             else f"{text!r} names no process. {_SPELT}; there are {there}"
         )
-    return Target(chosen[0], _with_company([module, *map(_load, others)]))
+    return Target(chosen[0], [*_with_company([module, *modules]), *files], allow)
+
+
+def _is_workflow(where: str) -> bool:
+    return where.endswith(_ENDINGS) or Path(where).is_dir()
 
 
 def _inside(module: ModuleType) -> dict[str, Process[Any, Any]]:
@@ -72,8 +89,6 @@ def _with_company(modules: list[ModuleType]) -> list[Process[Any, Any]]:
 
 def _load(where: str) -> ModuleType:
     """Import a module by name from here, or a file as the module it is."""
-    if where.endswith((".yaml", ".yml")):
-        raise DefinitionError(f"{where}: this release runs processes written in Python. {_SPELT}.")
     if where.endswith(".py") or os.sep in where:
         return _load_file(where)
     if not all(part.isidentifier() for part in where.split(".")):

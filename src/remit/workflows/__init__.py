@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from remit.workflows.builder import WorkflowBuilder, WorkflowHandle
     from remit.workflows.directives import (
         SagaWorkflowException,
         StartSubWorkflowDirective,
@@ -19,21 +20,27 @@ if TYPE_CHECKING:
         WorkflowPauseDirective,
     )
     from remit.workflows.findings import Finding, WorkflowInvalid
+    from remit.workflows.store import WorkflowStore
 
 __all__ = [
     "Finding",
     "SagaWorkflowException",
     "StartSubWorkflowDirective",
     "StepContext",
+    "WorkflowBuilder",
     "WorkflowDirective",
+    "WorkflowHandle",
     "WorkflowInvalid",
     "WorkflowJumpDirective",
     "WorkflowPauseDirective",
+    "WorkflowStore",
 ]
 
 _HOMES = {
+    "remit.workflows.builder": "WorkflowBuilder WorkflowHandle",
     "remit.workflows.directives": "SagaWorkflowException StartSubWorkflowDirective StepContext WorkflowDirective WorkflowJumpDirective WorkflowPauseDirective",
     "remit.workflows.findings": "Finding WorkflowInvalid",
+    "remit.workflows.store": "WorkflowStore",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -1,0 +1,124 @@
+"""Workflow files as processes of an app: loaded together, compiled, and each execution driven by what its file said (L39)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from hashlib import blake2b
+from pathlib import Path
+
+import orjson
+
+from remit.engine.definitions import Catalog, Definition
+from remit.errors import RemitError
+from remit.store.port import Batch, Store
+from remit.store.records import DefinitionRecord
+from remit.workflows.compile import compile_workflow
+from remit.workflows.functions import Functions
+from remit.workflows.load import load
+from remit.workflows.model import Workflow
+from remit.workflows.reading import WorkflowFile
+
+__all__ = ["HostedWorkflows", "source_of", "workflow_of"]
+
+_log = logging.getLogger("remit.workflows")
+
+
+def source_of(workflow: Workflow) -> bytes:
+    """What a workflow says, as canonical JSON: the same for files that differ in comments and order of keys only."""
+    said = workflow.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
+
+
+def workflow_of(source: bytes) -> Workflow:
+    """The workflow that said so; raises ValueError where this release does not know what it says."""
+    return Workflow.model_validate(orjson.loads(source))
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    file: WorkflowFile
+    definition: Definition
+    source: bytes
+    digest: bytes
+
+
+class HostedWorkflows:
+    """The workflows of some paths; raises WorkflowInvalid, and DefinitionError for functions that cannot be imported.
+
+    `allow` lists packages that import paths may lead to beside each workflow's own directory; `processes` are the names
+    and versions of what else the app hosts.
+    """
+
+    def __init__(self, paths: Iterable[Path], allow: Iterable[str], processes: Mapping[str, str]) -> None:
+        self._allow = tuple(allow)
+        loaded = load(paths, self._allow, processes)
+        self._files = loaded.require()
+        for warning in loaded.warnings:
+            _log.warning("%s", warning)
+        self._compiled = [self._compile_file(file) for file in self._files]
+
+    @property
+    def definitions(self) -> list[Definition]:
+        """What the engine drives."""
+        return [each.definition for each in self._compiled]
+
+    def remember(self, store: Store, catalog: Catalog, now_ms: int) -> None:
+        """Keep what the files say now, and let the executions that began with other words go on by those (L39)."""
+        known = store.definitions()
+        last = {(each.process, each.version): each for each in known}
+        new = [
+            DefinitionRecord(name, version, store.next_n, each.digest, each.source, now_ms)
+            for each in self._compiled
+            if (kept := last.get((name := each.definition.name, version := each.definition.version))) is None
+            or kept.digest != each.digest
+        ]
+        if new:
+            batch = Batch()
+            batch.definitions = new
+            store.commit(batch)
+        replaced = {(each.process, each.version, each.first_n) for each in new}
+        left = [each for each in known if (each.process, each.version, each.first_n) not in replaced]
+        catalog.continue_with(
+            (each.process, each.version, each.first_n, read)
+            for each in [*left, *new]
+            if (read := self._reader(each)) is not None
+        )
+
+    def _reader(self, record: DefinitionRecord) -> Callable[[], Definition | None] | None:
+        """How to get at the definition that a record keeps; None where no file of that workflow is hosted."""
+        of_type = [each for each in self._compiled if each.definition.name == record.process]
+        same = next((each for each in of_type if each.digest == record.digest), None)
+        if same is not None and same.definition.version == record.version:
+            definition = same.definition
+            return lambda: definition
+        return cache(partial(self._revive, record, of_type[0].file)) if of_type else None
+
+    def _revive(self, record: DefinitionRecord, file: WorkflowFile) -> Definition | None:
+        try:
+            return self._compile(workflow_of(record.source), file)
+        except (RemitError, ValueError) as error:
+            _log.warning(
+                "%s %s as it was when its older executions began cannot be run, so they wait: %s",
+                record.process,
+                record.version,
+                error,
+            )
+            return None
+
+    def _compile_file(self, file: WorkflowFile) -> _Compiled:
+        source = source_of(file.workflow)
+        return _Compiled(file, self._compile(file.workflow, file), source, blake2b(source, digest_size=16).digest())
+
+    def _compile(self, workflow: Workflow, file: WorkflowFile) -> Definition:
+        """Without `calls`, a workflow may call those that were loaded from its own directory (L6)."""
+        beside = [
+            f"{other.name}@^{other.workflow.workflow_version}"
+            for other in self._files
+            if other.directory.resolve() == file.directory.resolve() and other.name != workflow.workflow_type
+        ]
+        functions = Functions(file.directory, self._allow)
+        where = f"workflow {workflow.workflow_type!r} ({file.path.name})"
+        return compile_workflow(workflow, functions, calls=beside, where=where).definition
