@@ -121,5 +121,3 @@ def _named(each: str | dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     if isinstance(each, str):
         return [(each, {})]
     return [(name, {"type": _TYPES[kind]} if kind in _TYPES else {}) for name, kind in each.items()]
-
-

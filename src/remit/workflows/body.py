@@ -73,9 +73,10 @@ class Steps:
         try:
             ended = await planned.unit.run(flow, frame, visit)
         except RemitError as error:
-            ended = _handled(spec, flow, error)
-            if ended is None:
+            handled = _handled(spec, flow, error)
+            if handled is None:
                 raise
+            ended = handled
         flow.end(ended)
         if ended.goto is not None:
             return ended.goto

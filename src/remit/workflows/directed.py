@@ -16,7 +16,9 @@ from remit.workflows.flow import Ended, Flow, key_of
 __all__ = ["call_child", "follow", "reference"]
 
 
-async def follow(flow: Flow, directive: dict[str, Any], result: dict[str, Any], origin: str, visit: int, then: Asks) -> Ended:
+async def follow(
+    flow: Flow, directive: dict[str, Any], result: dict[str, Any], origin: str, visit: int, then: Asks
+) -> Ended:
     """Do what a recorded directive says; `then` asks whoever a pause waits for."""
     if directive["do"] == "jump":
         return Ended(result, goto=directive["target"])
@@ -24,7 +26,9 @@ async def follow(flow: Flow, directive: dict[str, Any], result: dict[str, Any], 
         answer = await then.ask(origin, prompt=directive["waiting_for"] or "")
         flow.answer = flow.merge(answer)
         return Ended({**result, **answer})
-    child = await call_child(directive["workflow_type"], directive.get("version"), directive["input"], key_of(origin, visit))
+    child = await call_child(
+        directive["workflow_type"], directive.get("version"), directive["input"], key_of(origin, visit)
+    )
     flow.child_done(origin, directive["workflow_type"], child)
     return Ended(result, previous=child if isinstance(child, dict) else {origin: child})
 

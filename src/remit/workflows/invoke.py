@@ -35,7 +35,6 @@ from remit.workflows.undoing import Undoing
 __all__ = ["Given", "Recorded", "StepFunction"]
 
 
-
 class Recorded(TypedDict, total=False):
     """What a step's journal entry holds; what is empty is left out."""
 
@@ -106,7 +105,9 @@ class StepFunction:
             asynchronous = is_async(self._function)
             made = StepDefinition(self.step, EffectKind.STEP, self._function, asynchronous, seam, where=self._where)
         elif base.isolation != "none":
-            raise DefinitionError(f"{self._where}: a step of a workflow cannot run in a process of its own; {base.where}")
+            raise DefinitionError(
+                f"{self._where}: a step of a workflow cannot run in a process of its own; {base.where}"
+            )
         else:
             name = self.step if base.kind is EffectKind.STEP else base.name
             made = replace(base, name=name, result=seam, where=self._where)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from remit.errors import DefinitionError
 from remit.kernel.durations import milliseconds
@@ -16,7 +16,7 @@ from remit.workflows.invoke import StepFunction
 from remit.workflows.model import (
     AsyncStep,
     AwaitStep,
-    StepFields,
+    CronScheduleStep,
     DecisionStep,
     FireAndForgetStep,
     HumanInLoopStep,
@@ -25,6 +25,7 @@ from remit.workflows.model import (
     ParallelStep,
     StandardStep,
     Step,
+    StepFields,
     SubWorkflowStep,
     Task,
     WaitStep,
@@ -36,11 +37,20 @@ from remit.workflows.steps_function import DecisionUnit, FunctionUnit, JumpUnit
 from remit.workflows.steps_loop import LoopUnit
 from remit.workflows.steps_marked import MarkedUnit, nothing
 from remit.workflows.steps_parallel import ChildTask, EachItem, FunctionTask, ParallelUnit
+from remit.workflows.steps_schedule import ScheduleUnit
 from remit.workflows.steps_waits import HumanUnit, WaitUnit
 
 __all__ = ["Planner"]
 
 Names = frozenset[str]
+
+
+class Site(NamedTuple):
+    """Where a step stands: the names that loops around it add, what it needs to be told, and what the step after it needs."""
+
+    names: Names
+    needs: Question | None
+    then: Question | None
 
 
 class Planner:
@@ -50,6 +60,20 @@ class Planner:
         self._state = state
         self._look_up = look_up
         self._where = where
+        self._by_type: dict[type[StepFields], Callable[[Any, Site], Unit]] = {
+            StandardStep: self._standard,
+            AsyncStep: self._standard,
+            DecisionStep: self._decision,
+            ParallelStep: self._parallel,
+            SubWorkflowStep: self._sub_workflow,
+            AwaitStep: self._await,
+            FireAndForgetStep: self._fire_and_forget,
+            HumanInLoopStep: self._human,
+            LoopStep: self._loop,
+            WaitStep: self._wait,
+            JumpStep: lambda step, _: JumpUnit(step),
+            CronScheduleStep: self._schedule,
+        }
 
     def steps(self, steps: Sequence[Step], names: Names = frozenset()) -> Steps:
         """Steps in their order; `names` are what loops around them add to expressions."""
@@ -58,42 +82,18 @@ class Planner:
         planned = []
         for index, step in enumerate(steps):
             following = place.get(step.next_step, len(steps)) if step.next_step is not None else index + 1
-            then = needs[following] if following < len(steps) else None
-            planned.append(Planned(self._unit(step, names, needs[index], then), self._rules(step, names)))
+            site = Site(names, needs[index], needs[following] if following < len(steps) else None)
+            planned.append(Planned(self._unit(step, site), self._rules(step, names)))
         return Steps(planned)
 
-    def _unit(self, step: Step, names: Names, needs: Question | None, then: Question | None) -> Unit:
-        unit = self._plain_unit(step, names, needs, then)
-        if step.compensate_function is None or getattr(unit, "function", None) is not None:
+    def _unit(self, step: Step, site: Site) -> Unit:
+        make = self._by_type.get(type(step))
+        if make is None:
+            raise DefinitionError(f"{self._at(step.name)}: steps of type {step.type} cannot be run here")
+        unit = make(step, site)
+        if step.compensate_function is None or _has_function(unit):
             return unit
         return MarkedUnit(unit, self._function(step, nothing))
-
-    def _plain_unit(self, step: Step, names: Names, needs: Question | None, then: Question | None) -> Unit:
-        match step:
-            case StandardStep() | AsyncStep():
-                return FunctionUnit(step, self._function(step), needs, then or ANYTHING)
-            case DecisionStep():
-                return self._decision(step, names, needs, then)
-            case ParallelStep():
-                return self._parallel(step, names)
-            case SubWorkflowStep():
-                called = self._called(step, step.sub_workflow_type, names)
-                return SubWorkflowUnit(step, called, self._output(step.output, step.name, names))
-            case AwaitStep():
-                return AwaitUnit(step, self._output(step.output, step.name, names))
-            case FireAndForgetStep():
-                data = template(step.initial_data_template, STATE | names, self._at(step.name))
-                return FireAndForgetUnit(step, data, step.estimate.budget() if step.estimate is not None else None)
-            case HumanInLoopStep():
-                return self._human(step, names, needs, then)
-            case LoopStep():
-                return self._loop(step, names)
-            case WaitStep():
-                return self._wait(step, names)
-            case JumpStep():
-                return JumpUnit(step)
-            case _:
-                raise DefinitionError(f"{self._at(step.name)}: steps of type {step.type} cannot be run here")
 
     # -- functions ----------------------------------------------------------------------------------------------------
 
@@ -126,20 +126,39 @@ class Planner:
 
     # -- by type ------------------------------------------------------------------------------------------------------
 
-    def _decision(self, step: DecisionStep, names: Names, needs: Question | None, then: Question | None) -> Unit:
+    def _standard(self, step: StandardStep | AsyncStep, site: Site) -> Unit:
+        return FunctionUnit(step, self._function(step), site.needs, site.then or ANYTHING)
+
+    def _decision(self, step: DecisionStep, site: Site) -> Unit:
         before = None
         if step.function is not None:
-            before = FunctionUnit(step, self._function(step), needs, then or ANYTHING)
+            before = FunctionUnit(step, self._function(step), site.needs, site.then or ANYTHING)
         routes = tuple(
             (
                 None
                 if route.condition is None
-                else condition(route.condition, RESULT | names, f"{self._at(step.name)}, route to {route.goal!r}"),
+                else condition(route.condition, RESULT | site.names, f"{self._at(step.name)}, route to {route.goal!r}"),
                 route.goal,
             )
             for route in step.routes
         )
         return DecisionUnit(step, before, routes)
+
+    def _sub_workflow(self, step: SubWorkflowStep, site: Site) -> Unit:
+        called = self._called(step, step.sub_workflow_type, site.names)
+        return SubWorkflowUnit(step, called, self._output(step.output, step.name, site.names))
+
+    def _await(self, step: AwaitStep, site: Site) -> Unit:
+        return AwaitUnit(step, self._output(step.output, step.name, site.names))
+
+    def _fire_and_forget(self, step: FireAndForgetStep, site: Site) -> Unit:
+        data = template(step.initial_data_template, STATE | site.names, self._at(step.name))
+        return FireAndForgetUnit(step, data, step.estimate.budget() if step.estimate is not None else None)
+
+    def _schedule(self, step: CronScheduleStep, site: Site) -> Unit:
+        roots, where = STATE | site.names, self._at(step.name)
+        data = template(step.initial_data_template, roots, where)
+        return ScheduleUnit(step, template(step.schedule_name, roots, where), data)
 
     def _called(self, spec: SubWorkflowStep | Task, workflow_type: str, names: Names) -> Called:
         data = None
@@ -157,7 +176,8 @@ class Planner:
     def _output(self, output: dict[str, Any] | None, step: str, names: Names) -> Filled | None:
         return None if output is None else expression_map(output, RESULT | names, f"{self._at(step)}, output")
 
-    def _parallel(self, step: ParallelStep, names: Names) -> ParallelUnit:
+    def _parallel(self, step: ParallelStep, site: Site) -> ParallelUnit:
+        names = site.names
         if step.iterate_over is None or step.task_function is None:
             return ParallelUnit(step, tuple(self._task(step, task, names) for task in step.tasks))
         retry = step.retry.policy() if step.retry is not None else Retry() if step.allow_partial_success else None
@@ -179,22 +199,23 @@ class Planner:
         function = self._made(name, self._look_up(task.function or ""), task.compensate_function, retry, timeout_ms)
         return FunctionTask(task.name, function)
 
-    def _human(self, step: HumanInLoopStep, names: Names, needs: Question | None, then: Question | None) -> HumanUnit:
+    def _human(self, step: HumanInLoopStep, site: Site) -> HumanUnit:
         default = None
         if step.on_timeout is not None and step.on_timeout.has_value:
-            default = (needs or ANYTHING).default(step.on_timeout.value)
+            default = (site.needs or ANYTHING).default(step.on_timeout.value)
         return HumanUnit(
             step,
             self._function(step) if step.function is not None else None,
-            needs,
-            self._text(step.prompt, step.name, names),
-            self._text(step.assignee, step.name, names),
+            site.needs,
+            self._text(step.prompt, step.name, site.names),
+            self._text(step.assignee, step.name, site.names),
             milliseconds(step.timeout) if step.timeout is not None else None,
             default,
-            then,
+            site.then,
         )
 
-    def _loop(self, step: LoopStep, names: Names) -> LoopUnit:
+    def _loop(self, step: LoopStep, site: Site) -> LoopUnit:
+        names = site.names
         inside = names | LOOP | {step.item_var_name}
         where = self._at(step.name)
         if step.mode == "ITERATE":
@@ -204,8 +225,10 @@ class Planner:
             by = condition(step.while_condition or "", roots, f"{where}, while_condition", "state")
         return LoopUnit(step, by, self.steps(step.loop_body, inside))
 
-    def _wait(self, step: WaitStep, names: Names) -> WaitUnit:
-        duration, until, key = (self._text(each, step.name, names) for each in (step.duration, step.until, step.key))
+    def _wait(self, step: WaitStep, site: Site) -> WaitUnit:
+        duration, until, key = (
+            self._text(each, step.name, site.names) for each in (step.duration, step.until, step.key)
+        )
         return WaitUnit(step, duration, until, key)
 
     def _text(self, value: Any, step: str, names: Names) -> Filled | None:
@@ -224,3 +247,8 @@ class Planner:
             )
             for rule in step.dynamic_injection.rules
         )
+
+
+def _has_function(unit: Unit) -> bool:
+    """Whether the step itself is a function, which carries its own compensation."""
+    return isinstance(unit, FunctionUnit | HumanUnit | DecisionUnit) and unit.spec.function is not None

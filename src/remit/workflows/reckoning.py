@@ -7,7 +7,7 @@ from typing import Any
 
 from remit.errors import DefinitionError
 from remit.kernel import conditions, templates
-from remit.kernel.conditions import ConditionError
+from remit.kernel.conditions import Condition, ConditionError
 from remit.workflows.flow import Flow, Frame
 
 __all__ = ["Filled", "Read", "condition", "expression_map", "template"]
@@ -30,7 +30,7 @@ class Read:
     """A condition, or a path."""
 
     def __init__(self, text: str, roots: frozenset[str], default_root: str | None, where: str) -> None:
-        self._condition = _read(lambda: conditions.parse(text, roots, default_root), where)
+        self._condition: Condition = _read(lambda: conditions.parse(text, roots, default_root), where)
         self._asked = _Asked(self._condition.paths)
 
     def holds(self, flow: Flow, frame: Frame, **more: Any) -> bool:

@@ -10,7 +10,17 @@ from pydantic_core import core_schema
 
 from remit.errors import DomainError
 
-__all__ = ["Contribution", "Origin", "Preference", "Strategy", "SubWorkflowResults", "deepened", "merged", "named", "with_children"]
+__all__ = [
+    "Contribution",
+    "Origin",
+    "Preference",
+    "Strategy",
+    "SubWorkflowResults",
+    "deepened",
+    "merged",
+    "named",
+    "with_children",
+]
 
 Strategy = Literal["SHALLOW", "DEEP", "REPLACE", "APPEND"]
 Preference = Literal["RAISE_ERROR", "PREFER_NEW", "PREFER_EXISTING"]
@@ -74,7 +84,7 @@ class SubWorkflowResults(dict[str, Any]):
         if isinstance(value, cls):
             return value
         if not isinstance(value, dict):
-            raise ValueError("sub_workflow_results holds the results of children, by step")  # noqa: TRY004  # pydantic's
+            raise ValueError("sub_workflow_results holds the results of children, by step")  # as pydantic wants it
         if value.keys() == _FORM:
             return cls(value["steps"], value["types"])
         return cls(value)
@@ -99,7 +109,10 @@ def with_children(
     types = {each: [origin for origin in known if origin[0] != step] for each, known in written["types"].items()}
     for workflow_type, origin in origins:
         types.setdefault(workflow_type, []).append(list(origin))
-    return {"steps": {**written["steps"], step: results}, "types": {each: known for each, known in types.items() if known}}
+    return {
+        "steps": {**written["steps"], step: results},
+        "types": {each: known for each, known in types.items() if known},
+    }
 
 
 class Contribution(NamedTuple):

@@ -10,7 +10,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    create_model,
+)
 from pydantic_core import PydanticSerializationError, core_schema
 
 from remit.engine.seam import Seam, canonical
@@ -79,7 +87,9 @@ class StateType:
     def from_dict(self, state: dict[str, Any], where: str) -> dict[str, Any]:
         """What such a function has left, as plain data."""
         results = state.get(self.names["sub_workflow_results"])
-        written = {self.names["sub_workflow_results"]: results.written()} if isinstance(results, SubWorkflowResults) else {}
+        written = (
+            {self.names["sub_workflow_results"]: results.written()} if isinstance(results, SubWorkflowResults) else {}
+        )
         plain: dict[str, Any] = orjson.loads(canonical({**state, **written}, f"{where}, the state"))
         return plain
 
@@ -183,7 +193,9 @@ def _extended(declared: Any, where: str) -> type[BaseModel]:
     """The declared model with the supplied fields, which it may declare itself."""
     declared_class = AnyState if declared is None or isinstance(declared, dict) else declared
     if not (isinstance(declared_class, type) and issubclass(declared_class, BaseModel)):
-        raise DefinitionError(f"{where}: the initial_state_model {declared!r} is no pydantic model; name a class of one")
+        raise DefinitionError(
+            f"{where}: the initial_state_model {declared!r} is no pydantic model; name a class of one"
+        )
     supplied: dict[str, Any] = {
         "sub_workflow_results": (SubWorkflowResults, Field(default_factory=SubWorkflowResults)),
         "step_failures": (dict[str, dict[str, Any]], Field(default_factory=dict)),
@@ -247,7 +259,7 @@ def _initial(type_: StateType) -> Any:
         if isinstance(given, BaseModel):
             given = given.model_dump(mode="json", by_alias=True, exclude_unset=True)
         if not isinstance(given, Mapping):
-            raise ValueError(f"initial data are an object, not {type(value).__name__}")  # noqa: TRY004  # pydantic's
+            raise ValueError(f"initial data are an object, not {type(value).__name__}")  # as pydantic wants it
         payload = canonical(given, type_.where)
         plain: dict[str, Any] = orjson.loads(payload)
         try:

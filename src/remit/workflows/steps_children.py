@@ -75,12 +75,12 @@ class SubWorkflowUnit:
             started = await self.called.started(data, key, detached=self.spec.mode == "detached")
             flow.started[self.spec.name] = started
             return Ended(flow.merge(_spawned(started)))
-        return taken(flow, frame, self.spec.name, self.called.workflow_type, await self.called.result(data, key), self.output)
+        return taken(
+            flow, frame, self.spec.name, self.called.workflow_type, await self.called.result(data, key), self.output
+        )
 
 
-def taken(
-    flow: Flow, frame: Frame, origin: str, workflow_type: str, result: Any, output: Filled | None
-) -> Ended:
+def taken(flow: Flow, frame: Frame, origin: str, workflow_type: str, result: Any, output: Filled | None) -> Ended:
     """Keep a child's result, and map what the step's `output` says into the state."""
     flow.child_done(origin, workflow_type, result)
     shown = result if isinstance(result, dict) else {origin: result}
@@ -100,7 +100,7 @@ class AwaitUnit:
     spec: AwaitStep
     output: Filled | None
 
-    async def run(self, flow: Flow, frame: Frame, visit: int) -> Ended:
+    async def run(self, flow: Flow, frame: Frame, visit: int) -> Ended:  # noqa: ARG002  # as every unit
         """Wait for it, or look at it; raises CallFailed where it did not complete."""
         started = flow.started.get(self.spec.child)
         if started is None:

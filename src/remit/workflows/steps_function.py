@@ -11,7 +11,7 @@ from remit.workflows.asking import ANYTHING, Asks, Question
 from remit.workflows.directed import follow
 from remit.workflows.flow import Ended, Flow, Frame
 from remit.workflows.invoke import StepFunction
-from remit.workflows.model import DecisionStep, StepFields
+from remit.workflows.model import DecisionStep, JumpStep, StepFields
 from remit.workflows.reckoning import Read
 
 __all__ = ["DecisionUnit", "FunctionUnit", "JumpUnit", "run_function"]

@@ -25,7 +25,7 @@ class LoopUnit:
     """The list, or the condition."""
     body: Steps
 
-    async def run(self, flow: Flow, frame: Frame, visit: int) -> Ended:
+    async def run(self, flow: Flow, frame: Frame, visit: int) -> Ended:  # noqa: ARG002  # as every unit
         """Run the body; `previous_step_result` of the step after it has `loop_iterations`."""
         turns = self._each(flow, frame) if self.spec.mode == "ITERATE" else self._while(flow, frame)
         goal, count = await within(self.spec.timeout, turns, self.spec.name)

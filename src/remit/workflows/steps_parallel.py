@@ -18,7 +18,7 @@ from remit.workflows.invoke import Given, StepFunction
 from remit.workflows.limits import all_of, step_timeout, within
 from remit.workflows.model import ParallelStep
 from remit.workflows.reckoning import Filled, Read
-from remit.workflows.results import Contribution, Origin, Preference, deepened, merged, named
+from remit.workflows.results import Contribution, Origin, Preference, Strategy, deepened, merged, named
 from remit.workflows.state import plain_data
 from remit.workflows.steps_children import Called
 
@@ -183,7 +183,7 @@ class ParallelUnit:
     def _merge(self, works: list[_Work], flow: Flow) -> dict[str, Any]:
         """What the tasks changed in place, then what they returned; raises DomainError `merge_conflict`."""
         dones = [(str(work.origin[1]), work.done) for work in works if work.done is not None]
-        deep = "DEEP" if self.spec.merge_strategy == "DEEP" else "SHALLOW"
+        deep: Strategy = "DEEP" if self.spec.merge_strategy == "DEEP" else "SHALLOW"
         changed = merged([Contribution(name, done.changed) for name, done in dones], deep, self.preference)
         values = merged(
             [Contribution(name, done.values) for name, done in dones], self.spec.merge_strategy, self.preference

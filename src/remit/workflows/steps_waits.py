@@ -68,7 +68,7 @@ class WaitUnit:
     until: Filled | None
     key: Filled | None
 
-    async def run(self, flow: Flow, frame: Frame, visit: int) -> Ended:
+    async def run(self, flow: Flow, frame: Frame, visit: int) -> Ended:  # noqa: ARG002  # as every unit
         """Wait; raises DomainError `event_timeout`."""
         if self.duration is not None:
             await sleep(self.duration.value(flow, frame))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import orjson
-
 from remit.engine.definitions import StepDefinition
 from remit.errors import DefinitionError
 from remit.workflows.directives import StepContext
@@ -49,18 +47,15 @@ class Undoing:
             given = self._given(type_, plain, context, record or {})
             return (None if record is None else record.get("result", {}), *given) if self._result_first else given
 
-        if is_async(self.function):
+        def undo(record: Mapping[str, Any] | None, *_recorded: Any) -> Any:
+            return self.function(*arguments(record))
 
-            async def undo(record: Mapping[str, Any] | None, *_recorded: Any) -> Any:
-                return await self.function(*arguments(record))
+        async def awaited(record: Mapping[str, Any] | None, *_recorded: Any) -> Any:
+            return await self.function(*arguments(record))
 
-        else:
-
-            def undo(record: Mapping[str, Any] | None, *_recorded: Any) -> Any:
-                return self.function(*arguments(record))
-
-        undo.__name__ = getattr(self.function, "__name__", type(self.function).__name__)
-        return undo
+        chosen: Callable[..., Any] = awaited if is_async(self.function) else undo
+        chosen.__name__ = getattr(self.function, "__name__", type(self.function).__name__)
+        return chosen
 
     def _given(
         self, type_: StateType, plain: dict[str, Any], context: dict[str, Any], record: Mapping[str, Any]
