@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Coroutine, Iterable
 from datetime import datetime
 from types import TracebackType
@@ -38,7 +37,6 @@ __all__ = ["Execution", "Remit", "run"]
 In = TypeVar("In")
 Out = TypeVar("Out")
 T = TypeVar("T")
-_log = logging.getLogger("remit.app")
 
 
 class Execution(Generic[T]):
@@ -110,11 +108,6 @@ class Remit:
         self._operations = Operations(self._engine)
         self._inbox = Inbox(self._engine, self._operations)
         carry_trace_context()
-        sagas = sorted({each.name for each in self._catalog.all() if each.saga})
-        if sagas:
-            _log.warning(
-                "compensations are not run by this version: saga=True has no effect yet on %s", ", ".join(sagas)
-            )
         try:
             self._hosting.remember(store, self._catalog, self._engine.clock.now())
             self._equip(self._engine)

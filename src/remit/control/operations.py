@@ -117,7 +117,9 @@ class Operations:
 
     async def retry(self, execution_id: str, from_step: str | None = None) -> None:
         """Run a failed chain again, or a paused execution on; with `from_step`, what came from that step on is made anew (L34)."""
-        engine, node = self._engine, self._node(execution_id)
+        engine = self._engine
+        await engine.durability.settled()
+        node = self._node(execution_id)
         status = node.record.status
         if status is Status.COMPLETED or (status not in TERMINAL and status is not Status.PAUSED):
             raise MisuseError(
@@ -125,7 +127,7 @@ class Operations:
                 code="wrong_state",
             )
         if status is not Status.PAUSED:
-            engine.endings.chain(node)
+            engine.sagas.refuse_retry(engine.endings.chain(node))
         if from_step is not None:
             self._set_aside_from(node, from_step)
         if status is Status.PAUSED:
@@ -137,6 +139,12 @@ class Operations:
     def _set_aside_from(self, node: Node, step: str) -> None:
         """The first entry of that name and all that came after it, calls included."""
         engine = self._engine
+        if engine.sagas.is_undone(node):
+            raise MisuseError(
+                f"{node.id} was rolled back: nothing that it did before {step!r} stands. Retry it without from_step; it runs in full.",
+                code="wrong_state",
+                execution_id=node.id,
+            )
         engine.durability.flush()
         entries = engine.store.journal(node.record.n, node.record.generation)
         first = next((entry for entry in entries if entry.name == step), None)

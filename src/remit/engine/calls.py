@@ -109,7 +109,7 @@ async def await_child(run: Run, child_id: str, result: Seam[Any] | None) -> Answ
         )
     placed.result = placed.result or result
     placed.renew()
-    if placed.answer is None and placed.record.ended_at is None:
+    if placed.answer is None and placed.record.ended_at is None and run.valid:
         run.engine.now_awaited(placed.record.id)
     return await _returned(run, await _join(run, placed))
 
@@ -150,7 +150,8 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
         result = request.result or (made_by.result if made_by else None)
         known = Call(run, engine.current_record(recorded), result)
         run.calls[key] = known
-    if known is not None and _same(known.record, request.target, definition, input_digest):
+    # What no longer counts refuses nothing either: a conflict that is not recorded was never told.
+    if known is not None and (_same(known.record, request.target, definition, input_digest) or not run.valid):
         return known
     facts = _facts(run, request, definition, fault, input_digest, known)
     rejection = preflight(facts)

@@ -36,7 +36,7 @@ class Driver:
         """Run the body to its end and record what came of it."""
         definition = run.definition
         try:
-            if definition.isolation == "process" or definition in self._quarantined:
+            if self.runs_elsewhere(definition):
                 await self._drive_elsewhere(run)
                 return
             if definition.takes_input:
@@ -142,7 +142,11 @@ class Driver:
         self._engine.durability.touch(node)
         self._engine.launch(node, run.definition)
 
-    async def _run_elsewhere(self, run: Run) -> dict[str, Any]:
+    def runs_elsewhere(self, definition: Definition) -> bool:
+        """Whether its bodies run apart from the engine's loop."""
+        return definition.isolation == "process" or definition in self._quarantined
+
+    async def run_elsewhere(self, run: Run) -> dict[str, Any]:
         """How the body ended in another process; in a thread, where none finds its code and nobody asked for a process."""
         definition = run.definition
         place = locate(definition.body, definition)
@@ -165,7 +169,7 @@ class Driver:
         """Run the body in a process of its own, and record what that reports."""
         if run.task is not None:
             self.reap(run.task)  # one that was just stopped has yet to kill its process
-        end = await self._run_elsewhere(run)
+        end = await self.run_elsewhere(run)
         if not run.valid:
             self._engine.refused(run)
         elif "continue_as" in end:
@@ -186,14 +190,12 @@ class Driver:
         A step is not run again, since it may have had its effect: it has failed, and says how to mend it.
         """
         node = run.node
-        if not run.valid or step is not None:
+        if step is not None or run.stopped or run.epoch != node.record.epoch:
             return
         message = f'{run.definition.name} blocked the event loop in {where} and was cut off. Move the work into a sync @step, or use isolation="process".'
         self._engine.alert(node, "blocked_event_loop", message, {"where": where})
         self._quarantined.add(run.definition)
-        self._engine.stop_run(node)
-        node.record.epoch += 1
-        self._engine.launch(node, run.definition)
+        run.restart()
 
     def reap(self, task: asyncio.Task[None]) -> None:
         """Wait for a killed process beside everything else, so that none is left behind."""

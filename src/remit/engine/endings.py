@@ -6,10 +6,9 @@ import logging
 from random import random
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from remit.engine.faults import decode_error, encode_error
 from remit.engine.node import Node
+from remit.engine.terms import note, terms_of
 from remit.errors import ErrorClass, ErrorInfo, MisuseError
 from remit.kernel.retry import Retry, backoff_ms, exhausted, retries
 from remit.kernel.states import Status, may
@@ -40,7 +39,7 @@ class Endings:
 
     def fail(self, node: Node, error: ErrorInfo, fault: dict[str, Any] | None, *, child_failed: bool = False) -> None:
         """The body raised: try again what may be tried again (L18), else end it and tell the parent."""
-        policy = self._policy(node)
+        policy = self.policy(node)
         if retries(error, node.record.attempt, policy) and node.trace.attempts < self._engine.limits.max_attempts:
             self._retry_later(node, error, fault, policy)
             return
@@ -53,7 +52,7 @@ class Endings:
 
     def _no_more(self, node: Node, error: ErrorInfo) -> ErrorInfo:
         limit = self._engine.limits.max_attempts
-        if node.trace.attempts >= limit and node.record.attempt < self._policy(node).attempts:
+        if node.trace.attempts >= limit and node.record.attempt < self.policy(node).attempts:
             message = f"The trace has used all its {limit} attempts; the last failure: {error.message}"
             return ErrorInfo(
                 ErrorClass.DOMAIN,
@@ -65,8 +64,9 @@ class Endings:
             )
         return exhausted(error, node.record.attempt)
 
-    def _policy(self, node: Node) -> Retry:
-        terms = orjson.loads(node.record.terms) if node.record.terms else {}
+    def policy(self, node: Node) -> Retry:
+        """How its failures are tried again: as its caller said, else as its process does."""
+        terms = terms_of(node.record)
         if "retry" in terms:
             return Retry(*terms["retry"])
         definition = self._engine.definition_of(node)
@@ -119,10 +119,10 @@ class Endings:
             ErrorClass.DOMAIN, "lease_expired", message, {"ttl_ms": node.clock.ttl}, record.id, record.attempt
         )
         if (
-            retries(error, record.attempt, self._policy(node))
+            retries(error, record.attempt, self.policy(node))
             and node.trace.attempts < self._engine.limits.max_attempts
         ):
-            self._retry_later(node, error, None, self._policy(node))
+            self._retry_later(node, error, None, self.policy(node))
             return
         self.end_subtree(node, Status.TIMED_OUT, error)
 
@@ -192,11 +192,15 @@ class Endings:
         assert may(record.status, status) or record.status is Status.PENDING, (record.status, status)
         now = engine.clock.now()
         engine.metering.abandon(node)
+        run = node.run
         engine.stop_run(node)
         node.clock.stop(now)
         record.status = status
-        record.error = encode_error(error) if error is not None else None
         record.ended_at = record.updated_at = now
+        record.error = None
+        if error is not None:
+            record.error = encode_error(error)
+            engine.sagas.ended(node, run)
         record.wake_at = None
         record.epoch += 1
         account = node.account
@@ -204,19 +208,15 @@ class Endings:
             node.account.settle()
             engine.touch_lenders(node)
         if node.subtree != [record.tokens, record.input_tokens, record.output_tokens, record.cost]:
-            self._note(node, {"subtree": node.subtree})
+            note(record, {"subtree": node.subtree})
         engine.durability.touch(node)
         engine.waiting.ended(node)
         if boundaries.reach is not None:
             boundaries.reach("ending.decided")
 
-    def _note(self, node: Node, notes: dict[str, Any]) -> None:
-        terms = orjson.loads(node.record.terms) if node.record.terms else {}
-        node.record.terms = orjson.dumps({**terms, **notes})
-
     def _remember_fault(self, node: Node, fault: dict[str, Any] | None) -> None:
         if fault is not None:
-            self._note(node, {"fault": fault})
+            note(node.record, {"fault": fault})
 
     def _tell(self, node: Node) -> None:
         """The parent gets the outcome, outside waiters too; an async failure raises an alert (L14)."""
@@ -249,7 +249,10 @@ class Endings:
     # -- the operator's retry -----------------------------------------------------------------------------------------
 
     def reopen(self, node: Node) -> None:
-        """Attempt n+1 of the chain that failed: its completed work stays, the failed child runs again under its id (L34)."""
+        """Attempt n+1 of the chain that failed: its completed work stays, the failed child runs again under its id (L34).
+
+        What was rolled back has no completed work left: it runs in full, in its next generation.
+        """
         self._reopen_one(self.chain(node))
 
     def chain(self, node: Node) -> Node:
@@ -260,7 +263,7 @@ class Endings:
         top = node
         while top.parent is not None and top.record.awaited:
             above = top.parent
-            fault = orjson.loads(above.record.terms or b"{}").get("fault") or {}
+            fault = terms_of(above.record).get("fault") or {}
             failed = above.ended and above.record.status is not Status.COMPLETED
             if not failed or (top.record.answered is not None and fault.get("child") != top.id):
                 mend = (
@@ -276,13 +279,12 @@ class Endings:
 
     def _reopen_one(self, node: Node) -> None:
         engine, record = self._engine, node.record
-        terms = orjson.loads(record.terms) if record.terms else {}
-        fault = terms.pop("fault", None) or {}
-        terms.pop("subtree", None)
-        record.terms = orjson.dumps(terms) if terms else None
-        if "position" in fault:
-            engine.set_aside(node, fault["position"])
-        engine.set_aside_rejections(node)
+        fault = terms_of(record).get("fault") or {}
+        afresh = engine.sagas.start_over(node)
+        note(record, {"fault": None, "subtree": None, "unreached": None})
+        if not afresh:
+            engine.set_aside(node, fault.get("position"))
+            engine.set_aside_rejections(node)
         record.status = Status.PENDING
         record.attempt += 1
         record.epoch += 1
@@ -296,7 +298,8 @@ class Endings:
         if node.parent is not None:
             node.parent.open_children += 1
             node.parent.awaiting += record.awaited
-        self._reopen_children(node, fault.get("child"))
+        if not afresh:
+            self._reopen_children(node, fault.get("child"))
         engine.begin(node, engine.definition_of(node))
 
     def _reopen_children(self, node: Node, fault_child: str | None) -> None:

@@ -26,6 +26,7 @@ from remit.engine.node import Node
 from remit.engine.outcomes import Outcomes
 from remit.engine.port import Port
 from remit.engine.run import Run
+from remit.engine.saga import Sagas
 from remit.engine.schedules import Schedules
 from remit.engine.settling import Settling
 from remit.engine.shared import adopt_branches, collect_rarely
@@ -65,6 +66,7 @@ class Engine:
         self.schedules = Schedules(self)
         self.admission = Admission(self)
         self.endings = Endings(self)
+        self.sagas = Sagas(self)
         self.metering = Metering(self)
         self.driver = Driver(self)
         self.settling = Settling(self)
@@ -138,12 +140,12 @@ class Engine:
         if first:
             record.started_at = self.clock.now()
         else:
-            self._load_history(run)
+            self.load_history(run)
         record.wake_at = None
         self.durability.touch(node)
         run.begin()
 
-    def _load_history(self, run: Run) -> None:
+    def load_history(self, run: Run) -> None:
         """Give the run what its execution has recorded, with the records of living children as they are in memory."""
         self.durability.flush()
         record = run.node.record
@@ -284,6 +286,7 @@ class Engine:
         self.log.error("%s", failure)
         for node in list(self.traces.nodes.values()):
             self.stop_run(node)
+        self.sagas.close()
         self.outcomes.fail(failure)
 
     def start(self, definition: Definition, value: object, terms: RootTerms) -> tuple[ExecutionRecord, bool]:
@@ -307,6 +310,7 @@ class Engine:
                 self.traces.let_go(node)
         if boundaries.reach is not None:
             boundaries.reach("recovery.after")
+        self.sagas.recover()
         self.schedules.recover()
         self.timers.expect_next()
 
@@ -336,6 +340,7 @@ class Engine:
         running = [
             branch for node in list(self.traces.nodes.values()) if node.run is not None for branch in node.run.branches
         ]
+        running += self.sagas.close()
         for node in list(self.traces.nodes.values()):
             self.stop_run(node)
         self._watchdog.close()

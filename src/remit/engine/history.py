@@ -55,6 +55,8 @@ class History:
             if entry.kind is EffectKind.CHANGED:
                 self.markers.add(entry.key)
                 continue
+            if entry.kind is EffectKind.COMPENSATION:
+                continue
             self._remember(entry.key, entry, target_of(entry))
         for child in children:
             if child.key is not None:

@@ -8,10 +8,12 @@ from typing import Any
 import orjson
 
 from remit.engine.definitions import StepDefinition
+from remit.engine.seam import SeamError, canonical
+from remit.errors import LimitExceeded
 from remit.kernel.saga import Undo, undoing
 from remit.store.records import JournalRecord
 
-__all__ = ["intent_of", "is_compensatable", "left_running", "name_of", "undo_of"]
+__all__ = ["as_json", "intent_of", "is_compensatable", "left_running", "name_of", "undo_of"]
 
 
 def name_of(compensate: Callable[..., Any]) -> str:
@@ -39,3 +41,11 @@ def undo_of(entry: JournalRecord) -> Undo:
     """What is to be done about the step."""
     left = entry.ended_at is None or "left" in orjson.loads(entry.terms or b"{}")
     return undoing(left=left, failed=entry.error is not None)
+
+
+def as_json(value: object) -> bytes:
+    """What a compensation returned, for people to see; nothing else is made of it, so what JSON cannot hold is named."""
+    try:
+        return canonical(value, "a compensation's result")
+    except (SeamError, LimitExceeded) as error:
+        return orjson.dumps(f"a {type(value).__name__} that cannot be recorded ({error.code})")

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from remit.engine.remote import RemoteBody
     from remit.engine.waits import Wait
 
-__all__ = ["Run"]
+__all__ = ["RECHECK_S", "Run"]
 
-_RECHECK_S = 0.05
+RECHECK_S = 0.05
 
 
 class Run:
@@ -119,6 +119,12 @@ class Run:
             self.calls.clear()
             self.started.clear()
             self.delivery.close()
+
+    def restart(self) -> None:
+        """Leave the body, and let it go on by replay."""
+        self.engine.stop_run(self.node)
+        self.node.record.epoch += 1
+        self.engine.launch(self.node, self.definition)
 
     # -- what branches ask --------------------------------------------------------------------------------------------
 
@@ -234,7 +240,7 @@ class Run:
                 self.engine.waiting.park(self.node)
                 self.engine.warm.parked(self)
         elif not self.node.parked:
-            self._check = self.loop.call_later(_RECHECK_S, self._look)
+            self._check = self.loop.call_later(RECHECK_S, self._look)
 
     def _quiet(self) -> bool:
         """Whether every branch waits for the engine or for another branch."""

@@ -22,7 +22,7 @@ from remit.store.records import JournalRecord
 if TYPE_CHECKING:
     from remit.engine.run import Run
 
-__all__ = ["perform"]
+__all__ = ["in_turn", "own", "perform", "recorded_value"]
 
 _IMMUTABLE = frozenset({str, int, float, bool, bytes, type(None)})
 
@@ -72,21 +72,21 @@ async def perform(run: Run, step: StepDefinition, arguments: dict[str, Any]) -> 
         if entry.ended_at is None:
             _restart(run, step, entry)
     if entry.ended_at is None:
-        value = await _run(run, step, _own(arguments), entry)
+        value = await _run(run, step, own(arguments), entry)
         order = run.delivery.alone()
         if order is not None:
             entry.completed = order
-            return value if entry.error is None else await _value(run, step, entry)
-    await _in_turn(run, entry)
-    return await _value(run, step, entry)
+            return value if entry.error is None else await recorded_value(run, step, entry)
+    await in_turn(run, entry)
+    return await recorded_value(run, step, entry)
 
 
-def _own(arguments: dict[str, Any]) -> dict[str, Any]:
+def own(arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments as the step's own: what it does to them, the body sees neither live nor in replay (L13)."""
     return arguments if all(type(each) in _IMMUTABLE for each in arguments.values()) else deepcopy(arguments)
 
 
-async def _in_turn(run: Run, entry: JournalRecord) -> None:
+async def in_turn(run: Run, entry: JournalRecord) -> None:
     """Wait for the turn of this completion among those of other branches (L11)."""
     recorded = _Recorded(run, entry)
     if entry.completed is None:
@@ -97,7 +97,7 @@ async def _in_turn(run: Run, entry: JournalRecord) -> None:
         await run.wait(recorded.future, fresh=False)
 
 
-async def _value(run: Run, step: StepDefinition, entry: JournalRecord) -> Any:
+async def recorded_value(run: Run, step: StepDefinition, entry: JournalRecord) -> Any:
     """The recorded result; a recorded error is raised, and a SYSTEM one ends the execution without coming back (L20)."""
     if entry.error is None:
         return step.result.decode(entry.result or b"null")

@@ -6,12 +6,12 @@ from typing import Any
 
 import orjson
 
-from remit.store.records import ExecutionRecord
+from remit.store.records import ChildEnd, ExecutionRecord
 
 __all__ = ["has_saga", "history_begins", "is_held", "note", "terms_of"]
 
 
-def terms_of(record: ExecutionRecord) -> dict[str, Any]:
+def terms_of(record: ExecutionRecord | ChildEnd) -> dict[str, Any]:
     """All of them: `retry`, `on_exhausted`, `saga`, `since`, and at the end `fault` and `subtree`."""
     terms: dict[str, Any] = orjson.loads(record.terms) if record.terms else {}
     return terms
@@ -23,7 +23,7 @@ def note(record: ExecutionRecord, notes: dict[str, Any]) -> None:
     record.terms = orjson.dumps(terms) if terms else None
 
 
-def has_saga(record: ExecutionRecord) -> bool:
+def has_saga(record: ExecutionRecord | ChildEnd) -> bool:
     """Whether what the execution did is undone when it fails, as its process said when it was admitted (L37, L39)."""
     return bool(terms_of(record).get("saga"))
 
@@ -33,7 +33,7 @@ def is_held(record: ExecutionRecord) -> bool:
     return record.terms is not None and b'"held":true' in record.terms
 
 
-def history_begins(record: ExecutionRecord) -> int:
+def history_begins(record: ExecutionRecord | ChildEnd) -> int:
     """The position of the present history's first entry: what stands before it belongs to an earlier generation.
 
     A child's own `generation` does not tell which of its caller's histories it belongs to, since both are raised apart.

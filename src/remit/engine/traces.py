@@ -87,6 +87,15 @@ class Traces:
         node.human = node.record.status in _HUMAN
         node.ticking = node.durable_ticking = node.clock.since is not None
 
+    def keep(self, node: Node) -> None:
+        """Hold on to a node, as a child in memory does, until `no_longer_keep`."""
+        node.live_children += 1
+
+    def no_longer_keep(self, node: Node) -> None:
+        """Let it go once nothing else needs it."""
+        node.live_children -= 1
+        self.let_go(node)
+
     def let_go(self, node: Node) -> None:
         """Drop a node that nothing needs any more, and ancestors that were kept for it alone."""
         current: Node | None = node

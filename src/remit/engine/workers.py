@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from remit.engine.port import PORT
 from remit.errors import TransientError
 
 if TYPE_CHECKING:
@@ -29,6 +33,7 @@ class Workers:
         self._threads = anyio
         self._limiter: anyio.CapacityLimiter | None = None
         self.stuck = 0
+        self._left: list[tuple[dict[str, bool], str]] = []
 
     async def call(self, step: StepDefinition, arguments: dict[str, Any]) -> Any:
         """The function's own result; a step's `timeout` becomes a TimeoutError, which is TRANSIENT."""
@@ -45,6 +50,19 @@ class Workers:
         if step.is_async:
             return await step.function(**arguments)
         return await self._in_thread(step, arguments)
+
+    async def undo(self, step: StepDefinition, arguments: dict[str, Any], result: bytes | None) -> Any:
+        """Call a step's compensation where its function would run; `result`: what was recorded, None where nothing was (L37)."""
+        if step.isolation == "process":
+            from remit.engine.isolation import undo_isolated
+
+            return await undo_isolated(step, arguments, result)
+        assert step.compensate is not None
+        value = step.result.decode(result) if result is not None else None
+        undo = partial(step.compensate, value, *arguments.values())
+        if inspect.iscoroutinefunction(step.compensate):
+            return await undo()
+        return await self._in_thread(replace(step, name=f"{step.name}, undone", function=undo), {})
 
     async def _in_thread(self, step: StepDefinition, arguments: dict[str, Any]) -> Any:
         self.refuse_when_too_many_are_stuck()
@@ -67,7 +85,18 @@ class Workers:
             if not state["done"]:
                 state["stuck"] = True
                 self.is_stuck(where)
+                if step.compensate is not None:
+                    self._leave(state)
             raise
+
+    def _leave(self, state: dict[str, bool]) -> None:
+        port = PORT.get()
+        self._left = [(each, owner) for each, owner in self._left if not each["done"]]
+        self._left.append((state, port.identity.execution_id if port is not None else ""))
+
+    def still_at_work(self, execution_id: str) -> bool:
+        """Whether a thread that was left is still in a compensatable step of the execution: undoing it now would be too early."""
+        return any(owner == execution_id and not state["done"] for state, owner in self._left)
 
     def refuse_when_too_many_are_stuck(self) -> None:
         """Raise TransientError where no more threads may be started."""

@@ -30,6 +30,11 @@ BOUNDARIES: dict[str, str] = {
     "ending.decided": "an execution has ended in memory, nobody has been told",
     "retry.scheduled": "an attempt has failed and the next one is scheduled in memory",
     "wait.settled": "an answer, an event or a timer has been recorded in memory",
+    "saga.child": "an execution that had completed is to be rolled back, in memory",
+    "saga.before": "a compensation is about to run: what says so is durable",
+    "saga.compensated": "the compensation has run, its result is not recorded",
+    "saga.recorded": "its result is recorded in memory",
+    "saga.done": "all compensations of an execution have been tried, in memory",
     "close.before": "the app is closing, nothing has been stopped",
 }
 

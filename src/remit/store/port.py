@@ -7,6 +7,7 @@ from typing import Protocol
 
 from remit.store.records import (
     AlertRecord,
+    ChildEnd,
     Command,
     DefinitionRecord,
     EventRecord,
@@ -78,6 +79,12 @@ class Reader(Protocol):
 
     def children(self, parent_n: int) -> list[ExecutionRecord]:
         """Direct children, in the order of admission."""
+
+    def child_ends(self, parent_n: int, since: int) -> list[ChildEnd]:
+        """The children that are not detached, from that position of the parent's on."""
+
+    def rolling_back(self, at_or_below: str | None = None) -> list[str]:
+        """Ids of the executions whose compensations run, oldest first; all of them, or one execution's and its subtree's."""
 
     def subtree(self, execution_id: str, *, open_only: bool = False) -> list[ExecutionRecord]:
         """The execution and everything below it, ancestors before descendants."""

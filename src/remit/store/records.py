@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from remit.kernel.states import Compensation, Status
 from remit.kernel.usage import Usage, decimal_string
 
 __all__ = [
     "AlertRecord",
+    "ChildEnd",
     "Command",
     "DefinitionRecord",
     "EffectKind",
@@ -36,6 +37,7 @@ class EffectKind(StrEnum):
     CHARGE = "charge"
     CHANGED = "changed"
     REJECTED = "rejected"
+    COMPENSATION = "compensation"
     SCHEDULE = "schedule"
     CHILD = "child"
 
@@ -122,6 +124,17 @@ class JournalRecord:
     reserved_tokens: int = 0
     reserved_cost: int = 0
     terms: bytes | None = None
+
+
+class ChildEnd(NamedTuple):
+    """How far a child has come, without its payloads: what its parent's rollback must know of it."""
+
+    id: str
+    n: int
+    position: int
+    answered: int | None
+    ended_at: int | None
+    terms: bytes | None
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ import orjson
 from remit.kernel.trace import descendant_range, is_execution_id
 from remit.store.records import (
     AlertRecord,
+    ChildEnd,
     DefinitionRecord,
     EventRecord,
     ExecutionFilter,
@@ -78,6 +79,20 @@ class SqliteReader:
     def children(self, parent_n: int) -> list[ExecutionRecord]:
         """Direct children, in the order of admission."""
         return self._executions("parent_n = ? ORDER BY n", (parent_n,))
+
+    def child_ends(self, parent_n: int, since: int) -> list[ChildEnd]:
+        """The children that are not detached, from that position of the parent's on."""
+        query = "SELECT id, n, position, answered, ended_at, terms FROM executions WHERE parent_n = ? AND position >= ? AND NOT detached"
+        return [ChildEnd(*row) for row in self._rows(query, (parent_n, since))]
+
+    def rolling_back(self, at_or_below: str | None = None) -> list[str]:
+        """Ids of the executions whose compensations run, oldest first; all of them, or one execution's and its subtree's."""
+        query = "SELECT id FROM executions WHERE compensation = 'running'"
+        if at_or_below is None:
+            return [row[0] for row in self._rows(f"{query} ORDER BY n")]
+        low, high = descendant_range(at_or_below)
+        found = self._rows(f"{query} AND (id = ? OR (id > ? AND id < ?)) ORDER BY n", (at_or_below, low, high))
+        return [row[0] for row in found]
 
     def subtree(self, execution_id: str, *, open_only: bool = False) -> list[ExecutionRecord]:
         """The execution and everything below it, ancestors before descendants."""
