@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from remit.authoring.process import Process
 from remit.errors import DefinitionError
-from remit.workflows.modules import file_below, home_of, parts_below, spec_without_import
+from remit.workflows.modules import file_below, home_of, parts_below, without_import
 
 __all__ = ["Functions", "ImportPathError", "Located", "locate", "resolve"]
 
@@ -69,9 +69,8 @@ class _Rules(NamedTuple):
         """The directories whose modules may be reached."""
         yield self.directory
         for prefix in self.allow:
-            spec = spec_without_import(prefix.split("."))
-            for each in (spec.submodule_search_locations or ()) if spec is not None else ():
-                yield Path(each).resolve()
+            found = without_import(prefix.split("."))
+            yield from found.places if found is not None else ()
 
 
 def locate(path: str, directory: Path | str, allow: Iterable[str] = ()) -> Located:
@@ -177,9 +176,8 @@ def _own(parts: Sequence[str], rules: _Rules, *, in_code: bool = False) -> Path 
 
 def _allowed(parts: Sequence[str], rules: _Rules) -> Path | None:
     """The file of a module below an allowed package."""
-    spec = spec_without_import(parts) if rules.allows(parts) else None
-    found = Path(spec.origin) if spec is not None and spec.origin is not None and spec.has_location else None
-    return found.resolve() if found is not None and found.suffix == ".py" else None
+    found = without_import(parts) if rules.allows(parts) else None
+    return found.file if found is not None and found.file is not None and found.file.suffix == ".py" else None
 
 
 def _no_module(path: str, parts: tuple[str, ...], rules: _Rules) -> ImportPathError:
@@ -190,7 +188,7 @@ def _no_module(path: str, parts: tuple[str, ...], rules: _Rules) -> ImportPathEr
         return ImportPathError(path, f"names no module with Python source: {'.'.join(parts[:-1])} was not found")
     there = sorted({each.stem for each in rules.directory.glob("*.py")} | set(rules.allow))
     close = difflib.get_close_matches(parts[0], there, n=1)
-    suggestion = ".".join((close[0], *parts[1:])) if close else None
+    suggestion = ".".join((close[0], *parts[1:])) if close and _leads_somewhere((close[0], *parts[1:]), rules) else None
     return ImportPathError(
         path,
         f"names no module in the workflow's own directory {rules.directory.name}/, nor below an allowed package"
@@ -198,6 +196,14 @@ def _no_module(path: str, parts: tuple[str, ...], rules: _Rules) -> ImportPathEr
         f" or allow it with workflow_imports=[{parts[0]!r}] or --allow {parts[0]}",
         suggestion,
     )
+
+
+def _leads_somewhere(parts: tuple[str, ...], rules: _Rules) -> bool:
+    try:
+        locate(".".join(parts), rules.directory, rules.allow)
+    except ImportPathError:
+        return False
+    return True
 
 
 def _follow(path: str, file: Path, attributes: tuple[str, ...], rules: _Rules, hops: int) -> Located:

@@ -11,15 +11,15 @@ import hashlib
 import importlib
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from threading import RLock
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["Home", "file_below", "home_of", "parts_below", "spec_without_import"]
+__all__ = ["Home", "file_below", "home_of", "parts_below", "without_import"]
 
 _lock = RLock()
 _homes: dict[Path, Home] = {}
@@ -53,19 +53,43 @@ def parts_below(directory: Path, parts: Sequence[str], *, in_code: bool = False)
     return None
 
 
-def spec_without_import(parts: Sequence[str]) -> ModuleSpec | None:
-    """What an import of that name would find; the packages above are looked up in the same way and not imported."""
-    where: list[str] | None = None
-    for cut in range(1, len(parts) + 1):
-        finders = [finder.find_spec for finder in sys.meta_path if hasattr(finder, "find_spec")]
-        name = ".".join(parts[:cut])
-        spec = next((spec for find in finders if (spec := find(name, where)) is not None), None)
-        if spec is None or cut == len(parts):
-            return spec
-        if spec.submodule_search_locations is None:
+class Findable(NamedTuple):
+    """What an import of a name would find: its source, and where the modules below it would be looked for."""
+
+    file: Path | None
+    places: tuple[Path, ...]
+
+
+def without_import(parts: Sequence[str]) -> Findable | None:
+    """What an import of that name would find; nothing is imported, nor are the packages above. None where there is nothing.
+
+    Below the top level only files are looked for, since Python's own finders need the packages above imported.
+    """
+    finders = [finder.find_spec for finder in sys.meta_path if hasattr(finder, "find_spec")]
+    spec = next((spec for find in finders if (spec := find(parts[0], None)) is not None), None)
+    if spec is None:
+        return None
+    source = Path(spec.origin).resolve() if spec.origin is not None and spec.has_location else None
+    found = Findable(source, tuple(Path(each).resolve() for each in spec.submodule_search_locations or ()))
+    for part in parts[1:]:
+        below = _in_places(part, found.places)
+        if below is None:
             return None
-        where = list(spec.submodule_search_locations)
-    return None
+        found = below
+    return found
+
+
+def _in_places(name: str, places: Iterable[Path]) -> Findable | None:
+    plain = []
+    for place in places:
+        base = place / name
+        if (base / "__init__.py").is_file():
+            return Findable((base / "__init__.py").resolve(), (base.resolve(),))
+        if base.with_name(f"{name}.py").is_file():
+            return Findable(base.with_name(f"{name}.py").resolve(), ())
+        if base.is_dir():
+            plain.append(base.resolve())
+    return Findable(None, tuple(plain)) if plain else None
 
 
 class Home:
@@ -150,7 +174,7 @@ class Home:
         if name not in self._own:
             names = tuple(name.split("."))
             inside = parts_below(self.directory, names, in_code=True)
-            if inside is None and self._is_plain(names) and spec_without_import(names[:1]) is None:
+            if inside is None and self._is_plain(names) and without_import(names[:1]) is None:
                 inside = names
             self._own[name] = inside
         return self._own[name]
@@ -226,8 +250,8 @@ def _name_on_the_path(file: Path) -> str | None:
         parts = inside.parts[:-1] if file.name == "__init__.py" else inside.parts
         if not parts or not all(part.isidentifier() for part in parts) or ".".join(parts) in sys.modules:
             continue
-        spec = spec_without_import(parts)
-        if spec is not None and spec.origin is not None and Path(spec.origin).resolve() == file:
+        found = without_import(parts)
+        if found is not None and found.file == file:
             return ".".join(parts) if _packages_agree(parts, file) else None
     return None
 
