@@ -55,7 +55,7 @@ class Deviation:
     law: str
     says: str
     instead: str
-    test: tuple[str, ...]
+    test: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,8 @@ def problems(seed_map: SeedMap) -> list[str]:
     for entry in seed_map.entries:
         found += [f"{entry.seed} {entry.hash}: {problem}" for problem in _problems(entry, seed_map)]
     used = {entry.deviation for entry in seed_map.entries}
-    return found + [f"deviation {law}: no piece has it" for law in seed_map.deviations if law not in used]
+    found += [f"deviation {law}: no piece has it" for law in seed_map.deviations if law not in used]
+    return found + [f"deviation {law}: no test proves the law" for law, each in seed_map.deviations.items() if not each.test]
 
 
 def _problems(entry: Entry, seed_map: SeedMap) -> Iterable[str]:

@@ -54,8 +54,10 @@ def test_an_entry_that_answers_nothing_is_found(entry: str, problem: str) -> Non
     assert problem in found
 
 
-def test_a_deviation_that_no_piece_has_is_found() -> None:
+def test_a_deviation_that_no_piece_has_or_no_test_proves_is_found() -> None:
     assert problems(_map("")) == ["deviation L33: no piece has it"]
+    unproven = parse('[deviation.L33]\nsays = "a"\ninstead = "b"\n' + DEVIATES)
+    assert problems(unproven) == ["deviation L33: no test proves the law"]
     assert problems(_map(DEVIATES)) == []
 
 
