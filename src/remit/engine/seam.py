@@ -25,7 +25,7 @@ from remit.engine.redaction import redact
 from remit.engine.seam_types import Change, Coder, change_between, coder_of, field_names
 from remit.errors import InvalidInput, LimitExceeded
 
-__all__ = ["MAX_VALUE_BYTES", "Seam", "SeamError", "canonical", "digest", "trimmed"]
+__all__ = ["MAX_VALUE_BYTES", "Seam", "SeamError", "canonical", "digest", "refuse_nonfinite", "trimmed"]
 
 MAX_VALUE_BYTES = 1_048_576
 
@@ -92,12 +92,12 @@ class Seam(Generic[T]):
             arrived = self._read(payload, by_alias=True)
             change = change_between(value, arrived)
         except ValidationError as error:
-            _refuse_nonfinite(value, self.where)
+            refuse_nonfinite(value, self.where)
             raise self._invalid(error, payload) from error
         except RecursionError as error:
             raise _error(self.where, (), _TOO_DEEP, fix=_FLATTEN) from error
         if change is not None:
-            _refuse_nonfinite(value, self.where)
+            refuse_nonfinite(value, self.where)
             raise self._changed(change)
         return payload, arrived
 
@@ -112,7 +112,7 @@ class Seam(Generic[T]):
         try:
             fitting = self._validate(_shaped(value, self.where, _unchanged), by_alias=True)
         except ValidationError:
-            _refuse_nonfinite(value, self.where)
+            refuse_nonfinite(value, self.where)
             raise self._invalid(refusal, value) from refusal
         return self.cross(fitting)
 
@@ -168,7 +168,7 @@ def canonical(value: object, where: str) -> bytes:
     ):  # keys that are no text, big integers, and what must be refused with its path
         payload = _dumps_or_refuse(_shaped(value, where, _json_leaf), where)
     if b"null" in payload:
-        _refuse_nonfinite(value, where)
+        refuse_nonfinite(value, where)
     _refuse_size(payload, where)
     return payload
 
@@ -267,7 +267,7 @@ def _members(value: object) -> Any:
     return list(value) if isinstance(value, (tuple, deque)) else _json_leaf(value, (), "")
 
 
-def _refuse_nonfinite(value: object, where: str) -> None:
+def refuse_nonfinite(value: object, where: str) -> None:
     """NaN and Infinity would silently become null."""
     _shaped(value, where, _unchanged)
 
