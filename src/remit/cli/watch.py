@@ -62,6 +62,8 @@ class Watch:
 
     def _rests(self, tree: Record, waits: list[Wait], *, stay: bool) -> bool:
         catalog = self._app.engine.catalog
+        if self._app.engine.sagas.moving:
+            return False
         if tree.ended_at is not None:
             return not any(
                 node.status in (Status.ACTIVE, Status.PENDING) and moves(node, catalog) for node in nodes_of(tree)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import asynccontextmanager
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, Unpack, cast, overload
@@ -53,6 +54,10 @@ class Execution(Generic[T]):
     async def outcome(self, timeout: Duration | None = None) -> Outcome[T]:
         """Wait for the durable end; raises TimeoutError after `timeout`, and the execution goes on."""
         return cast("Outcome[T]", await self._app.outcome(self.id, timeout))
+
+    async def compensated(self, timeout: Duration | None = None) -> Record:
+        """Wait until it has ended and all that it did is undone, where it is to be; see `Remit.compensated`."""
+        return await self._app.compensated(self.id, timeout)
 
     async def record(self) -> Record:
         """The execution as it is recorded now."""
@@ -243,18 +248,22 @@ class Remit:
     async def outcome(self, execution_id: str, timeout: Duration | None = None) -> Outcome[Any]:
         """Wait for the durable end of any execution; raises TimeoutError, MisuseError `unknown_execution`."""
         engine = self.engine
-        limit_ms = optional_ms(timeout, "timeout")
-        limit = limit_ms / 1_000 if limit_ms is not None else None
-        try:
-            async with asyncio.timeout(limit):
-                record = await engine.outcomes.ended(execution_id)
-        except TimeoutError:
-            raise TimeoutError(
-                f"{execution_id} has not ended within {limit} s; it goes on, and its outcome can be asked for again"
-            ) from None
+        async with _within(timeout, f"{execution_id} has not ended", "it goes on, and its outcome can be asked for again"):
+            record = await engine.outcomes.ended(execution_id)
         if record is None:
             raise unknown(execution_id)
         return Outcome(engine.outcomes.answer_of(record))
+
+    async def compensated(self, execution_id: str, timeout: Duration | None = None) -> Record:
+        """Wait until an execution has ended and its rollback, where it has one, is over; its `compensation` says how (L37).
+
+        Raises TimeoutError, and the rollback goes on; MisuseError `unknown_execution`.
+        """
+        engine = self.engine
+        async with _within(timeout, f"{execution_id} has not ended, or is being rolled back", "that goes on"):
+            await engine.outcomes.ended(execution_id)
+            await engine.sagas.over(execution_id)
+        return await self.get(execution_id)
 
     async def get(self, execution_id: str) -> Record:
         """One execution; raises MisuseError `unknown_execution`."""
@@ -357,6 +366,18 @@ class Remit:
         return await _schedules.remove(self.engine, name, tenant)
 
 
+@asynccontextmanager
+async def _within(timeout: Duration | None, problem: str, rest: str) -> AsyncIterator[None]:
+    """Raise a TimeoutError that says what has not come about in time, and what becomes of it."""
+    limit_ms = optional_ms(timeout, "timeout")
+    limit = limit_ms / 1_000 if limit_ms is not None else None
+    try:
+        async with asyncio.timeout(limit):
+            yield
+    except TimeoutError:
+        raise TimeoutError(f"{problem} within {limit} s; {rest}") from None
+
+
 @overload
 def run(target: Process[In, Out], input: In, **options: Any) -> Outcome[Out]: ...
 @overload
@@ -384,7 +405,9 @@ def run(
             limits=limits,
         ) as app:
             execution = await app.start(target, input, **terms)
-            return await execution.outcome(timeout)
+            outcome = await execution.outcome(timeout)
+            await app.engine.sagas.at_rest()  # nobody else would undo what is to be undone: the store may end with this
+            return outcome
 
     return _blocking(once())
 

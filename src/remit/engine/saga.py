@@ -149,9 +149,14 @@ class Sagas:
             self._waiting.setdefault(execution_id, []).append(waiter)
             await waiter
 
+    @property
+    def moving(self) -> bool:
+        """Whether a rollback is at work here, and not only waiting for an execution that goes on."""
+        return any(not self._stands_still(execution_id) for execution_id in self._running)
+
     async def at_rest(self) -> None:
         """Return once every rollback here has ended, or waits for an execution that goes on, or for mended code."""
-        while any(not self._stands_still(execution_id) for execution_id in self._running):
+        while self.moving:
             await asyncio.wait(self._running.values(), timeout=_LOOK_EVERY_S)
         await self._engine.durability.barrier()
 
