@@ -138,6 +138,7 @@ class StepFunction:
             function=call.waited if self.definition.is_async else call.now,
             compensate=self.undo.bound(self.state, given.state.plain, given.context) if self.undo is not None else None,
             usage_of=call.usage_of if self._base is not None else None,
+            played_by=call.played_by,
         )
         params = dict(arguments)
         if self.definition.kind is not EffectKind.STEP:  # the lineage says with what a tool or model was called (L29)
@@ -148,10 +149,11 @@ class StepFunction:
 class _Calling:
     """One call of a step function, wherever it runs."""
 
-    __slots__ = ("_given", "_step", "_usage")
+    __slots__ = ("_function", "_given", "_step", "_usage")
 
     def __init__(self, step: StepFunction, given: Given) -> None:
         self._step = step
+        self._function = step._function
         self._given = given
         self._usage: Usage | None = None
 
@@ -159,7 +161,7 @@ class _Calling:
         """Call the function where it stands: in a thread."""
         state, arguments, inputs = self._prepared()
         try:
-            returned = self._step._function(*arguments, **inputs)
+            returned = self._function(*arguments, **inputs)
         except WorkflowDirective as directive:
             return self._raised(state, directive)
         except BaseException as error:
@@ -171,13 +173,18 @@ class _Calling:
         """Await the function on the loop."""
         state, arguments, inputs = self._prepared()
         try:
-            returned = await self._step._function(*arguments, **inputs)
+            returned = await self._function(*arguments, **inputs)
         except WorkflowDirective as directive:
             return self._raised(state, directive)
         except BaseException as error:
             self._count_failure(error)
             raise
         return self._record(state, self._valued(returned), None)
+
+    def played_by(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The same call of another function."""
+        self._function = function
+        return self.waited if is_async(function) else self.now
 
     def usage_of(self, _record: Any) -> Usage | None:
         """What the function used."""
@@ -241,7 +248,6 @@ class _Calling:
     def _settled(self, touched: dict[str, Any], merging: dict[str, Any]) -> dict[str, Any]:
         """The fields that differ once the model has taken all; those that arrive as they were returned need no second record."""
         held, type_ = self._given.state, self._step.state
-        canonical(touched, f"{self._step._where}, the state")
         settled = type_.settled({**held.plain, **touched, **merging})
         changed = _differing(held.plain, settled)
         return {name: value for name, value in changed.items() if name not in merging or _unlike(merging[name], value)}

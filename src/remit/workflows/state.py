@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticSerializationError, core_schema
 
-from remit.engine.seam import Seam, canonical
+from remit.engine.seam import Seam, SeamError, canonical, refuse_nonfinite
 from remit.engine.seam_types import coder_of
 from remit.errors import DefinitionError, DomainError
 from remit.workflows.results import SubWorkflowResults
@@ -30,6 +30,7 @@ __all__ = ["SUPPLIED", "AnyState", "Held", "StateType", "plain_data"]
 
 SUPPLIED = ("sub_workflow_results", "step_failures")
 """Fields that every state has, whether its model declares them or not (L36)."""
+_CONTAINERS = (dict, list)
 _STEADY = frozenset({dict, list, set, tuple, frozenset, str, int, float, bool, SubWorkflowResults})
 """Factories of defaults that give the same each time; any other may not."""
 
@@ -71,12 +72,24 @@ class StateType:
         """A model as plain data; raises DomainError `invalid_state` for what JSON cannot hold."""
         try:
             plain: dict[str, Any] = self._write(state, mode="json", by_alias=True, round_trip=True, warnings=False)
+            self._refuse_lost(state, plain)
         except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
             raise DomainError(
                 f"{self.where}: a step gave the state what cannot be recorded as JSON ({error}). Keep plain data in it.",
                 code="invalid_state",
             ) from error
         return plain
+
+    def _refuse_lost(self, state: Any, plain: Mapping[str, Any]) -> None:
+        """NaN and Infinity are written as null; a field that holds one is refused."""
+        for name, written in self.names.items():
+            value = plain[written]
+            if value is None and getattr(state, name) is None:
+                continue
+            if value is None or (type(value) in _CONTAINERS and b"null" in orjson.dumps(value)):
+                refuse_nonfinite(getattr(state, name), f"{self.where}, the state's {name}")
+        for name, value in (state.__pydantic_extra__ or {}).items():
+            refuse_nonfinite(value, f"{self.where}, the state's {name}")
 
     def as_dict(self, held: Held) -> dict[str, Any]:
         """The state for a function that takes a dict: a copy of its own."""
@@ -90,8 +103,10 @@ class StateType:
         written = (
             {self.names["sub_workflow_results"]: results.written()} if isinstance(results, SubWorkflowResults) else {}
         )
-        plain: dict[str, Any] = orjson.loads(canonical({**state, **written}, f"{where}, the state"))
-        return plain
+        try:
+            return plain_data({**state, **written}, f"{where}, the state")
+        except SeamError as error:
+            raise DomainError(error.message, code="invalid_state", path=error.path) from error
 
     def settled(self, plain: Mapping[str, Any]) -> dict[str, Any]:
         """Plain data as the model takes it: validated, coerced, with defaults; raises DomainError `invalid_state`."""
