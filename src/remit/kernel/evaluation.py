@@ -97,8 +97,8 @@ def _equal_in(work: Work) -> Callable[[Any, Any], bool]:
 def order(symbol: str, left: Any, right: Any, work: Work) -> bool:
     """`left < right` and its like; raises ConditionFailed where the two have no order."""
     first, second = _aligned(plain(left, work), plain(right, work), work)
-    family = _family(first)
-    if family is None or family != _family(second):
+    family = _FAMILIES.get(type(first))
+    if family is None or family != _FAMILIES.get(type(second)):
         raise work.failure(f"{symbol!r} cannot compare {described(left)} with {described(right)}")
     try:
         return bool(ORDERINGS[symbol](first, second))
@@ -109,14 +109,14 @@ def order(symbol: str, left: Any, right: Any, work: Work) -> bool:
 
 
 _NOT_A_NUMBER = "a Decimal that is no number has no order"
-_FAMILIES: tuple[tuple[str, type | tuple[type, ...]], ...] = (
-    ("number", _NUMBERS),
-    ("text", str),
-    ("moment", datetime),
-    ("date", date),
-    ("time of day", time),
-    ("duration", timedelta),
-)
+_FAMILIES: dict[type, str] = {
+    **dict.fromkeys((int, float, bool, Decimal), "number"),
+    str: "text",
+    datetime: "moment",
+    date: "date",
+    time: "time of day",
+    timedelta: "duration",
+}
 _EXAMPLES = {
     "moment": "'2030-01-31T12:00:00+00:00'",
     "date": "'2030-01-31'",
@@ -125,21 +125,20 @@ _EXAMPLES = {
 }
 
 
-def _family(value: Any) -> str | None:
-    return next((name for name, kinds in _FAMILIES if isinstance(value, kinds)), None)
-
-
 def _aligned(left: Any, right: Any, work: Work) -> tuple[Any, Any]:
+    if type(left) is type(right):
+        return left, right
     return _as(right, left, work), _as(left, right, work)
 
 
 def _as(like: Any, value: Any, work: Work) -> Any:
     """A text beside a time as such a time; a float beside a Decimal as the decimal it is written as."""
-    if isinstance(value, float):
-        return _decimal(value) if isinstance(like, Decimal) else value
-    family = _family(like)
-    if not isinstance(value, str) or family not in _EXAMPLES:
+    if type(value) is float:
+        return _decimal(value) if type(like) is Decimal else value
+    family = _FAMILIES.get(type(like), "")
+    if type(value) is not str or family not in _EXAMPLES:
         return value
+    work.spend(4)
     try:
         return _time_like(like, value[:TIME_CHARS_MAX])
     except ValueError:

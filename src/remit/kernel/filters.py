@@ -182,7 +182,7 @@ _SIZED = (str, list, tuple, dict, set, frozenset, bytes)
 FILTERS: dict[str, Filter] = {
     "abs": Filter(lambda value, _work: value.copy_abs() if isinstance(value, Decimal) else abs(value), _NUMBER),
     "default": Filter(_default, arguments=("default_value", "boolean"), required=1, stands_in=True),
-    "endswith": Filter(_text_test(str.endswith), _TEXT, ("text",), 1),
+    "endswith": Filter(_text_test(str.endswith), _TEXT, ("part",), 1),
     "first": Filter(_first, (*_LIST, str)),
     "float": Filter(_converted(float, "number"), (*_NUMBER, str)),
     "int": Filter(_converted(int, "integer"), (*_NUMBER, str)),
@@ -193,7 +193,7 @@ FILTERS: dict[str, Filter] = {
     "max": Filter(_extreme(">"), _LIST),
     "min": Filter(_extreme("<"), _LIST),
     "round": Filter(_round, _NUMBER, ("digits",)),
-    "startswith": Filter(_text_test(str.startswith), _TEXT, ("text",), 1),
+    "startswith": Filter(_text_test(str.startswith), _TEXT, ("part",), 1),
     "string": Filter(as_text),
     "sum": Filter(_sum, _LIST),
     "tojson": Filter(_tojson, arguments=("indent",)),

@@ -12,7 +12,7 @@ from typing import Any
 from remit.kernel import nodes
 from remit.kernel.filters import FILTERS
 from remit.kernel.nodes import Node, Run
-from remit.kernel.tokens import ConditionError, Token, quoted
+from remit.kernel.tokens import ConditionError, Token, quoted, shortened
 
 __all__ = ["Reader"]
 
@@ -98,8 +98,7 @@ class Reader:
             raise self._unexpected(repr(symbol))
 
     def _span(self, start: int) -> str:
-        text = self._text[start : self._tokens[self._place - 1].end]
-        return text if len(text) <= 120 else f"{text[:117]}..."
+        return shortened(self._text[start : self._tokens[self._place - 1].end])
 
     def _node(self, run: Run, start: int, *below: Node, path: tuple[str, ...] | None = None) -> Node:
         self._nodes += 1
@@ -188,10 +187,10 @@ class Reader:
         found = FILTERS.get(word.text) if word.kind == "name" else None
         if found is None:
             near = get_close_matches(word.text, FILTERS, 1)
-            raise self._error(f"there is no filter {word.text!r}; there are {', '.join(FILTERS)}", word, *near)
+            raise self._error(f"there is no filter {quoted(word.text)}; there are {', '.join(FILTERS)}", word, *near)
         given = self._arguments(word, found.arguments)
         if len(given) < found.required:
-            raise self._error(f"the filter {word.text!r} needs an argument", word, f"{word.text}(…)")
+            raise self._error(f"the filter {quoted(word.text)} needs an argument", word, f"{word.text}(…)")
         arguments = {name: node.run for name, node in given.items()}
         run = nodes.filtered(found, base.run, arguments, self._span(base.start))
         return self._node(run, base.start, base, *given.values())
@@ -208,7 +207,7 @@ class Reader:
                 self._place += 2
             if name is None or name in given:
                 takes = f"takes {', '.join(names)}" if names else "takes no arguments"
-                raise self._error(f"the filter {word.text!r} {takes}", at)
+                raise self._error(f"the filter {quoted(word.text)} {takes}", at)
             given[name] = self._expression(_LOOSEST)
             if not self._skip(","):
                 self._close(")", opened)
@@ -313,7 +312,7 @@ class Reader:
 
     def _read(self, base: Node, name: str, word: Token) -> Node:
         if name.startswith("__"):
-            raise self._error(f"{name!r} cannot be read: two underscores begin what is Python's own", word)
+            raise self._error(f"{quoted(name)} cannot be read: two underscores begin what is Python's own", word)
         run = nodes.attribute(base.run, name, self._span(base.start))
         return self._node(run, base.start, base, path=base.path and (*base.path, name))
 
@@ -341,7 +340,7 @@ class Reader:
             return self._error(f"the expression ends where {wanted} should follow", token)
         before = self._tokens[self._place + 1] if token.kind == "name" else token
         if before.kind == "string" and before.start == token.end:
-            return self._error(f"a string has no prefix such as {token.text!r}", token, before.text)
+            return self._error(f"a string has no prefix such as {quoted(token.text)}", token, before.text)
         known = _FOREIGN.get(token.text) if token.kind != "string" else None
         return self._error(f"{quoted(token.text)} stands where {wanted} should", token, known)
 
@@ -353,7 +352,7 @@ class Reader:
         elif not near and roots:
             near = [f"{'state' if 'state' in roots else roots[0]}.{token.text}"]
         reads = f"an expression reads {', '.join(roots)}; " if roots else ""
-        return self._error(f"{token.text!r} is not known here; {reads}text stands in quotes", token, *near)
+        return self._error(f"{quoted(token.text)} is not known here; {reads}text stands in quotes", token, *near)
 
     def _call(self, word: Token, name: str, base: Node | None) -> ConditionError:
         """The error for `name(…)` or `base.name(…)`, just after the opening bracket, with the filter that does it."""
@@ -363,7 +362,7 @@ class Reader:
             if token.kind == "symbol":
                 depth += (token.text in "([{") - (token.text in ")]}")
                 commas += token.text == "," and depth == 1
-        inner = self._text[start : self._tokens[self._place - 1].start].strip()
+        inner = self._text[start : self._now.start if depth else self._tokens[self._place - 1].start].strip()
         same = _AS_FILTER.get(name)
         suggestion = None
         if base is not None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from remit.errors import DefinitionError
 
-__all__ = ["TEXT_CHARS_MAX", "ConditionError", "Token", "Where", "quoted", "tokenise"]
+__all__ = ["TEXT_CHARS_MAX", "ConditionError", "Token", "Where", "quoted", "shortened", "tokenise"]
 
 TEXT_CHARS_MAX = 4_096
 NUMBER_CHARS_MAX = 100
@@ -28,7 +28,7 @@ class ConditionError(DefinitionError):
         self.suggestion = suggestion
         self.where: Where = ()
         self.others: tuple[ConditionError, ...] = ()
-        advice = f"; write {suggestion}" if suggestion else ""
+        advice = f"; write {shortened(suggestion)}" if suggestion else ""
         super().__init__(f"{problem}{advice} (column {self.column} of {quoted(text)})", column=self.column)
 
 
@@ -59,9 +59,14 @@ _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", r
 _ESCAPED = {"\\": "\\", "'": "'", '"': '"', "n": "\n", "t": "\t", "r": "\r", "/": "/", "0": "\0", "\n": ""}
 
 
+def shortened(text: str) -> str:
+    """A text cut to what a message can hold."""
+    return text if len(text) <= 120 else f"{text[:117]}..."
+
+
 def quoted(text: str) -> str:
     """A text in quotes on one line, cut to what a message can hold."""
-    return repr(text if len(text) <= 120 else f"{text[:117]}...")
+    return repr(shortened(text))
 
 
 def tokenise(text: str, start: int = 0, *, closing: bool = False) -> list[Token]:
