@@ -14,7 +14,7 @@ from remit import Record, Remit
 from seedmap import pieces_of_documents
 from tests.laws.scene import flatten, until
 
-__all__ = ["PREAMBLE", "Gate", "code", "gate", "note", "notes", "shown", "shows", "snippet", "write", "yaml"]
+__all__ = ["FLIGHT", "PREAMBLE", "SNIPPETS", "STOCK", "Gate", "code", "gate", "note", "notes", "shown", "shows", "snippet", "write", "yaml"]
 
 PREAMBLE = """
 import asyncio
@@ -102,6 +102,25 @@ async def shown(app: Remit, root: str) -> list[tuple[str, str]]:
     return [(each.process, str(each.status)) for each in flatten(await app.tree(root))]
 
 
+# -- a flight and its stock: the parent and the child of the document's saga ------------------------------------------
+
+FLIGHT = """
+workflow_type: OrderProcessing
+steps:
+  - {name: Reserve_Flight, function: steps.noted, compensate_function: steps.undo}
+  - {name: Allocate_Inventory, function: steps.spawn, compensate_function: steps.undo}
+  - {name: Charge_Payment, function: steps.noted, compensate_function: steps.undo}
+"""
+STOCK = """
+workflow_type: InventoryAllocation
+saga_enabled: true
+steps:
+  - {name: Check_Stock, function: steps.noted, compensate_function: steps.undo}
+  - {name: Reserve_Items, function: steps.noted, compensate_function: steps.undo}
+  - {name: Update_Ledger, function: steps.fails, compensate_function: steps.undo}
+"""
+
+
 # -- the document's own snippets ----------------------------------------------------------------------------------------
 
 SNIPPETS = {
@@ -117,6 +136,7 @@ SNIPPETS = {
     "on_failure": "de003ad80224",
     "workaround": "5895b3228f31",
     "saga": "ef36eaa61bca",
+    "compensation order": "7cf5f7aa3cd8",
     "children": "aefa1c1189a7",
     "blocked": "66de1e6b529c",
     "tree": "2ab9e5a7313a",

@@ -5,6 +5,7 @@ Where the documents are not beside the checkout, this file is not collected.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from remit import Remit
 from remit.workflows import WorkflowBuilder, WorkflowStore
-from tests.workflows.seed_scene import code, gate, notes, shows, snippet, write
+from tests.workflows.seed_scene import FLIGHT, STOCK, code, gate, notes, shows, snippet, write
 
 SUB, HUMAN = "PENDING_SUB_WORKFLOW", "WAITING_CHILD_HUMAN_INPUT"
 
@@ -115,21 +116,6 @@ async def test_L33_a_child_that_takes_too_long_is_told_by_its_parents_updated_at
 
 # -- saga ---------------------------------------------------------------------------------------------------------------
 
-FLIGHT = """
-workflow_type: OrderProcessing
-steps:
-  - {name: Reserve_Flight, function: steps.noted, compensate_function: steps.undo}
-  - {name: Allocate_Inventory, function: steps.spawn, compensate_function: steps.undo}
-  - {name: Charge_Payment, function: steps.noted, compensate_function: steps.undo}
-"""
-STOCK = """
-workflow_type: InventoryAllocation
-saga_enabled: true
-steps:
-  - {name: Check_Stock, function: steps.noted, compensate_function: steps.undo}
-  - {name: Reserve_Items, function: steps.noted, compensate_function: steps.undo}
-  - {name: Update_Ledger, function: steps.fails, compensate_function: steps.undo}
-"""
 UNDO = """
 def spawn(state, context):
     note(context.step_name)
@@ -146,10 +132,26 @@ def undo(state, context):
 """
 
 
-async def test_L37_saga_mode_is_enabled_as_the_document_shows_and_compensates_child_first(tmp_path: Path) -> None:
+def listed(text: str) -> list[tuple[str, str]]:
+    """The document's list of compensations: whose, and of which step."""
+    return re.findall(r"^\d\. (Child|Parent): \w+ \"?(\w+)", text, re.MULTILINE)
+
+
+async def test_L37_saga_mode_is_enabled_as_the_document_shows_and_undoes_in_the_order_that_it_lists(tmp_path: Path) -> None:
+    expected = listed(snippet("compensation order"))
+    assert len(expected) == 5
     async with Remit(":memory:", processes=[write(tmp_path, UNDO, order=FLIGHT, stock=STOCK)]) as app:
         made = await executed(code("saga"), builder=WorkflowBuilder(app), data={}, child_data={})
-        parent, child = made["parent"], made["child"]
-        assert (parent.status, child.status) == ("PENDING", "PENDING")
+        parent, second = made["parent"], made["child"]
+        assert (parent.status, parent.saga_mode_enabled) == ("PENDING", True)
+        assert (second.status, second.saga_mode_enabled) == ("PENDING", True), "the child's file says so"
         await parent.start()
-        await shows(app, parent.id, "FAILED_CHILD_WORKFLOW", "FAILED")
+        assert (await app.compensated(parent.id, 5)).shown_status == "FAILED_ROLLED_BACK"
+        child = f"{parent.id}.1"
+        assert (await app.compensated(child, 5)).shown_status == "FAILED_ROLLED_BACK"
+        entries = [(whose, each) for whose, id_ in (("Child", child), ("Parent", parent.id)) for each in await app.journal(id_)]
+        undone = [(whose, each.params["step"]) for whose, each in entries if each.kind == "compensation"]
+        assert undone == expected
+        await second.cancel()
+    forward = ["Reserve_Flight", "Allocate_Inventory", "Check_Stock", "Reserve_Items"]
+    assert notes == [*forward, *(f"undo {step}" for _, step in expected if step != "Update_Ledger")]
