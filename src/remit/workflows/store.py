@@ -89,6 +89,8 @@ class WorkflowStore:
 
     async def _found(self, narrowed: dict[str, Any], status: str | Iterable[str] | None, most: int) -> list[Any]:
         """Records, newest first, as many as are wanted at most; what shows as rolled back is recorded as failed (L32)."""
+        if status is not None and not isinstance(status, str | Iterable):
+            raise MisuseError(f"status={status!r}: give the name of one, or several", code="invalid_input")
         shown = [status] if isinstance(status, str) else list(status) if status is not None else None
         recorded = None
         if shown is not None:
@@ -107,7 +109,7 @@ class WorkflowStore:
 
 def _no_filter(name: str) -> MisuseError:
     known = (*_FILTERS, "limit", "offset")
-    close = difflib.get_close_matches(name, known, n=1)
+    close = [each for each in known if name in each] or difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
     return MisuseError(f"list_workflows has no filter {name!r}; {hint}", code="invalid_input")
 
