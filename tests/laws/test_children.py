@@ -144,6 +144,21 @@ async def test_L14_the_id_comes_at_once_and_the_child_is_polled_and_awaited_late
     assert set(there) == {"", ".1"}
 
 
+async def test_L14_a_child_whose_outcome_was_heard_shows_that_it_has_ended() -> None:
+    @process("quick")
+    async def quick() -> int:
+        return 1
+
+    @process("looks", calls=[quick])
+    async def looks() -> list[str]:
+        child = await start_process(quick)
+        (await child.outcome()).unwrap()
+        return [await child.status()]
+
+    async with Remit(":memory:", processes=[looks, quick]) as app:
+        assert (await (await app.start(looks)).outcome(timeout=5)).unwrap() == ["COMPLETED"]
+
+
 async def test_L14_the_child_is_part_of_its_parents_own_commit(tmp_path):
     """Whenever what follows the start is durable, the child is; the file is read after every commit."""
 

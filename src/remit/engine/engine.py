@@ -90,7 +90,10 @@ class Engine:
     def status_of(self, execution_id: str) -> str:
         """The status of an execution as it stands in memory, else in the store."""
         node = self.traces.nodes.get(execution_id)
-        record = node.record if node is not None else self.store.execution(execution_id)
+        if node is not None:
+            return str(node.record.status)
+        self.durability.flush()  # it may have ended, and left memory, since the last commit
+        record = self.store.execution(execution_id)
         return str(record.status) if record is not None else "UNKNOWN"
 
     def take_n(self) -> int:
