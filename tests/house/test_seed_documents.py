@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from pieces import SEEDS, Piece, pieces
 from seedmap import MAP, documents, load, pieces_of_documents, render, stale, unmapped
+from tests.house.sources import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +81,49 @@ def test_each_deviation_is_one_that_the_laws_list(directory: Path) -> None:
     assert laws.is_file(), f"the laws stand beside the documents, in {laws}"
     listed = laws.read_text("utf-8").partition("## Deviations")[2]
     assert [each.law for each in load().deviations.values() if each.says not in listed] == []
+
+
+# -- the tool ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """scripts/seeds, on a copy of the map."""
+    loader = SourceFileLoader("seeds_tool", str(ROOT / "scripts" / "seeds"))
+    spec = spec_from_loader(loader.name, loader)
+    assert spec is not None
+    found = module_from_spec(spec)
+    loader.exec_module(found)
+    monkeypatch.setattr(found, "MAP", tmp_path / "seeds.toml")
+    found.MAP.write_text(MAP.read_text("utf-8"), "utf-8")
+    return found
+
+
+def test_the_tool_finds_nothing_to_do(tool: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tool.main([]) == 0
+    assert ", 0 unmapped; " in capsys.readouterr().out
+    assert tool.main(["tidy"]) == 0
+    assert tool.MAP.read_text("utf-8") == MAP.read_text("utf-8")
+
+
+def test_the_tool_shows_a_piece_and_gives_it_another_answer(tool: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    entry = next(each for each in load().entries if each.test)
+    assert tool.main(["show", entry.hash]) == 0
+    assert entry.test[0] in capsys.readouterr().out
+    assert tool.main(["map", entry.hash, "--issue", "4", "--reason", "later", "--also", *entry.test]) == 0
+    [changed] = [each for each in load(tool.MAP).entries if each.hash == entry.hash]
+    assert (changed.issue, changed.reason, changed.also, changed.test) == (4, "later", entry.test, ())
+    assert [each.hash for each in load(tool.MAP).entries] == [each.hash for each in load().entries]
+    assert tool.main(["map", entry.hash, "--test", "tests/house/test_seeds.py::test_of_no_such_name"]) == 1
+    assert "no such test: tests/house/test_seeds.py::test_of_no_such_name" in capsys.readouterr().out
+
+
+def test_the_tool_lists_what_has_no_answer(tool: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    dropped = load().entries[0]
+    block = f'[[piece]]\nhash = "{dropped.hash}"'
+    before, _, after = tool.MAP.read_text("utf-8").partition(block)
+    tool.MAP.write_text(before + after[after.index("[[piece]]") :], "utf-8")
+    assert tool.main([]) == 1
+    assert dropped.hash in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="No piece has a hash that begins with zzz"):
+        tool.main(["show", "zzz"])
