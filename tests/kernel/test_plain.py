@@ -297,3 +297,10 @@ def _nested(depth: int) -> list[Any]:
     for _ in range(depth):
         inner = [inner]
     return inner
+
+
+def test_what_cannot_decide_says_so_with_the_whole_condition() -> None:
+    with pytest.raises(ConditionFailed) as caught:
+        parse("state.sly", ROOTS).holds({"state": {"sly": Sly()}})
+    assert caught.value.message == "state.sly: Sly is no plain data"
+    assert caught.value.details == {"part": "state.sly", "condition": "state.sly"}

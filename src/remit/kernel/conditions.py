@@ -13,11 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from remit.kernel.evaluation import truth
-from remit.kernel.nodes import Run
+from remit.kernel.nodes import Run, decision
 from remit.kernel.plain import ConditionFailed, Work
 from remit.kernel.reader import Reader
-from remit.kernel.tokens import TEXT_CHARS_MAX, ConditionError, Token, tokenise
+from remit.kernel.tokens import ConditionError, Token, shortened, tokenise
 
 __all__ = ["Condition", "ConditionError", "ConditionFailed", "parse", "parse_at"]
 
@@ -32,6 +31,7 @@ class Condition:
     paths: tuple[Path, ...]  # what it reads: ("state", "order", "id"); as far as it is known before it runs
     path: Path | None  # where the whole expression is nothing but a path
     run: Run
+    decide: Run
 
     @property
     def is_constant(self) -> bool:
@@ -40,25 +40,25 @@ class Condition:
 
     def evaluate(self, names: Mapping[str, Any], work: Work | None = None) -> Any:
         """The value for these names; raises ConditionFailed, which says which part failed and what it found."""
+        return self._worked_out(self.run, names, work or Work())
+
+    def holds(self, names: Mapping[str, Any]) -> bool:
+        """Whether the value counts as true; raises ConditionFailed as `evaluate` does."""
+        return bool(self._worked_out(self.decide, names, Work()))
+
+    def _worked_out(self, run: Run, names: Mapping[str, Any], work: Work) -> Any:
         try:
-            return self.run(names, work or Work())
+            return run(names, work)
         except ConditionFailed as failure:
             failure.details.setdefault("condition", self.text)
             raise
         except RecursionError:
-            raise ConditionFailed(f"{self.text}: the values are nested too deeply", condition=self.text) from None
-
-    def holds(self, names: Mapping[str, Any]) -> bool:
-        """Whether the value counts as true; raises ConditionFailed as `evaluate` does."""
-        work = Work()
-        value = self.evaluate(names, work)
-        return value if type(value) is bool else truth(value, work)
+            part = shortened(self.text)
+            raise ConditionFailed(f"{part}: the values are nested too deeply", condition=self.text) from None
 
 
 def parse(text: str, roots: frozenset[str], default_root: str | None = None) -> Condition:
     """Read a condition; raises ConditionError. A name that is no root is a field of `default_root`, where one is given."""
-    if len(text) > TEXT_CHARS_MAX:
-        raise ConditionError(text, TEXT_CHARS_MAX, f"an expression has at most {TEXT_CHARS_MAX} characters")
     return _read(text, tokenise(text), text, roots, default_root)
 
 
@@ -72,4 +72,4 @@ def parse_at(text: str, start: int, roots: frozenset[str], default_root: str | N
 def _read(text: str, tokens: list[Token], own: str, roots: frozenset[str], default_root: str | None) -> Condition:
     reader = Reader(text, tokens, roots, default_root)
     node = reader.read()
-    return Condition(own, tuple(reader.paths), node.path, node.run)
+    return Condition(own, tuple(reader.paths), node.path, node.run, decision(node.run, shortened(own)))

@@ -20,6 +20,7 @@ __all__ = [
     "choice",
     "comparison",
     "constant",
+    "decision",
     "dictionary",
     "either",
     "element",
@@ -111,26 +112,27 @@ def either(symbol: str, operands: Sequence[Run], text: str) -> Run:
     return run
 
 
-def negation(operand: Run, text: str) -> Run:
-    """`not operand`."""
+def decision(operand: Run, text: str) -> Run:
+    """Whether the operand's value counts as true."""
 
     def run(names: Mapping[str, Any], work: Work) -> bool:
         value = operand(names, work)
         work.part = text
-        return not truth(value, work)
+        return truth(value, work)
 
     return run
+
+
+def negation(operand: Run, text: str) -> Run:
+    """`not operand`."""
+    decide = decision(operand, text)
+    return lambda names, work: not decide(names, work)
 
 
 def choice(test: Run, then: Run, otherwise: Run, text: str) -> Run:
     """`then if test else otherwise`."""
-
-    def run(names: Mapping[str, Any], work: Work) -> Any:
-        value = test(names, work)
-        work.part = text
-        return (then if truth(value, work) else otherwise)(names, work)
-
-    return run
+    decide = decision(test, text)
+    return lambda names, work: (then if decide(names, work) else otherwise)(names, work)
 
 
 Comparing = Callable[[Any, Any, Work], bool]

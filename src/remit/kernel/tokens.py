@@ -86,7 +86,8 @@ def tokenise(text: str, start: int = 0, *, closing: bool = False) -> list[Token]
             braces += (token.text == "{") - (token.text == "}")
         here = found.end()
         if here - start > TEXT_CHARS_MAX:
-            raise ConditionError(text, start, f"an expression has at most {TEXT_CHARS_MAX} characters")
+            beyond = start + TEXT_CHARS_MAX
+            raise ConditionError(text, beyond, f"an expression has at most {TEXT_CHARS_MAX} characters")
     if closing and here == len(text):
         raise ConditionError(text, start - 2, "'{{' has no '}}' after it")
     tokens.append(Token("end", "", None, here, here))
