@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from remit import DomainError, Remit, SystemFailure, call_process, process, start_process, step
+from remit.durable import sleep
 from tests.laws.scene import every, open_store, wait_until, working
 
 runs: Counter[str] = Counter()
@@ -100,6 +102,32 @@ async def test_L19_looking_at_an_outcome_handles_it_and_never_looking_does_not(l
     assert outcome.status == status
     if status == "failed":
         assert there[""].status == "FAILED_CHILD_WORKFLOW"
+
+
+@pytest.mark.parametrize("evicted", [False, True])
+async def test_L19_a_child_that_was_given_up_fails_nobody(evicted: bool, tmp_path: Path) -> None:
+    @process("endless")
+    async def endless() -> None:
+        await sleep("1h")
+
+    @process("impatient", calls=[endless])
+    async def impatient() -> str:
+        calling, timer = asyncio.create_task(call_process(endless)), asyncio.create_task(sleep(0.1))
+        await asyncio.wait({calling, timer}, return_when=asyncio.FIRST_COMPLETED)
+        calling.cancel()
+        await asyncio.gather(calling, return_exceptions=True)
+        await sleep(0.2)
+        return "went on"
+
+    url = open_store(tmp_path)
+    async with Remit(url, processes=[impatient, endless]) as app:
+        started = await app.start(impatient)
+        await wait_until(app, f"{started.id}.1", "CANCELLED")
+        if not evicted:
+            assert (await started.outcome(5)).unwrap() == "went on"
+            return
+    async with Remit(url, processes=[impatient, endless]) as app:
+        assert (await app.outcome(started.id, 5)).unwrap() == "went on"
 
 
 async def test_L19_an_unwrap_that_is_caught_is_handled():

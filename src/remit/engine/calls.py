@@ -55,7 +55,7 @@ class Call:
     def resolve(self) -> None:
         """Decode the outcome for the caller and let those go on who await it."""
         self.answer = answer_of(self.record, self.result)
-        if self.answer.status != "completed":
+        if self.answer.status != "completed" and self.waiters:  # whom nobody awaits any more has failed nobody (L19)
             self._run.unseen.append(self.answer)
         for waiter in self.waiters:
             if not waiter.done():
