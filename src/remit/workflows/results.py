@@ -9,6 +9,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
 from remit.errors import DomainError
+from remit.kernel.plain import Guarded
 
 __all__ = [
     "Contribution",
@@ -29,7 +30,7 @@ Origin = Sequence[str | int]
 _FORM = frozenset({"steps", "types"})
 
 
-class SubWorkflowResults(dict[str, Any]):
+class SubWorkflowResults(Guarded):
     """Results of children by the name of the step that called them, and by workflow type where one step called it.
 
     Asking for a type that several steps called raises DomainError `ambiguous_result`, which names the steps.
@@ -40,6 +41,11 @@ class SubWorkflowResults(dict[str, Any]):
         self.types = {each: list(origins) for each, origins in (types or {}).items()}
         single = {each: self._at(origins[0]) for each, origins in self.types.items() if len(origins) == 1}
         super().__init__({**single, **self.steps})
+        self.refusals = {
+            each: _ambiguity(each, origins)
+            for each, origins in self.types.items()
+            if len(origins) > 1 and each not in self.steps
+        }
 
     def _at(self, origin: Origin) -> Any:
         found: Any = self.steps
@@ -61,14 +67,9 @@ class SubWorkflowResults(dict[str, Any]):
         return super().get(key, default)
 
     def _refuse_ambiguous(self, key: object) -> None:
-        origins = self.types.get(key, ()) if isinstance(key, str) and key not in self.steps else ()
-        if len(origins) > 1:
-            names = [named(origin) for origin in origins]
-            raise DomainError(
-                f"{len(names)} steps called {key!r}: {', '.join(names)}. Ask by the name of the step instead.",
-                code="ambiguous_result",
-                steps=names,
-            )
+        if isinstance(key, str) and key in self.refusals:
+            steps = [named(origin) for origin in self.types[key]]
+            raise DomainError(self.refusals[key], code="ambiguous_result", steps=steps)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
@@ -92,6 +93,11 @@ class SubWorkflowResults(dict[str, Any]):
     def written(self) -> dict[str, Any]:
         """As the state records them."""
         return {"steps": self.steps, "types": self.types}
+
+
+def _ambiguity(workflow_type: str, origins: Sequence[Origin]) -> str:
+    names = ", ".join(named(origin) for origin in origins)
+    return f"{len(origins)} steps called {workflow_type!r}: {names}. Ask by the name of the step instead."
 
 
 def named(origin: Origin) -> str:
