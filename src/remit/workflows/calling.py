@@ -92,7 +92,7 @@ def _check_declared(view: View, book: Book) -> None:
             if versions is not None:
                 in_range("1.0.0", versions)
         except DefinitionError as error:
-            view.report("invalid_value", f"`calls`: {error}".rstrip("."), at)
+            view.report("invalid_value", f"`calls`: {str(error).removeprefix('calls: ').rstrip('.')}", at)
             continue
         if "*" in name or name in book.names:
             continue
@@ -126,7 +126,9 @@ def _check_call(view: View, call: Call, book: Book) -> None:
     known = book.versions(call.target)
     if not known and (declared is None or book.processes is not None):
         told = f"{call.by} calls {call.target!r}, but there is no such workflow{_hint(view, call, book)}"
-        view.report("unknown_process", told, call.loc, suggestion=did_you_mean(call.target, book.names))
+        view.report(
+            "unknown_process", told, call.loc, suggestion=did_you_mean(call.target, set(book.names) - {view.name})
+        )
     elif declared is None and not _is_beside(view, call.target, book):
         told = f"{call.by} calls {call.target!r}, which is not in its own directory: list it in `calls`"
         view.report("undeclared_call", told, call.loc)

@@ -14,7 +14,16 @@ from typing import Any
 
 from remit.workflows.functions import ImportPathError, Located, locate
 
-__all__ = ["OPEN", "Contract", "FieldKind", "kind_of", "model_contract", "schema_contract", "schema_problem"]
+__all__ = [
+    "JSON_TYPES",
+    "OPEN",
+    "Contract",
+    "FieldKind",
+    "kind_of",
+    "model_contract",
+    "schema_contract",
+    "schema_problem",
+]
 
 ANYTHING: frozenset[str] = frozenset({"text", "integer", "number", "boolean", "list", "mapping", "nothing"})
 _BY_NAME = {
@@ -43,6 +52,9 @@ _BY_SCHEMA = {
     "object": {"mapping"},
     "null": {"nothing"},
 }
+
+
+JSON_TYPES = tuple(_BY_SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)

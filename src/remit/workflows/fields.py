@@ -90,7 +90,7 @@ def _path(text: str) -> str:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-Duration = Annotated[float | str, AfterValidator(_duration)]
+Duration = Annotated[float | str, BeforeValidator(_duration)]
 """Seconds, or text such as '10m'; checked, not converted."""
 Price = Annotated[
     str,

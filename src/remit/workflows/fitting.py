@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -20,6 +21,19 @@ from remit.workflows.views import Placed, View
 
 __all__ = ["check_fit"]
 
+_OTHERWISE = re.compile(
+    r"yes|no|on|off|[-+]?[0-9][0-9_]*_[0-9_]*|[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?|[0-9]{4}-[0-9]{2}-[0-9]{2}",
+    re.IGNORECASE,
+)
+_ARTICLES = {
+    "text": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "list": "a list",
+    "mapping": "a mapping",
+    "nothing": "nothing",
+}
 Read = Mapping[Loc, Condition | Template]
 
 
@@ -37,6 +51,8 @@ def check_fit(view: View, book: Book) -> None:
     """Report what is wrong with the expressions and maps of a workflow."""
     parsed: dict[Loc, Condition | Template] = {}
     for step, expression in expressions(view.file.workflow):
+        if expression.kind == "template":
+            _check_meanings(view, expression)
         found = _read(view, expression)
         if found is not None:
             parsed[expression.loc] = found
@@ -63,6 +79,15 @@ def _read(view: View, expression: Expression) -> Condition | Template | None:
                 suggestion=each.suggestion,
             )
         return None
+
+
+def _check_meanings(view: View, expression: Expression) -> None:
+    """Plain words that YAML 1.1 takes for something else: they are texts here, and were not where the file comes from."""
+    for where, text in _texts(expression.value, ()):
+        at = (*expression.loc, *where)
+        if _OTHERWISE.fullmatch(text) and view.file.source.node(at).style == "plain":
+            told = f"{text!r} is a text, as YAML 1.2 has it; YAML 1.1 reads something else: put it into quotes, or write what is meant"
+            view.warn("yaml_meaning", told, at)
 
 
 def _excerpt(text: str, at: int) -> str:
@@ -207,7 +232,7 @@ def _check_keys(view: View, passed: _Passed, contract: Contract, lone: Mapping[L
             continue
         literal = _literal(value, lone.get((name,)))
         if literal is not UNKNOWN and not field.takes(literal):
-            told = f"{passed.by} passes a {kind_of(literal)} as {name!r}; {passed.target} takes {_or(field.kinds)}"
+            told = f"{passed.by} passes {_ARTICLES[kind_of(literal)]} as {name!r}; {passed.target} takes {_or(field.kinds)}"
             view.report("wrong_input_type", told, here)
 
 
@@ -255,10 +280,12 @@ def _check_start(view: View, placed: Placed, at: Loc, start: Start, book: Book) 
             told = f"{by} passes {name!r}, which is no field of {start.workflow_type}'s state"
             view.warn("unknown_input", told, at, suggestion=did_you_mean(name, contract.fields))
         elif field is not None and value is not UNKNOWN and not field.takes(value):
-            told = f"{by} passes a {kind_of(value)} as {name!r}; {start.workflow_type} takes {_or(field.kinds)}"
+            told = (
+                f"{by} passes {_ARTICLES[kind_of(value)]} as {name!r}; {start.workflow_type} takes {_or(field.kinds)}"
+            )
             view.report("wrong_input_type", told, at)
 
 
 def _or(kinds: frozenset[str]) -> str:
-    *most, last = sorted(kinds)
+    *most, last = (_ARTICLES[each] for each in sorted(kinds))
     return f"{', '.join(most)} or {last}" if most else last

@@ -242,7 +242,9 @@ def _connect(node: _Node, placed: Placed, view: View, names: dict[str, Placed]) 
     depth = len(node.placed.list_loc)
     for target, _, _ in _targets(view, placed):
         goal = names.get(target)
-        if goal is not None and goal.loc[:depth] == node.placed.list_loc:
+        if goal is None:
+            node.anywhere = True
+        elif goal.loc[:depth] == node.placed.list_loc:
             node.goals.add(int(goal.loc[depth]))
     node.anywhere |= not readable(placed.step) or any(code.jumps_anywhere for _, code in placed.codes)
 
@@ -261,6 +263,8 @@ def _check_end(view: View, nodes: list[_Node], following: list[set[int]], reache
         for goal in goals - {len(nodes)}:
             before[goal].add(index)
     ends = {index for index, goals in enumerate(following) if len(nodes) in goals}
-    for index in sorted(reached - _closure(ends, before))[:1]:
-        told = f"{nodes[index].placed.named} leads into a round of steps that never ends: let a route, or a LOOP with `max_iterations`, lead out"
+    trapped = reached - _closure(ends, before)
+    back = [(index, goal) for index in sorted(trapped) for goal in sorted(following[index]) if goal <= index]
+    for index, goal in back[:1]:
+        told = f"{nodes[index].placed.named} goes back to {nodes[goal].placed.step.name!r}, and no step of this round leads out of it: add a route, or a LOOP with `max_iterations`"
         view.report("unbounded_loop", told, (*nodes[index].placed.loc, "name"))

@@ -51,8 +51,10 @@ def read(paths: Iterable[Path | str]) -> tuple[list[WorkflowFile], list[Finding]
     for path in map(Path, paths):
         if path.is_dir():
             _directory(reading, path)
-        elif path.exists():
+        elif path.is_file():
             _file(reading, path, path.parent, asked=True)
+        elif path.exists():
+            reading.add("unreadable_file", "This is neither a file nor a directory", Position(str(path), 1, 1))
         else:
             there = (each.name for each in path.parent.glob("*")) if path.parent.is_dir() else ()
             close = did_you_mean(path.name, there, 0.85)
@@ -75,8 +77,8 @@ def _directory(reading: _Reading, directory: Path) -> None:
         elif path.resolve() not in listed:
             told = f"No registry of this directory lists {path.name}: it is not loaded"
             reading.add("unlisted_file", told, Position(str(path), 1, 1), warn=True)
-    if not sources and not reading.findings:
-        reading.add("no_workflow", "There is no YAML file in this directory", Position(str(directory), 1, 1))
+    if not registries and not any(map(_looks_like_workflow, sources.values())) and len(sources) == len(there):
+        reading.add("no_workflow", "There is no workflow in this directory", Position(str(directory), 1, 1))
 
 
 def _file(reading: _Reading, path: Path, directory: Path, *, asked: bool) -> None:
@@ -93,6 +95,8 @@ def _registry(reading: _Reading, path: Path, source: Source) -> None:
     registry, findings = schema.section(Registry, source)
     reading.findings += findings
     for index, entry in enumerate(registry.workflows if registry is not None else ()):
+        if not entry.config_file:  # its own findings say why
+            continue
         at: Loc = ("workflows", index)
         target = path.parent / entry.config_file
         if not target.is_file():

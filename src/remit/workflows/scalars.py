@@ -11,9 +11,11 @@ _HEX = {"x": 2, "u": 4, "U": 8}
 
 def offsets(raw: str, style: str, value: str) -> list[int]:
     """For every character of the value, and for its end, the index in `raw`; the styles are YAML's: plain ' " | >."""
-    found = {"'": _single, '"': _double, "|": _block, ">": _block}.get(style, _flowing)(raw)
-    if style == ">":
-        found = _aligned(raw, found, value)
+    if style in {"|", ">"}:
+        found = _block(raw, value)
+        found = found if style == "|" else _aligned(raw, found, value)
+    else:
+        found = {"'": _single, '"': _double}.get(style, _flowing)(raw)
     end = found[-1] + 1 if found else int(style in {"'", '"'})
     # A chomped or folded ending has no place of its own: it stands where the text ends.
     return [*found[: len(value)], *[end] * (len(value) + 1 - len(found[: len(value)]))]
@@ -65,20 +67,22 @@ def _folded(raw: str, pieces: list[tuple[int, int]]) -> list[int]:
     return found
 
 
-def _block(raw: str) -> list[int]:
+def _block(raw: str, value: str) -> list[int]:
     """A literal block: the lines below its header without their indentation."""
-    header, newline, _ = raw.partition("\n")
-    lines: list[tuple[int, str]] = []
+    header, newline, below = raw.partition("\n")
     start = len(header) + len(newline)
-    for line in raw[start:].splitlines(keepends=True):
-        lines.append((start, line))
+    # The header may say how far the text is indented, but from where is not in `raw`: the value's first words tell.
+    indent = _blanks_before_words(below) - _blanks_before_words(value)
+    found: list[int] = []
+    for line in below.splitlines(keepends=True):
+        found += (start + index for index in _kept(line, indent))
         start += len(line)
-    told = re.search(r"[1-9]", header.partition("#")[0])
-    first = next((line for _, line in lines if line.strip()), "")
-    indent = len(first) - len(first.lstrip(" ")) if told is None else None
-    if indent is None:
-        indent = min((len(line) - len(line.lstrip(" ")) for _, line in lines if line.strip()), default=0)
-    return [place + index for place, line in lines for index in _kept(line, indent)]
+    return found
+
+
+def _blanks_before_words(text: str) -> int:
+    first = next((line for line in text.split("\n") if line.strip(" \r")), "")
+    return len(first) - len(first.lstrip(" "))
 
 
 def _kept(line: str, indent: int) -> range | list[int]:

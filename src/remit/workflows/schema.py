@@ -14,13 +14,14 @@ from pydantic_core import ErrorDetails
 
 from remit.workflows.fields import Section
 from remit.workflows.findings import Finding, did_you_mean
-from remit.workflows.model import STEP_TYPES, HttpConfig, StandardStep, Workflow
+from remit.workflows.model import STEP_TYPES, HttpConfig, RegistryEntry, StandardStep, Workflow
 from remit.workflows.source import Loc, Source
 
 __all__ = ["UnreadableStep", "readable", "section", "workflow"]
 
 _MOST_ROUNDS = 8
 _STEP_LISTS = {"steps", "loop_body", "steps_to_insert"}
+_LISTS = _STEP_LISTS | {"workflows"}
 _TEXTUAL = {"workflow_version", "version", "cost"}
 _TENANCY = {
     **dict.fromkeys(("tenant", "tenant_id", "tenancy", "owner", "owner_id"), "cross_tenant"),
@@ -42,6 +43,15 @@ _WANTED = {
     "dict_type": "a mapping",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
+}
+_RULES = {
+    "string_pattern_mismatch": "begins with a letter, and has letters, digits, '_', '-' and '.'",
+    "string_too_short": "must not be empty",
+    "string_too_long": "has at most {max_length} characters",
+    "too_short": "needs at least {min_length} entry",
+    "too_long": "has at most {max_length} entries",
+    "greater_than_equal": "is at least {ge}",
+    "less_than_equal": "is at most {le}",
 }
 _KINDS = {
     str: "text",
@@ -132,20 +142,18 @@ def _in_data(loc: Loc, data: Any) -> Loc:
 def _mended(data: Any, trouble: _Trouble) -> bool:
     """Take the trouble out of the data: a key that is not known, a step that is not readable, a field that may be absent."""
     loc = trouble.loc
+    if "workflow_type" in {trouble.missing, *loc[:1]}:
+        data["workflow_type"] = "unnamed"
+        return True
     if trouble.errors[0]["type"] == "extra_forbidden" or (
-        len(loc) == 1 and trouble.missing is None and loc[0] not in _STEP_LISTS
+        len(loc) == 1 and trouble.missing is None and loc[0] not in _LISTS
     ):
         _parent(data, loc).pop(loc[-1], None)
         return True
-    at = next(
-        (cut for cut in range(len(loc) - 1, 0, -1) if loc[cut - 1] in _STEP_LISTS and isinstance(loc[cut], int)), None
-    )
+    at = next((cut for cut in range(len(loc) - 1, 0, -1) if loc[cut - 1] in _LISTS and isinstance(loc[cut], int)), None)
     if at is not None:
         parent = _parent(data, loc[: at + 1])
         parent[loc[at]] = _unreadable(parent[loc[at]], loc[: at + 1])
-        return True
-    if trouble.missing == "workflow_type":
-        data["workflow_type"] = "unnamed"
         return True
     return False
 
@@ -156,7 +164,9 @@ def _parent(data: Any, loc: Loc) -> Any:
     return data
 
 
-def _unreadable(step: Any, loc: Loc) -> UnreadableStep:
+def _unreadable(step: Any, loc: Loc) -> Section:
+    if loc[-2] == "workflows":
+        return RegistryEntry.model_construct(type="", config_file="")
     name = step.get("name") if isinstance(step, dict) else None
     return UnreadableStep.model_construct(
         name=name if isinstance(name, str) and name else f"#{'.'.join(map(str, loc))}", function="unreadable"
@@ -184,13 +194,21 @@ def _wrong(trouble: _Trouble, value: Any) -> str:
     if own and (len(trouble.errors) == 1 or isinstance(value, str)):
         told = own[0]["msg"].removeprefix("Value error, ")
         return told if told.count("`") or trouble.loc == () else f"`{trouble.loc[-1]}`: {told}"
-    name = f"`{trouble.loc[-1]}`" if trouble.loc and isinstance(trouble.loc[-1], str) else "this"
+    name = (
+        f"`{trouble.loc[-1]}`"
+        if trouble.loc and isinstance(trouble.loc[-1], str)
+        else "this"
+        if trouble.loc
+        else "the file"
+    )
     wanted = list(dict.fromkeys(_WANTED[each["type"]] for each in trouble.errors if each["type"] in _WANTED))
     if wanted:
         return f"{name} wants {' or '.join(wanted)}, not {_KINDS.get(type(value), 'this')}"
     error = trouble.errors[0]
     if error["type"] == "literal_error":
         return f"{name} is {error.get('ctx', {}).get('expected', '')}, not {value!r:.60}"
+    if error["type"] in _RULES:
+        return f"{name} {_RULES[error['type']].format(**error.get('ctx', {}))}"
     return f"{name}: {error['msg'][:1].lower()}{error['msg'][1:]}"
 
 
@@ -309,8 +327,10 @@ def _where(step: dict[str, Any] | None, loc: Loc) -> str:
 
 def _owner(trouble: _Trouble, step: dict[str, Any] | None) -> str:
     loc = trouble.loc
+    if step is None and len(loc) == 1:
+        return f"a {trouble.root.__name__.lower()}"
     if step is None:
-        return f"a {trouble.root.__name__.lower()}" if len(loc) == 1 else f"`{loc[-2]}`"
+        return f"`{next(part for part in reversed(loc[:-1]) if isinstance(part, str))}`"
     if _step_loc(loc[:-1]) == loc[:-1]:
         return f"{_a(step.get('type', 'STANDARD'))} step"
     names = [part for part in loc[:-1] if isinstance(part, str)]

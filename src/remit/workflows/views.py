@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from remit.workflows.code import Code, Modules
-from remit.workflows.contracts import OPEN, Contract, model_contract, schema_contract, schema_problem
+from remit.workflows.contracts import JSON_TYPES, OPEN, Contract, model_contract, schema_contract, schema_problem
 from remit.workflows.expressions import scoped
-from remit.workflows.findings import Finding, Severity
+from remit.workflows.findings import Finding, Severity, did_you_mean
 from remit.workflows.functions import ImportPathError, Located, locate
 from remit.workflows.model import ParallelStep, Step
 from remit.workflows.reading import WorkflowFile
@@ -96,7 +96,10 @@ def _contract(seen: View, allow: tuple[str, ...]) -> Contract:
         problem = schema_problem(stated)
         if problem is None:
             return schema_contract(stated)
-        seen.report("invalid_schema", f"The state's JSON Schema is none: {problem[1]:.200}", (*at, *problem[0]))
+        found = seen.file.source.node((*at, *problem[0])).value
+        close = did_you_mean(found, JSON_TYPES) if isinstance(found, str) else None
+        told = f"The state's JSON Schema is none: {problem[1]:.200}"
+        seen.report("invalid_schema", told, (*at, *problem[0]), suggestion=close)
         return OPEN
     if stated is None:
         return OPEN
