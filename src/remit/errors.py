@@ -103,6 +103,12 @@ CODES: dict[str, CodeEntry] = {
     "condition_failed": CodeEntry(_D, "A condition or template met a value it cannot use.", "See `part` in `details`; put `| default(…)` where a value may be missing."),
     "usage_rejected": CodeEntry(_D, "Reported usage was negative, not finite or absurd.", "Mend what the tool or model reports; its reservation was charged."),
     "too_many_stuck_threads": CodeEntry(_T, "Too many threads are stuck in steps that outlived their lease.", "Give stuck steps isolation=\"process\"."),
+    # HTTP steps of workflows
+    "http_unavailable": CodeEntry(_T, "Nobody answered, or the server answered 429 or 5xx.", "It is retried by itself; `http_config.retry_policy` says how often."),
+    "http_status": CodeEntry(_D, "The server answered with a status that is no success.", "See `details` for the status and the beginning of the body; `on_failure` may handle it."),
+    "http_refused": CodeEntry(_D, "The request would have gone where it must not, or carried what it must not; it was not sent.", "See the message; the operator may list the host: Remit(..., http_hosts=[...])."),
+    "http_certificate": CodeEntry(_D, "The server's certificate is not trusted.", "Mend the certificate, or name its issuer with SSL_CERT_FILE."),
+    "http_response": CodeEntry(_D, "The response cannot be read as what it says it is, or cannot be kept.", "Mend the server, or fetch the data in a step of its own."),
     # schedules, as alerts
     "schedule_missed": CodeEntry(_D, "Firings of a schedule lay further back than its catch-up window.", "Keep a process running that hosts the target, or widen `catch_up`."),
     "schedule_failed": CodeEntry(_D, "A firing of a schedule could not be started.", "See the message; register the schedule again once it is mended."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from types import TracebackType
@@ -12,7 +12,7 @@ from typing import Any, Generic, Self, TypeVar, Unpack, cast, overload
 from remit.authoring.outcome import Outcome
 from remit.authoring.process import Process, ProcessRef, split_reference
 from remit.control import schedules as _schedules
-from remit.control.hosting import Hosted, Hosting
+from remit.control.hosting import Hosted, Hosting, OperatorsList
 from remit.control.inbox import Inbox
 from remit.control.logs import carry_trace_context
 from remit.control.operations import Operations
@@ -75,7 +75,9 @@ class Remit:
     """Runs processes on a store: `async with Remit("sqlite:///orders.db", processes=[order]) as app`.
 
     `processes` lists processes, modules that hold them, and paths of YAML workflows or of directories of them; import paths
-    in workflows lead below their own directory, or below the packages that `workflow_imports` lists. `resources` is handed
+    in workflows lead below their own directory, or below the packages that `workflow_imports` lists. HTTP steps of workflows
+    reach public hosts and those that `http_hosts` lists ('localhost:8080', '*.erp.example'); of `{{secrets.NAME}}` and
+    `{{env.NAME}}` they know what `secrets` holds and `env` names, and neither is recorded. `resources` is handed
     to bodies and steps as `current().resources`. `limits` are the operator's. Raises DefinitionError; opening raises
     StoreOwned where another process drives the store, StoreError where it cannot be used.
     """
@@ -86,11 +88,14 @@ class Remit:
         *,
         processes: Iterable[Hosted] = (),
         workflow_imports: Iterable[str] = (),
+        http_hosts: Iterable[str] = (),
+        secrets: Mapping[str, str] | None = None,
+        env: Iterable[str] = (),
         resources: Any = None,
         limits: Limits | None = None,
     ) -> None:
         self._url = store
-        self._hosting = Hosting(processes, workflow_imports)
+        self._hosting = Hosting(processes, workflow_imports, OperatorsList(http_hosts, secrets, env))
         self._catalog = self._hosting.catalog()
         self._resources = resources
         self._limits = limits or Limits()

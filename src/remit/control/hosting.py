@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from remit.authoring.process import Process
 from remit.engine.definitions import Catalog, Definition
@@ -16,7 +16,16 @@ from remit.store.port import Store
 if TYPE_CHECKING:
     from remit.workflows.hosting import HostedWorkflows
 
-__all__ = ["Hosted", "Hosting"]
+__all__ = ["Hosted", "Hosting", "OperatorsList"]
+
+
+class OperatorsList(NamedTuple):
+    """What workflows may reach and read: hosts that are not public, secrets by name, names of environment variables."""
+
+    http_hosts: Iterable[str] = ()
+    secrets: Mapping[str, str] | None = None
+    env: Iterable[str] = ()
+
 
 Hosted = Process[Any, Any] | ModuleType | str | os.PathLike[str]
 
@@ -27,7 +36,9 @@ class Hosting:
     Raises DefinitionError for what is none, WorkflowInvalid with every finding where workflow files cannot be loaded.
     """
 
-    def __init__(self, processes: Iterable[Hosted], workflow_imports: Iterable[str] = ()) -> None:
+    def __init__(
+        self, processes: Iterable[Hosted], workflow_imports: Iterable[str] = (), given: OperatorsList | None = None
+    ) -> None:
         if isinstance(processes, Process | ModuleType | str | os.PathLike):
             raise DefinitionError("processes= is a list: put the process, the module or the path in [ ]")
         if isinstance(workflow_imports, str):
@@ -40,13 +51,13 @@ class Hosting:
             if not isinstance(each, str | os.PathLike)
             for definition in _definitions_of(each)
         ]
-        self._workflows = self._loaded(paths, workflow_imports) if paths else None
+        self._workflows = self._loaded(paths, workflow_imports, given or OperatorsList()) if paths else None
 
-    def _loaded(self, paths: list[Path], workflow_imports: Iterable[str]) -> HostedWorkflows:
+    def _loaded(self, paths: list[Path], workflow_imports: Iterable[str], given: OperatorsList) -> HostedWorkflows:
         from remit.workflows.hosting import HostedWorkflows
 
         beside = {definition.name: definition.version for definition in self._definitions}
-        return HostedWorkflows(paths, workflow_imports, beside)
+        return HostedWorkflows(paths, workflow_imports, beside, *given)
 
     def catalog(self) -> Catalog:
         """All that is hosted, by name and version; raises DefinitionError where two have the same of both."""

@@ -18,6 +18,7 @@ from remit.errors import DefinitionError, DomainError
 from remit.kernel.durations import Duration, milliseconds
 from remit.kernel.retry import Retry
 from remit.kernel.usage import NOTHING, Amount
+from remit.workflows.access import HttpAccess
 from remit.workflows.body import Steps
 from remit.workflows.expressions import STATE
 from remit.workflows.findings import did_you_mean
@@ -34,16 +35,22 @@ Found = Mapping[str, Any] | Callable[[str], Any]
 
 
 def compile_workflow(
-    workflow: Workflow, functions: Found, *, calls: Iterable[str] | None = None, where: str | None = None
+    workflow: Workflow,
+    functions: Found,
+    *,
+    calls: Iterable[str] | None = None,
+    where: str | None = None,
+    http: HttpAccess | None = None,
 ) -> Process[Any, Any]:
     """The process that a workflow says; raises DefinitionError for what it names and is not there.
 
-    `calls` are references it may call where it has no `calls` of its own; without them, what its steps name.
+    `calls` are references it may call where it has no `calls` of its own; without them, what its steps name. `http` is what
+    its HTTP steps may reach and read; without it, public hosts alone.
     """
     place = where or f"workflow {workflow.workflow_type!r}"
     look_up = functions if callable(functions) else _looking_in(functions, place)
     state = StateType(_declared(workflow, look_up), place)
-    program = Program(workflow, state, Planner(state, look_up, place).steps(workflow.steps), place)
+    program = Program(workflow, state, Planner(state, look_up, place, http or HttpAccess()).steps(workflow.steps), place)
     definition = Definition(
         name=workflow.workflow_type,
         version=workflow.workflow_version,

@@ -15,6 +15,7 @@ from remit.engine.definitions import Catalog, Definition
 from remit.errors import RemitError
 from remit.store.port import Batch, Store
 from remit.store.records import DefinitionRecord
+from remit.workflows.access import HttpAccess
 from remit.workflows.compile import compile_workflow
 from remit.workflows.functions import Functions
 from remit.workflows.load import load
@@ -49,11 +50,20 @@ class HostedWorkflows:
     """The workflows of some paths; raises WorkflowInvalid, and DefinitionError for functions that cannot be imported.
 
     `allow` lists packages that import paths may lead to beside each workflow's own directory; `processes` are the names
-    and versions of what else the app hosts.
+    and versions of what else the app hosts; the rest is what HTTP steps may reach and read, see `HttpAccess`.
     """
 
-    def __init__(self, paths: Iterable[Path], allow: Iterable[str], processes: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        paths: Iterable[Path],
+        allow: Iterable[str],
+        processes: Mapping[str, str],
+        http_hosts: Iterable[str] = (),
+        secrets: Mapping[str, str] | None = None,
+        env: Iterable[str] = (),
+    ) -> None:
         self._allow = tuple(allow)
+        self._http = HttpAccess(http_hosts, secrets, env)
         loaded = load(paths, self._allow, processes)
         self._files = loaded.require()
         for warning in loaded.warnings:
@@ -121,4 +131,4 @@ class HostedWorkflows:
         ]
         functions = Functions(file.directory, self._allow)
         where = f"workflow {workflow.workflow_type!r} ({file.path.name})"
-        return compile_workflow(workflow, functions, calls=beside, where=where).definition
+        return compile_workflow(workflow, functions, calls=beside, where=where, http=self._http).definition

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 from remit.errors import DefinitionError
 from remit.kernel.durations import milliseconds
 from remit.kernel.retry import Retry
+from remit.workflows.access import HttpAccess
 from remit.workflows.asking import ANYTHING, Question, question_of
 from remit.workflows.body import Inserted, Planned, Steps
 from remit.workflows.expressions import LOOP, RESULT, STATE
 from remit.workflows.flow import Unit
+from remit.workflows.http import HttpUnit
 from remit.workflows.invoke import StepFunction
 from remit.workflows.model import (
     AsyncStep,
@@ -19,6 +21,7 @@ from remit.workflows.model import (
     CronScheduleStep,
     DecisionStep,
     FireAndForgetStep,
+    HttpStep,
     HumanInLoopStep,
     JumpStep,
     LoopStep,
@@ -54,10 +57,11 @@ class Site(NamedTuple):
 
 
 class Planner:
-    """Compiles steps; `where` names the workflow, for errors."""
+    """Compiles steps; `where` names the workflow, for errors; `http` is what HTTP steps may reach and read."""
 
-    def __init__(self, state: StateType, look_up: Callable[[str], Any], where: str) -> None:
+    def __init__(self, state: StateType, look_up: Callable[[str], Any], where: str, http: HttpAccess) -> None:
         self._state = state
+        self._http = http
         self._look_up = look_up
         self._where = where
         self._by_type: dict[type[StepFields], Callable[[Any, Site], Unit]] = {
@@ -73,6 +77,7 @@ class Planner:
             WaitStep: self._wait,
             JumpStep: lambda step, _: JumpUnit(step),
             CronScheduleStep: self._schedule,
+            HttpStep: self._request,
         }
 
     def steps(self, steps: Sequence[Step], names: Names = frozenset()) -> Steps:
@@ -159,6 +164,9 @@ class Planner:
         roots, where = STATE | site.names, self._at(step.name)
         data = template(step.initial_data_template, roots, where)
         return ScheduleUnit(step, template(step.schedule_name, roots, where), data)
+
+    def _request(self, step: HttpStep, site: Site) -> Unit:
+        return HttpUnit.of(step, STATE | site.names, self._http, self._at(step.name))
 
     def _called(self, spec: SubWorkflowStep | Task, workflow_type: str, names: Names) -> Called:
         data = None

@@ -10,18 +10,19 @@ from remit.kernel import conditions, templates
 from remit.kernel.conditions import Condition, ConditionError
 from remit.workflows.flow import Flow, Frame
 
-__all__ = ["Filled", "Read", "condition", "expression_map", "template"]
+__all__ = ["Asked", "Filled", "Read", "condition", "expression_map", "template"]
 
 _CHILDREN = ("state", "sub_workflow_results")
 
 
-class _Asked:
+class Asked:
     """The types and steps whose results an expression reads: an ambiguous one is refused before it is worked out (L36)."""
 
     def __init__(self, paths: Iterable[tuple[str, ...]]) -> None:
         self.names = tuple({path[2]: None for path in paths if path[:2] == _CHILDREN and len(path) > 2})
 
     def check(self, flow: Flow) -> None:
+        """Raise where one is ambiguous."""
         for name in self.names:
             flow.state.view().sub_workflow_results.get(name)
 
@@ -31,7 +32,7 @@ class Read:
 
     def __init__(self, text: str, roots: frozenset[str], default_root: str | None, where: str) -> None:
         self._condition: Condition = _read(lambda: conditions.parse(text, roots, default_root), where)
-        self._asked = _Asked(self._condition.paths)
+        self._asked = Asked(self._condition.paths)
 
     def holds(self, flow: Flow, frame: Frame, **more: Any) -> bool:
         """Whether it is true now; raises ConditionFailed."""
@@ -49,7 +50,7 @@ class Filled:
 
     def __init__(self, read: templates.Template) -> None:
         self._template = read
-        self._asked = _Asked(read.paths)
+        self._asked = Asked(read.paths)
 
     def value(self, flow: Flow, frame: Frame, **more: Any) -> Any:
         """The structure with values in it; raises ConditionFailed."""
