@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from remit.engine.run import Run
 
-__all__ = ["Completion", "Delivery"]
+__all__ = ["GROUP_SHIFT", "Completion", "Delivery"]
 
 _SPACING_TURNS = 8
-_GROUP_SHIFT = 20
+GROUP_SHIFT = 20
+"""A place in the order of completion: the number of a group, and in so many low bits the place in it."""
 
 
 class Completion(Protocol):
@@ -48,10 +49,10 @@ class Delivery:
 
     def expect(self, orders: Iterable[int]) -> None:
         """The places recorded earlier; live completions come after all of them."""
-        groups = [list(members) for _, members in groupby(sorted(orders), key=lambda order: order >> _GROUP_SHIFT)]
+        groups = [list(members) for _, members in groupby(sorted(orders), key=lambda order: order >> GROUP_SHIFT)]
         if groups:
             self._recorded = deque(groups)
-            self._group = (groups[-1][0] >> _GROUP_SHIFT) + 1
+            self._group = (groups[-1][0] >> GROUP_SHIFT) + 1
 
     def close(self) -> None:
         """The run is over: nothing is handed over any more."""
@@ -77,7 +78,7 @@ class Delivery:
     def replay(self, order: int, completion: Completion) -> bool:
         """A branch has come to a recorded completion; True where it may have it at once."""
         at_once = self._run.single and not self._spacing
-        group = order >> _GROUP_SHIFT
+        group = order >> GROUP_SHIFT
         self._claimed[order] = None if at_once else completion
         self._arrived[group] = self._arrived.get(group, 0) + 1
         if at_once:
@@ -91,7 +92,7 @@ class Delivery:
         """Hand the next recorded group over once a branch has come for each of its members."""
         while self._recorded and not self._spacing and not self._run.stopped:
             members = self._recorded[0]
-            if self._arrived.get(members[0] >> _GROUP_SHIFT, 0) < len(members):
+            if self._arrived.get(members[0] >> GROUP_SHIFT, 0) < len(members):
                 return
             self._recorded.popleft()
             waiting = [completion for completion in map(self._claimed.pop, members) if completion is not None]
@@ -108,7 +109,7 @@ class Delivery:
         if self._recorded and any(self._claimed.values()):
             return None
         self._group += 1
-        return self._group - 1 << _GROUP_SHIFT
+        return self._group - 1 << GROUP_SHIFT
 
     def complete(self, completion: Completion) -> None:
         """Something happened live: hand it over at once where one branch runs, else with its group."""
@@ -117,7 +118,7 @@ class Delivery:
             completion.place(order)
             completion.resolve()
             return
-        completion.place(self._group << _GROUP_SHIFT | self._in_group)
+        completion.place(self._group << GROUP_SHIFT | self._in_group)
         self._in_group += 1
         self._queue.append(completion)
         # In the same event as what has happened: an owner that ends before the group is handed over leaves no sleeper.
