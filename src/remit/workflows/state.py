@@ -119,6 +119,10 @@ class StateType:
             return {self.names.get(name, name): value for name, value in values.items()}
         return {self.names[name]: value for name, value in values.items() if name in self.names}
 
+    def written(self, name: str) -> str:
+        """The name that a field is written under."""
+        return self.names.get(name, name)
+
     def input_seam(self, where: str) -> Seam[Any]:
         """The border that initial data cross: as given, checked against the model, without its defaults.
 

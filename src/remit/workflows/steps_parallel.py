@@ -181,19 +181,31 @@ class ParallelUnit:
         return one()
 
     def _merge(self, works: list[_Work], flow: Flow) -> dict[str, Any]:
-        """What the tasks changed in place, then what they returned; raises DomainError `merge_conflict`."""
+        """What the tasks give, into the state; raises DomainError `merge_conflict`.
+
+        A field that any task changed in place holds all that was there before: values for it stand in its place.
+        """
         dones = [(str(work.origin[1]), work.done) for work in works if work.done is not None]
-        deep: Strategy = "DEEP" if self.spec.merge_strategy == "DEEP" else "SHALLOW"
-        changed = merged([Contribution(name, done.changed) for name, done in dones], deep, self.preference)
-        values = merged(
-            [Contribution(name, done.values) for name, done in dones], self.spec.merge_strategy, self.preference
-        )
-        if self.spec.merge_strategy == "REPLACE":
+        strategy = self.spec.merge_strategy
+        values = merged([Contribution(name, done.values) for name, done in dones], strategy, self.preference)
+        if strategy == "REPLACE":
             flow.state.replace(values)
             return values
-        flow.state.set(changed)
-        flow.merge(deepened(flow.state.plain, values, self.spec.merge_strategy))
+        touched = {field for _, done in dones for field in done.changed}
+        if touched:
+            flow.state.set(self._in_place(dones, touched, flow))
+        fresh = {name: value for name, value in values.items() if flow.state.type.written(name) not in touched}
+        flow.merge(deepened(flow.state.plain, fresh, strategy))
         return values
+
+    def _in_place(self, dones: list[tuple[str, Done]], touched: set[str], flow: Flow) -> dict[str, Any]:
+        given = [(name, {**done.changed, **flow.state.type.fields_of(done.values)}) for name, done in dones]
+        strategy: Strategy = "DEEP" if self.spec.merge_strategy == "DEEP" else "SHALLOW"
+        return merged(
+            [Contribution(name, {key: value for key, value in all_.items() if key in touched}) for name, all_ in given],
+            strategy,
+            self.preference,
+        )
 
     def _keep_children(self, works: list[_Work], flow: Flow) -> None:
         children = [(work, work.done.child) for work in works if work.done is not None and work.done.child is not None]
