@@ -130,32 +130,40 @@ _TAILS = [
     ".value",
     "[state.z]",
     ".noted",
-    ".__class__",
     ".x.y",
 ]
 
 
 def grown(rng: Random, depth: int = 4) -> str:
     """An expression by the grammar; it reads, but need not work out."""
-    if depth == 0 or rng.random() < 0.15:
+    if depth == 0 or rng.random() < 0.3:
         return _leaf(rng)
     inner = [grown(rng, depth - 1) for _ in range(3)]
     shapes = (
         f"{inner[0]} {rng.choice(_BINARY)} {inner[1]}",
         f"{inner[0]} {rng.choice(_BINARY)} {inner[1]}",
         f"{inner[0]} < {inner[1]} <= {inner[2]}",
-        f"({inner[0]}) | {rng.choice(list(FILTERS))}",
-        f"{_leaf(rng)} | {rng.choice(list(FILTERS))}({rng.choice(['', inner[0], 'indent=2', '1', inner[0] + ',' + inner[1]])})",
-        f"not {inner[0]}",
+        f"({inner[0]}) | {_filter(rng, inner[1])}",
+        f"{_leaf(rng)} | {_filter(rng, inner[1])} | {_filter(rng, inner[2])}",
+        f"(not {inner[0]})",
         f"-({inner[0]})",
         f"({inner[0]})",
         f"[{', '.join(inner)}]",
-        f"{{'a': {inner[0]}, 'b': {inner[1]}}}",
-        f"{inner[0]} in {{{inner[1]}, {inner[2]}}}",
-        f"{inner[0]} if {inner[1]} else {inner[2]}",
+        f"{{'a': {inner[0]}, 'b': {inner[1]} }}",
+        f"{inner[0]} in {{ {inner[1]}, {inner[2]} }}",
+        f"({inner[0]} if ({inner[1]}) else {inner[2]})",
         f"({inner[0]})[{inner[1]}]",
     )
     return rng.choice(shapes)
+
+
+def _filter(rng: Random, argument: str) -> str:
+    name = rng.choice(list(FILTERS))
+    if FILTERS[name].required:
+        return f"{name}({argument})"
+    if FILTERS[name].arguments and rng.random() < 0.5:
+        return f"{name}({rng.choice((FILTERS[name].arguments[0] + ' = ', ''))}{argument})"
+    return name
 
 
 def _leaf(rng: Random) -> str:

@@ -216,6 +216,8 @@ def filtered(wanted: Filter, base: Run, arguments: Mapping[str, Run], text: str)
         value = lenient(names, work) if wanted.stands_in else base(names, work)
         given = {name: argument(names, work) for name, argument in arguments.items()}
         work.part = text
+        if not wanted.stands_in:
+            given = {name: plain(argument, work) for name, argument in given.items()}
         return wanted.apply(_taken(wanted, value, work), work, **given)
 
     def lenient(names: Mapping[str, Any], work: Work) -> Any:
