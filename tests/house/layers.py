@@ -41,6 +41,8 @@ LAZY: dict[tuple[str, str], str] = {
     ("remit.workflows.contracts", "jsonschema.exceptions"): "50 ms of loading workflows; only a state that is written as JSON Schema needs it",
     ("remit.workflows.contracts", "jsonschema.validators"): "50 ms of loading workflows; only a state that is written as JSON Schema needs it",
     ("remit.cli.target", "remit.cli.workflow_target"): "160 ms of every other verb",
+    ("remit.workflows.conformity", "jsonschema"): "40 ms of compiling workflows; only a state or an answer that is written as JSON Schema needs it",
+    ("remit.workflows.conformity", "jsonschema.exceptions"): "40 ms of compiling workflows; only a state or an answer that is written as JSON Schema needs it",
     ("remit.control.operations", "jsonschema"): "40 ms of `import remit`; only answers to asks are checked by it",
     ("remit.control.hosting", "remit.workflows.hosting"): "90 ms: YAML, the models of its steps, expressions; only apps with workflow files need them",
     ("remit.workflows.http", "remit.workflows.sending"): "27 ms for httpx; only workflows with HTTP steps need it",

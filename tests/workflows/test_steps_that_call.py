@@ -266,7 +266,7 @@ async def test_what_is_fired_and_forgotten_goes_on_when_the_workflow_is_cancelle
 async def test_L22_a_child_that_takes_too_long_is_timed_out_and_the_step_says_what_then() -> None:
     @process("slow")
     async def slow(_: dict[str, Any]) -> None:
-        import asyncio  # noqa: PLC0415
+        import asyncio
 
         await asyncio.sleep(30)
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from remit.engine.port import current_port
 from remit.engine.seam import Seam
 from remit.errors import DefinitionError, InvalidInput
+from remit.workflows.conformity import problem_finder
 
 __all__ = ["ANYTHING", "Addressed", "Asks", "Question", "question_of"]
 
@@ -56,8 +57,11 @@ class Question:
         return answer
 
     def default(self, value: Any) -> bytes:
-        """A value that stands for an answer, as the wait keeps it; raises InvalidInput."""
-        return self._seam.accept(value)[0]
+        """A value that stands for an answer, as the wait keeps it; raises DefinitionError."""
+        problem = problem_finder(self._seam.schema(), self.where)(value)
+        if problem is not None:
+            raise DefinitionError(f"{self.where}: the value of on_timeout does not fit at {problem[0]}: {problem[1]}")
+        return self._seam.encode(value)
 
     def found_in(self, state: Mapping[str, Any]) -> dict[str, Any] | None:
         """The input as the state has it already; None where something required is missing."""

@@ -6,7 +6,7 @@ whether a step has just run or is replayed, and nothing a step keeps or changes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -24,6 +24,7 @@ from pydantic_core import PydanticSerializationError, core_schema
 from remit.engine.seam import Seam, SeamError, canonical, refuse_nonfinite
 from remit.engine.seam_types import coder_of
 from remit.errors import DefinitionError, DomainError
+from remit.workflows.conformity import problem_finder
 from remit.workflows.results import SubWorkflowResults
 
 __all__ = ["SUPPLIED", "AnyState", "Held", "StateType", "plain_data"]
@@ -59,7 +60,7 @@ class StateType:
         self.names = {name: field.serialization_alias or name for name, field in self.model.model_fields.items()}
         self.open = self.model.model_config.get("extra") == "allow"
         self.varies = _varies(self.model, set())
-        self._conforms = _checker(self.schema)
+        self._problem = problem_finder(self.schema, where) if self.schema is not None else None
 
     def read(self, payload: bytes) -> Any:
         """A model of its own; raises DomainError `invalid_state`."""
@@ -110,8 +111,17 @@ class StateType:
 
     def settled(self, plain: Mapping[str, Any]) -> dict[str, Any]:
         """Plain data as the model takes it: validated, coerced, with defaults; raises DomainError `invalid_state`."""
-        self._conforms(plain, self.where)
+        self.refuse_unfit(plain)
         return self.write(self.read(orjson.dumps(plain)))
+
+    def refuse_unfit(self, plain: Mapping[str, Any]) -> None:
+        """Check plain data against the schema that a file gives; raises DomainError `invalid_state`."""
+        if self._problem is None:
+            return
+        problem = self._problem({name: value for name, value in plain.items() if name not in SUPPLIED})
+        if problem is not None:
+            at, what = problem
+            raise DomainError(f"{self.where} at {at}: {what}", code="invalid_state", path=at)
 
     def fields_of(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Those of a step's values that are fields of the state, by the names they are written under."""
@@ -248,28 +258,6 @@ def _models_in(annotation: Any) -> Iterable[type[BaseModel]]:
         yield from _models_in(argument)
 
 
-def _checker(schema: dict[str, Any] | None) -> Callable[[Mapping[str, Any], str], None]:
-    """The check of plain data against a schema that a file gives inline."""
-    if schema is None:
-        return lambda _plain, _where: None
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError
-
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        raise DefinitionError(f"initial_state_model is no JSON Schema: {error.message}") from None
-    validator = Draft202012Validator(schema)
-
-    def check(plain: Mapping[str, Any], where: str) -> None:
-        problem = next(iter(validator.iter_errors({k: v for k, v in plain.items() if k not in SUPPLIED})), None)
-        if problem is not None:
-            path = "/" + "/".join(str(part) for part in problem.absolute_path)
-            raise DomainError(f"{where} at {path}: {problem.message}", code="invalid_state", path=path)
-
-    return check
-
-
 def _initial(type_: StateType) -> Any:
     """The annotation of initial data: what was given, as plain data, once the model has taken it."""
 
@@ -282,7 +270,7 @@ def _initial(type_: StateType) -> Any:
         payload = canonical(given, type_.where)
         plain: dict[str, Any] = orjson.loads(payload)
         try:
-            type_._conforms(plain, type_.where)
+            type_.refuse_unfit(plain)
         except DomainError as error:
             raise ValueError(error.message) from None
         type_._read(payload, by_alias=True)
