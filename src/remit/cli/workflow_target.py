@@ -35,18 +35,19 @@ def load_workflow_target(where: Path, name: str, allow: Iterable[str]) -> Workfl
     for path, finding in left_out.items():
         print(f"{path} is not hosted: {finding}", file=sys.stderr)
     reference = f"{chosen.name}@{chosen.workflow.workflow_version}"
-    return WorkflowTarget(reference, [chosen.path, *(each.path for each in loaded.files if each is not chosen)])
+    return WorkflowTarget(reference, [each.path for each in loaded.files] if left_out else asked)
 
 
 def _sound(asked: list[Path], where: Path, allow: tuple[str, ...]) -> tuple[Loaded, dict[Path, Finding]]:
     """What can be loaded together; a file that cannot is left out, and then perhaps those that need it."""
     loaded, left_out = load(asked, allow), dict[Path, Finding]()
+    findings = loaded.findings
     while loaded.errors:
         bad = {Path(each.position.file).resolve(): each for each in reversed(loaded.errors)}
         kept = [each.path for each in loaded.files if each.path.resolve() not in bad]
-        if where.is_dir() or where.resolve() in bad or not kept or len(left_out) > len(loaded.files) + 100:
-            raise WorkflowInvalid(loaded.findings)
-        left_out |= {path: finding for path, finding in bad.items() if path not in left_out}
+        if where.is_dir() or where.resolve() in bad or not kept:
+            raise WorkflowInvalid((*findings, *loaded.findings))
+        left_out |= bad
         loaded = load(kept, allow)
     return loaded, left_out
 
