@@ -21,7 +21,8 @@ from remit.cli.values import compact
 from remit.cli.waits import waits_of
 from remit.control.client import Client
 from remit.control.queries import Queries
-from remit.control.views import Entry, Record, plain
+from remit.control.views import CompensationView, Entry, Record, UndoStatus, plain
+from remit.kernel.states import Compensation
 
 __all__ = ["journal", "lineage", "ps", "show", "tree"]
 
@@ -109,8 +110,21 @@ def _facts(record: Record) -> list[tuple[str, Text]]:
         ("result", compact(record.result, _VALUE_MOST) if record.result is not None else None),
         ("error", f"{record.error.error_class} {record.error}" if record.error else None),
         ("details", compact(record.error.details, _VALUE_MOST) if record.error and record.error.details else None),
+        ("compensation", str(record.compensation) if record.compensation is not Compensation.NONE else None),
+        *((str(each.status), _undone(each)) for each in record.compensations),
     ]
     return [(name, Text(value) if isinstance(value, str) else value) for name, value in facts if value is not None]
+
+
+def _undone(each: CompensationView) -> Text:
+    """A compensation as one line: what it undid, and what came of it."""
+    came = {
+        UndoStatus.RUNNING: ("runs", "yellow"),
+        UndoStatus.DONE: (compact(each.result, _VALUE_MOST), ""),
+        UndoStatus.SKIPPED: (f"skipped, the step had failed ({each.skipped})", "dim"),
+        UndoStatus.FAILED: (str(each.error).replace("\n", " "), "red"),
+    }[each.status]
+    return Text.assemble(f"{each.step} #{each.undoes} by {each.name}: ", came)
 
 
 @reported
@@ -153,11 +167,14 @@ def _print_entries(screen: Console, entries: list[Entry], nothing: str, *, with_
 
 
 def _came_of(entry: Entry) -> Text:
+    about = f"undoes #{entry.undoes}: " if entry.undoes is not None else ""
     if entry.error is not None:
-        return Text(str(entry.error).replace("\n", " "), "red")
+        return Text.assemble(about, (str(entry.error).replace("\n", " "), "red"))
     if entry.ended_at is None:
-        return Text("open", "yellow")
-    return Text(compact(entry.result, _VALUE_MOST))
+        return Text.assemble(about, ("open", "yellow"))
+    if entry.skipped is not None:
+        return Text.assemble(about, (f"skipped, the step had failed ({entry.skipped})", "dim"))
+    return Text(about + compact(entry.result, _VALUE_MOST))
 
 
 @reported

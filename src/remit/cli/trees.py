@@ -12,13 +12,25 @@ from rich.text import Text
 
 from remit.cli.looks import cost, elapsed, sign_of, style_of, tokens, until
 from remit.cli.values import compact
-from remit.control.views import Record, moment
+from remit.control.views import Record, UndoStatus, moment
 from remit.kernel.states import Status
 
 __all__ = ["budget_line", "plain_lines", "tree_table"]
 
 _WIDE = 120
 _NOTE_MOST = 300
+_UNDO_WORDS = {
+    UndoStatus.RUNNING: "undoing",
+    UndoStatus.DONE: "undone:",
+    UndoStatus.SKIPPED: "nothing to undo:",
+    UndoStatus.FAILED: "not undone:",
+}
+_UNDO_STYLES = {
+    UndoStatus.RUNNING: "yellow",
+    UndoStatus.DONE: "dim",
+    UndoStatus.SKIPPED: "dim",
+    UndoStatus.FAILED: "bold red",
+}
 
 
 def plain_lines(tree: Record, indent: int = 0) -> Iterator[str]:
@@ -116,20 +128,30 @@ def _lines(node: Record, guides: str, below: str, *, folded: bool) -> Iterator[_
 
 
 def _note(node: Record, now: datetime) -> Text:
-    """What an execution is doing, waits for, or died of."""
-    if any(child.error == node.error for child in node.children if child.error is not None):
-        return Text()
-    if node.error is not None:
-        return Text(
-            str(node.error)[:_NOTE_MOST].replace("\n", " "),
-            "red" if node.ended_at else "magenta",
-        )
+    """What an execution is doing, waits for, or died of, and what of it is undone."""
+    undone = _undone(node)
+    if node.error is not None and all(child.error != node.error for child in node.children):
+        said = Text(str(node.error)[:_NOTE_MOST].replace("\n", " "), "red" if node.ended_at else "magenta")
+        return Text.assemble(said, " · " if undone.plain else "", undone)
+    if node.ended_at is not None:
+        return undone
     parts = [_wait(each, now) for each in node.waiting_on.first if "kind" in each]
     if node.status is Status.ACTIVE and node.current_step:
         parts.append(f"step {node.current_step}")
     if node.progress is not None and node.ended_at is None:
         parts.append(f"progress {compact(node.progress, 60)}")
     return Text(" · ".join(parts)[:_NOTE_MOST].replace("\n", " "), style_of(node.status) if parts else "")
+
+
+def _undone(node: Record) -> Text:
+    """What has become of an execution's compensations: the steps' names, by how each went."""
+    named = {status: [each.step for each in node.compensations if each.status is status] for status in _UNDO_STYLES}
+    parts = [
+        Text(f"{_UNDO_WORDS[status]} {', '.join(steps)}"[:_NOTE_MOST], _UNDO_STYLES[status])
+        for status, steps in named.items()
+        if steps
+    ]
+    return Text(" · ").join(parts)
 
 
 def _wait(each: dict[str, Any], now: datetime) -> str:

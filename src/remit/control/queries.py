@@ -9,11 +9,22 @@ from typing import Any
 
 import orjson
 
-from remit.control.views import Alerts, Entries, Entry, Record, WaitingOn, alert_view, entry_view, record_view
+from remit.control.views import (
+    Alerts,
+    Compensations,
+    Entries,
+    Entry,
+    Record,
+    WaitingOn,
+    alert_view,
+    compensation_view,
+    entry_view,
+    record_view,
+)
 from remit.engine.redaction import redact
 from remit.engine.texts import optional_text
 from remit.errors import MisuseError
-from remit.kernel.states import OPEN, Status
+from remit.kernel.states import OPEN, Compensation, Status
 from remit.kernel.trace import parent_of, root_of
 from remit.kernel.usage import Usage
 from remit.store.port import Reader
@@ -64,9 +75,17 @@ class Queries:
     def get(self, execution_id: str) -> Record:
         """One execution, with what it waits on."""
         record = self.record(execution_id)
-        return record_view(
+        view = record_view(
             record, self._reader.usage_below(record.id).usage(), self._newest(record), self._waiting_on(record)
         )
+        view.compensations = self._compensations(record)
+        return view
+
+    def _compensations(self, record: ExecutionRecord) -> Compensations:
+        """What was done to undo it; nothing is read where there was nothing."""
+        if record.compensation is Compensation.NONE:
+            return []
+        return [compensation_view(entry) for entry in self._reader.compensations(record.n, record.generation)]
 
     def _newest(self, record: ExecutionRecord) -> JournalRecord | None:
         entries = [
@@ -147,6 +166,7 @@ class Queries:
         for row in rows:
             waiting = self._waiting_on(row) if row.status in _WAITING else None
             nodes[row.id] = node = record_view(row, Usage.of(*sums[row.id]), newest.get(row.n), waiting)
+            node.compensations = self._compensations(row)
             above = parent_of(row.id)
             if above is not None and above in nodes:
                 nodes[above].children.append(node)

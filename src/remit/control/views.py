@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 import orjson
 
 from remit.engine.faults import decode_error
+from remit.engine.redaction import redact
 from remit.errors import ErrorInfo
 from remit.kernel.states import Compensation, Status, shown
 from remit.kernel.trace import ancestors_of, depth_of, parent_of, root_of
 from remit.kernel.usage import Usage, decimal_string
-from remit.store.records import AlertRecord, ExecutionRecord, JournalRecord
+from remit.store.records import AlertRecord, EffectKind, ExecutionRecord, JournalRecord
 
 __all__ = [
     "AlertView",
     "Alerts",
+    "CompensationView",
+    "Compensations",
     "Entries",
     "Entry",
     "Record",
     "RecordUsage",
+    "UndoStatus",
     "WaitingOn",
     "alert_view",
+    "compensation_view",
     "entry_view",
     "moment",
     "plain",
@@ -44,6 +50,31 @@ class WaitingOn:
 
     count: int = 0
     first: tuple[dict[str, Any], ...] = ()
+
+
+class UndoStatus(StrEnum):
+    """How far a compensation has come: of a step that failed there is nothing to undo (L37)."""
+
+    RUNNING = "running"
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class CompensationView:
+    """One compensation: `name` undoes `step`, recorded at the journal's position `undoes`. Secrets are redacted."""
+
+    name: str
+    step: str
+    undoes: int
+    status: UndoStatus
+    skipped: str | None
+    result: Any
+    error: ErrorInfo | None
+    attempt: int
+    started_at: datetime
+    ended_at: datetime | None
 
 
 @dataclass(slots=True)
@@ -80,6 +111,8 @@ class Record:
     ended_at: datetime | None
     ttl_ms: int
     waiting_on: WaitingOn = field(default_factory=WaitingOn)
+    compensations: list[CompensationView] = field(default_factory=list)
+    """In the order in which they ran: last first (L37)."""
     children: list[Record] = field(default_factory=list)
 
     @property
@@ -116,6 +149,10 @@ class Entry:
     ended_at: datetime | None
     duration_ms: int | None
     due_at: datetime | None
+    undoes: int | None = None
+    """Of a compensation: the position of the step that it undoes."""
+    skipped: str | None = None
+    """Of a compensation that did not run: the code with which its step had failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +167,7 @@ class AlertView:
     raised_at: datetime
 
 
+Compensations = list[CompensationView]
 Entries = list[Entry]
 Alerts = list[AlertView]
 
@@ -216,6 +254,33 @@ def entry_view(execution_id: str, entry: JournalRecord) -> Entry:
         ended_at=moment(entry.ended_at),
         duration_ms=entry.ended_at - entry.started_at if from_lineage and entry.ended_at is not None else None,
         due_at=moment(entry.due_at),
+        **(_of_compensation(entry) if entry.kind is EffectKind.COMPENSATION else {}),
+    )
+
+
+def _of_compensation(entry: JournalRecord) -> dict[str, Any]:
+    return {"undoes": _json(entry.params)["undoes"], "skipped": (_json(entry.terms) or {}).get("skipped")}
+
+
+def compensation_view(entry: JournalRecord) -> CompensationView:
+    """A compensation, from its journal entry."""
+    of = _of_compensation(entry)
+    if entry.ended_at is None:
+        status = UndoStatus.RUNNING
+    elif of["skipped"] is not None:
+        status = UndoStatus.SKIPPED
+    else:
+        status = UndoStatus.FAILED if entry.error is not None else UndoStatus.DONE
+    return CompensationView(
+        name=entry.name,
+        step=_json(entry.params)["step"],
+        status=status,
+        result=redact(_json(entry.result)),
+        error=decode_error(entry.error) if entry.error is not None else None,
+        attempt=entry.attempt,
+        started_at=_certain(entry.started_at),
+        ended_at=moment(entry.ended_at),
+        **of,
     )
 
 

@@ -35,6 +35,7 @@ async def compensate(rewind: Rewind, found: Found, result: bytes | None) -> Undo
     over = asyncio.Event()
     call.add_done_callback(lambda _: over.set())
     timer = rewind.engine.clock.call_later(ttl_ms, over.set)
+    rewind.engine.sagas.calling[rewind.node.id] = call
     try:
         await over.wait()
         expired = not call.done()
@@ -42,6 +43,7 @@ async def compensate(rewind: Rewind, found: Found, result: bytes | None) -> Undo
             call.cancel()
             await asyncio.wait({call}, timeout=_PATIENCE_S)
     finally:
+        del rewind.engine.sagas.calling[rewind.node.id]
         timer.cancel()
         call.cancel()
     if call.done() and not call.cancelled():

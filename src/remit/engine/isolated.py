@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from dataclasses import replace
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
@@ -20,11 +22,13 @@ from remit.engine.channel import Channel
 from remit.engine.definitions import Definition, StepDefinition
 from remit.engine.elsewhere import end_with, find, prepare
 from remit.engine.faults import exception_of, info_of
+from remit.engine.intents import as_json, name_of
 from remit.engine.log_lines import LogLines
 from remit.engine.port import INSIDE_STEP, PORT, ContinueAs, Identity, handed_out, no_effect_inside_step
 from remit.engine.quiet import waits
 from remit.engine.request import CallRequest, ScheduleRequest
 from remit.engine.seam import Seam, SeamError, canonical
+from remit.engine.steps import own
 from remit.errors import CallFailed, ErrorClass, ErrorInfo
 from remit.kernel.usage import Usage
 from remit.store.records import EffectKind
@@ -46,6 +50,7 @@ class Body:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._work: dict[int, tuple[Callable[[], Any], Context]] = {}
         self._working: dict[int, asyncio.Task[None]] = {}
+        self._undo: dict[int, tuple[Callable[[bytes | None], Any], Context]] = {}
         self._branches: set[asyncio.Task[Any]] = set()
         self._heard = 0
         self._look: asyncio.TimerHandle | None = None
@@ -125,6 +130,11 @@ class Body:
                 work, context = self._work.pop(number)
                 self._working[number] = asyncio.create_task(
                     self._do(number, work), name=f"step {number}", context=context
+                )
+            elif kind == "undo":
+                undo, context = self._undo[number]
+                self._working[number] = asyncio.create_task(
+                    self._do(number, partial(undo, body)), name=f"undo {number}", context=context.copy()
                 )
             elif kind == "leave":
                 left = self._working.pop(number, None)
@@ -226,7 +236,13 @@ class Body:
         """Run a step, or return what it recorded; the work is done here."""
         params = canonical(arguments, f"the arguments of {step.kind} {step.name!r}")
         facts = {name: getattr(step, name) for name in _STEP_FACTS}
-        recorded = await self._effect("step", step=facts, arguments=params, work=lambda: self._work_on(step, arguments))
+        undo = None
+        if step.compensate is not None:
+            undo = name_of(step.compensate)
+            self._undo[self._last + 1] = partial(self._undone, step, own(arguments)), copy_context()
+        recorded = await self._effect(
+            "step", step=facts, undo=undo, arguments=params, work=lambda: self._work_on(step, arguments)
+        )
         return step.result.decode(recorded)
 
     async def _work_on(
@@ -241,9 +257,28 @@ class Body:
             )
             payload, value = step.result.cross(value)
         except Exception as error:
-            info = info_of(error, self.identity.execution_id, self.identity.attempt, self.definition.classifier)
-            return None, step.usage_of_failure(error), info
+            return None, step.usage_of_failure(error), self._info(error)
         return payload, step.usage(value), None
+
+    async def _undone(
+        self, step: StepDefinition, arguments: dict[str, Any], result: bytes | None
+    ) -> tuple[bytes | None, Usage | None, ErrorInfo | None]:
+        """Run a step's compensation; `result` is what the step recorded (L37)."""
+        assert step.compensate is not None
+        INSIDE_STEP.set(name_of(step.compensate))
+        try:
+            values = (step.result.decode(result) if result is not None else None, *own(arguments).values())
+            returned = (
+                await step.compensate(*values)
+                if inspect.iscoroutinefunction(step.compensate)
+                else await asyncio.to_thread(step.compensate, *values)
+            )
+        except Exception as error:
+            return None, None, self._info(error)
+        return as_json(returned), None, None
+
+    def _info(self, error: Exception) -> ErrorInfo:
+        return info_of(error, self.identity.execution_id, self.identity.attempt, self.definition.classifier)
 
     async def ask(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -193,25 +194,45 @@ class RemoteBody:
 
     async def _step(self, port: Port, number: int, arguments: dict[str, Any]) -> bytes:
         """A step: recorded here, done there."""
-        step = StepDefinition(**arguments["step"], function=_elsewhere, is_async=True, result=_plain())
+        step = StepDefinition(
+            **arguments["step"],
+            function=_elsewhere,
+            is_async=True,
+            result=_plain(),
+            compensate=self._undoing(number, arguments["undo"]) if arguments["undo"] is not None else None,
+        )
         reported: list[Usage | None] = [None]
 
         async def there(**_values: Any) -> Any:
-            future: asyncio.Future[tuple[bytes | None, Usage | None, ErrorInfo | None]] = self._run.loop.create_future()
-            self._working[number] = future
-            self._tell("work", number, None, False)
-            try:
-                result, reported[0], error = await future
-            except asyncio.CancelledError:  # withdrawn, or out of time
-                self._working.pop(number, None)
-                self._tell("leave", number, None, False)
-                raise
-            if error is not None:
-                raise exception_of(error)
-            return orjson.loads(result or b"null")
+            result, reported[0] = await self._worked("work", number, None)
+            return result
 
         proxy = replace(step, function=there, usage_of=lambda _value: reported[0])
         return _plain().encode(await port.step(proxy, orjson.loads(arguments["arguments"])))
+
+    async def _worked(self, verb: str, number: int, body: Any) -> tuple[Any, Usage | None]:
+        """Have a step, or its compensation, done there: what it returned, and reported as used."""
+        future: asyncio.Future[tuple[bytes | None, Usage | None, ErrorInfo | None]] = self._run.loop.create_future()
+        self._working[number] = future
+        self._tell(verb, number, body, False)
+        try:
+            result, reported, error = await future
+        except asyncio.CancelledError:  # withdrawn, or out of time
+            self._working.pop(number, None)
+            self._tell("leave", number, None, False)
+            raise
+        if error is not None:
+            raise exception_of(error)
+        return orjson.loads(result or b"null"), reported
+
+    def _undoing(self, number: int, name: str) -> Callable[..., Any]:
+        """What undoes the step there: it has its arguments, and is told what was recorded (L37)."""
+
+        async def undo(result: Any, *_arguments: Any) -> Any:
+            return (await self._worked("undo", number, None if result is None else orjson.dumps(result)))[0]
+
+        undo.__name__ = name
+        return undo
 
 
 def _elsewhere() -> None:

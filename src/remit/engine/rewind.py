@@ -148,6 +148,8 @@ class Rewind(Run):
             self.over()
 
     async def _elsewhere(self) -> None:
+        assert self.task is not None
+        self.engine.driver.reap(self.task)  # when it is stopped it has yet to kill its process
         try:
             await self.engine.driver.run_elsewhere(self)
         except (TransientError, DefinitionError) as error:  # not the body's: what it raises comes back as a value
@@ -191,12 +193,13 @@ class Rewind(Run):
     def _found(self, entry: JournalRecord, found: Found) -> None:
         if entry.position not in self._wanted or self._done.done():
             return
-        self.found[entry.position] = found
-        self._wanted.discard(entry.position)
         if found.step.compensate is None:
             what = f"{entry.kind} {entry.name!r} had a compensation when it ran, and the code names none for it now"
             self._gives_up(Strayed(what, []))
-        elif not self._wanted:
+            return
+        self.found[entry.position] = found
+        self._wanted.discard(entry.position)
+        if not self._wanted:
             self._done.set_result(None)
 
     def claim(self, key: bytes) -> Recorded | None:
@@ -237,12 +240,20 @@ class Rewind(Run):
         self._check = None
         if self.stopped or self._done.done():
             return
-        if self.delivery.live or not self._quiet():
+        if self.delivery.live or not self._quiet() or self._has_timers():
             self._check = self.loop.call_later(RECHECK_S, self._look)
         else:
             missing = len(self._wanted)
             what = f"The code of {self.definition.name} no longer comes to {missing} of the steps that {self.node.id} has recorded and that are to be undone"
             self._gives_up(Strayed(what, self._came_to[-5:]))
+
+    def _has_timers(self) -> bool:
+        """Whether the body has set a timer of the loop, as `asyncio.timeout` does: it may give up a wait, as it did before."""
+        scheduled: list[Any] = getattr(self.loop, "_scheduled", [])
+        return any(
+            each is not self._check and not each.cancelled() and each._context.get(PORT) is self.port
+            for each in scheduled
+        )
 
 
 def _ended_the_chain(entry: JournalRecord) -> bool:

@@ -83,8 +83,7 @@ class Rollback:
         await self._place.take()
         await engine.durability.settled()
         return [
-            Deed(each.position, each.answered, each.ended_at, each)
-            for each in engine.store.child_ends(parent_n, since)
+            Deed(each.position, each.answered, each.ended_at, each) for each in engine.store.child_ends(parent_n, since)
         ]
 
     def _steps(self) -> list[Deed[ChildEnd | JournalRecord]]:
@@ -169,9 +168,11 @@ class Rollback:
     async def _pause(self, pause_ms: int) -> None:
         over = asyncio.Event()
         timer = self._engine.clock.call_later(pause_ms, over.set)
+        self._engine.sagas.pausing.add(self._node.id)
         try:
             await over.wait()
         finally:
+            self._engine.sagas.pausing.discard(self._node.id)
             timer.cancel()
 
     # -- what is recorded of it ---------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import Context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from remit.engine.node import Node
 from remit.engine.rollback import OnHold, Rollback
@@ -43,6 +43,10 @@ class Sagas:
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self.places = asyncio.Semaphore(_AT_ONCE)
         self.waits_for: dict[str, str] = {}
+        self.pausing: set[str] = set()
+        """Those that wait for the clock before they try a compensation again."""
+        self.calling: dict[str, asyncio.Task[Any]] = {}
+        """The compensations under way, by execution."""
 
     # -- beginning ----------------------------------------------------------------------------------------------------
 
@@ -140,10 +144,9 @@ class Sagas:
     async def over(self, execution_id: str) -> None:
         """Return once no compensation of an ended execution is to be done any more, durably."""
         while True:
-            node = self._engine.traces.nodes.get(execution_id)
-            record = node.record if node is not None else self._engine.store.execution(execution_id)
+            await self._engine.durability.settled()
+            record = self._engine.store.execution(execution_id)
             if record is None or record.compensation is not Compensation.RUNNING:
-                await self._engine.durability.barrier()
                 return
             waiter: asyncio.Future[None] = self._engine.loop.create_future()
             self._waiting.setdefault(execution_id, []).append(waiter)
@@ -159,6 +162,10 @@ class Sagas:
         while self.moving:
             await asyncio.wait(self._running.values(), timeout=_LOOK_EVERY_S)
         await self._engine.durability.barrier()
+
+    def at_work(self) -> list[str]:
+        """The executions whose rollbacks go on by themselves."""
+        return [each for each in self._running if each not in self.pausing and not self._stands_still(each)]
 
     def _stands_still(self, execution_id: str) -> bool:
         awaited = self.waits_for.get(execution_id)

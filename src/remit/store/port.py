@@ -116,6 +116,9 @@ class Reader(Protocol):
     def journal(self, execution_n: int, generation: int | None = None) -> list[JournalRecord]:
         """An execution's journal in the order of its entries; one generation's, or all."""
 
+    def compensations(self, execution_n: int, generation: int) -> list[JournalRecord]:
+        """What was done to undo an execution, in order."""
+
     def lineage(self, root_id: str) -> list[tuple[str, JournalRecord]]:
         """Every tool and model call of a trace with the id of the execution that made it, oldest first (L29)."""
 

@@ -157,6 +157,11 @@ class SqliteReader:
             for row in self._rows(query + " AND generation = ? ORDER BY position", (execution_n, generation))
         ]
 
+    def compensations(self, execution_n: int, generation: int) -> list[JournalRecord]:
+        """What was done to undo an execution, in order."""
+        query = f"SELECT {JOURNAL_COLUMNS} FROM journal WHERE execution_n = ? AND generation = ? AND kind = 'compensation' ORDER BY position"
+        return [journal_of(row) for row in self._rows(query, (execution_n, generation))]
+
     def _journal_of_tree(self, execution_id: str, condition: str) -> list[tuple[str, JournalRecord]]:
         low, high = descendant_range(execution_id)
         rows = self._rows(f"{_JOURNAL_OF_TREE} AND {condition}", (execution_id, low, high))
