@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta
-from decimal import Context, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from typing import Any
 
 from remit.kernel.durations import milliseconds
@@ -33,7 +33,8 @@ CHARS_MAX = 262_144
 ITEMS_MAX = 65_536
 TIME_CHARS_MAX = 64
 INTEGER_MAX = 10**1_000
-DECIMAL = Context(prec=28)  # not the thread's own, so that a replay calculates the same
+# Not the thread's own, nor like a default that someone may have changed, so that a replay calculates the same.
+DECIMAL = Context(28, ROUND_HALF_EVEN, -999_999, 999_999, 1, 0, [], [InvalidOperation, DivisionByZero, Overflow])
 
 ORDERINGS: dict[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt,

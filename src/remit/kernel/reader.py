@@ -355,23 +355,31 @@ class Reader:
         return self._error(f"{quoted(token.text)} is not known here; {reads}text stands in quotes", token, *near)
 
     def _call(self, word: Token, name: str, base: Node | None) -> ConditionError:
-        """The error for `name(…)` or `base.name(…)`, just after the opening bracket, with the filter that does it."""
-        start, depth, commas = self._now.start, 1, 0
+        """The error for `name(…)` or `base.name(…)`, just after the opening bracket, with what does the same."""
+        on = "" if base is None else self._text[base.start : word.start].rstrip().removesuffix(".")
+        inner, first, rest = self._given()
+        same = _AS_FILTER.get(name)
+        suggestion = None
+        if (on and name == "get") or name in self._roots:
+            suggestion = f"{on or name}[{first}]" + (f" | default({rest})" if rest else "")
+        elif same and on:
+            suggestion = f"{on} | {same}" + (f"({inner})" if inner else "")
+        elif same and inner:
+            suggestion = f"[{inner}] | {same}" if rest else f"{inner} | {same}"
+        return self._error(
+            "nothing can be called in an expression; filters are written 'value | filter'", word, suggestion
+        )
+
+    def _given(self) -> tuple[str, str, str]:
+        """The text up to the closing bracket: whole, up to the first comma, and from there on."""
+        start = end = self._now.start
+        comma: int | None = None
+        depth = 1
         while self._now.kind != "end" and depth:
             token = self._take()
             if token.kind == "symbol":
                 depth += (token.text in "([{") - (token.text in ")]}")
-                commas += token.text == "," and depth == 1
-        inner = self._text[start : self._now.start if depth else self._tokens[self._place - 1].start].strip()
-        same = _AS_FILTER.get(name)
-        suggestion = None
-        if base is not None:
-            on = self._text[base.start : word.start].rstrip().removesuffix(".")
-            suggestion = f"{on}[{inner}]" if name == "get" and not commas else None
-            if same:
-                suggestion = f"{on} | {same}" + (f"({inner})" if inner else "")
-        elif same and inner:
-            suggestion = f"[{inner}] | {same}" if commas else f"{inner} | {same}"
-        return self._error(
-            "nothing can be called in an expression; filters are written 'value | filter'", word, suggestion
-        )
+                comma = token.start if comma is None and token.text == "," and depth == 1 else comma
+            end = token.end if depth else token.start
+        first = self._text[start : end if comma is None else comma].strip()
+        return self._text[start:end].strip(), first, "" if comma is None else self._text[comma + 1 : end].strip()
