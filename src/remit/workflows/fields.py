@@ -114,7 +114,11 @@ ImportPath = Annotated[
 """A dotted path of a function or class: 'package.module.name'."""
 Path = Annotated[str, AfterValidator(_path)]
 """A dotted path into the state, `state.` in front or not: existing files write both."""
-Flag = Annotated[bool, BeforeValidator(lambda v: _FLAGS.get(v.lower(), v) if isinstance(v, str) else v)]
+Flag = Annotated[
+    bool,
+    BeforeValidator(lambda v: _FLAGS.get(v.lower(), v) if isinstance(v, str) else v),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": ["yes", "no", "on", "off"]}]}),
+]
 """true or false; YAML 1.1 writes them as yes, no, on and off too."""
 Json = Any
 Keyed = dict[str, Any]

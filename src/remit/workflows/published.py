@@ -6,12 +6,17 @@ from typing import Any
 
 from pydantic import AliasChoices
 
-from remit.workflows.fields import Allowance, OnFailure, OnTimeout, RetryRule, Section
+from remit.workflows.fields import Allowance, OnFailure, OnTimeout, RetryRule, Section, Shouted
 from remit.workflows.model import STEP_TYPES, DynamicInjection, HttpConfig, InjectionRule, Route, Task, Workflow
 
 __all__ = ["json_schema"]
 
-_SHORT: dict[type[Section], str] = {RetryRule: "integer", Allowance: "integer", OnFailure: "string", OnTimeout: "string"}
+_SHORT: dict[type[Section], str] = {
+    RetryRule: "integer",
+    Allowance: "integer",
+    OnFailure: "string",
+    OnTimeout: "string",
+}
 _SECTIONS: tuple[type[Section], ...] = (
     *STEP_TYPES.values(), *_SHORT, Route, Task, HttpConfig, DynamicInjection, InjectionRule, Workflow,
 )  # fmt: skip
@@ -23,7 +28,9 @@ def json_schema() -> dict[str, Any]:
     schema = _one_step(Workflow.model_json_schema())
     definitions: dict[str, Any] = schema.pop("$defs")
     for section in _SECTIONS:
-        _with_aliases(section, schema if section is Workflow else definitions[section.__name__])
+        drawn = schema if section is Workflow else definitions[section.__name__]
+        _with_small_letters(section, drawn)
+        _with_aliases(section, drawn)
     for section, kind in _SHORT.items():
         definitions[section.__name__] = {"anyOf": [{"type": kind}, definitions[section.__name__]]}
     definitions["Step"] = _step()
@@ -65,6 +72,14 @@ def _step() -> dict[str, Any]:
         "properties": {"type": {"enum": list(STEP_TYPES), "default": "STANDARD"}},
         "allOf": chosen,
     }
+
+
+def _with_small_letters(section: type[Section], schema: dict[str, Any]) -> None:
+    """Words that are read in small letters too."""
+    for name, each in section.model_fields.items():
+        if Shouted in each.metadata:
+            words = schema["properties"][name]["enum"]
+            schema["properties"][name]["enum"] = [*words, *(word.lower() for word in words)]
 
 
 def _with_aliases(section: type[Section], schema: dict[str, Any]) -> None:

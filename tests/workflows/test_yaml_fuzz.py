@@ -1,0 +1,164 @@
+"""Mutated workflow files: whatever they say, the check ends in time with findings, and nothing of theirs is imported."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from remit.workflows.findings import Finding
+from remit.workflows.load import load
+from tests.workflows.expectations import BAD, GOOD
+
+LONGEST_S = 0.1
+SAMPLES = sorted([*GOOD.glob("**/*.y*ml"), *BAD.glob("**/*.y*ml")])
+FRAGMENTS = [
+    "!!python/object/apply:os.system [id]", "!!python/name:os.system", "!!binary", "!!int", "!custom", "&a", "*a",
+    "&a *a", "<<: *a", "<<:", "? ", "- ", ": ", "---", "...", "{", "}", "[", "]", "[[[[[[[[", "{{ state.x }}", "{{",
+    "}}", "{{ state.__class__.__mro__ }}", "{{ ().__class__ }}", "{{ 9**9**9 }}", "state.a and", '"', "'", "\\",
+    "\\x", "\\u0000", "#", "%YAML 1.1", "%TAG", "\t", "\r", "\x00", "\x85", "\u2028", "\ufeff", "𝄞", "é", "~", "null",
+    ".nan", ".inf", "1e999", "99999999999999999999999999", "-1", "0o777", "0x", "true", "yes", "os.system",
+    "subprocess.Popen", "steps.book", "steps.__builtins__", "..etc.passwd", "steps", "type: LOOP", "type: PARALLEL",
+    "type: JUMP", "type: AWAIT", "type: SUB_WORKFLOW", "type: HTTP", "type: WASM", "type: []", "name:", "name: {}",
+    "function: os.system", "tasks: []", "routes: {}", "loop_body: *a", "input: state", "calls: [x@]",
+    "workflow_type:", "steps:", "steps: *a", 'initial_state_model: {$ref: "#"}',
+    "initial_state_model: {type: [object]}", "on_failure: {target_step: [1]}", "dependencies: [1, {}]", "tenant: x",
+    "workflows: [{type: a, config_file: ../../x}]",
+]  # fmt: skip
+
+
+def _cut(text: str, draw: random.Random) -> str:
+    start = draw.randrange(len(text) + 1)
+    return text[:start] + text[start + draw.choice((1, 3, 20, 400)) :]
+
+
+def _insert(text: str, draw: random.Random) -> str:
+    at = draw.randrange(len(text) + 1)
+    return text[:at] + draw.choice(FRAGMENTS) + draw.choice(("", "", " ", "\n")) + text[at:]
+
+
+def _replace_value(text: str, draw: random.Random) -> str:
+    lines = text.split("\n")
+    at = draw.randrange(len(lines))
+    key, colon, _ = lines[at].partition(": ")
+    lines[at] = f"{key}{colon}{draw.choice(FRAGMENTS)}"
+    return "\n".join(lines)
+
+
+def _swap_lines(text: str, draw: random.Random) -> str:
+    lines = text.split("\n")
+    one, other = draw.randrange(len(lines)), draw.randrange(len(lines))
+    lines[one], lines[other] = lines[other], lines[one]
+    return "\n".join(lines)
+
+
+def _repeat(text: str, draw: random.Random) -> str:
+    lines = text.split("\n")
+    start = draw.randrange(len(lines))
+    part = lines[start : start + draw.randrange(1, 8)]
+    return "\n".join(lines[:start] + part * draw.randrange(2, 4) + lines[start:])
+
+
+def _shift(text: str, draw: random.Random) -> str:
+    lines = text.split("\n")
+    start = draw.randrange(len(lines))
+    by = draw.choice((-2, -1, 1, 2, 4))
+    for at in range(start, min(start + draw.randrange(1, 10), len(lines))):
+        lines[at] = " " * by + lines[at] if by > 0 else lines[at].removeprefix(" " * -by)
+    return "\n".join(lines)
+
+
+def _change_character(text: str, draw: random.Random) -> str:
+    at = draw.randrange(len(text) + 1)
+    return text[:at] + chr(draw.choice((draw.randrange(128), draw.randrange(0xD800)))) + text[at + 1 :]
+
+
+MUTATIONS: tuple[Callable[[str, random.Random], str], ...] = (
+    _cut, _insert, _replace_value, _swap_lines, _repeat, _shift, _change_character,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the committed files, so that a mutated file stands beside the Python that it names."""
+    copy = tmp_path_factory.mktemp("ground")
+    shutil.copytree(GOOD, copy / "good")
+    shutil.copytree(BAD, copy / "bad")
+    load([*copy.glob("good/*"), *copy.glob("bad/*")])  # whatever the check itself imports late
+    return copy
+
+
+def checked(path: Path) -> tuple[tuple[Finding, ...], float]:
+    """The findings about a file and the processor time they took."""
+    start = time.thread_time()
+    findings = load([path]).findings
+    return findings, time.thread_time() - start
+
+
+@settings(
+    max_examples=100_000 if os.environ.get("REMIT_LONG") == "1" else 400,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(seed=st.integers(0, 2**64 - 1), count=st.integers(1, 12))
+def test_a_mutated_file_is_checked_in_time_and_nothing_is_imported(ground: Path, seed: int, count: int) -> None:
+    draw = random.Random(seed)
+    sample = draw.choice(SAMPLES)
+    text = sample.read_text()
+    for _ in range(count):
+        text = draw.choice(MUTATIONS)(text, draw)
+    half = "good" if sample.is_relative_to(GOOD) else "bad"
+    path = ground / half / sample.relative_to(GOOD if half == "good" else BAD).with_name("mutated.yaml")
+    path.write_text(text, encoding="utf-8", errors="replace", newline="")
+    before = set(sys.modules)
+    findings, took_s = checked(path)
+    if took_s > LONGEST_S:  # the collector's turn or a first import may fall into one run, not into two
+        findings, took_s = checked(path)
+    assert took_s <= LONGEST_S, f"{took_s:.3f} s"
+    assert set(sys.modules) == before
+    lines = text.count("\n") + 1
+    for each in findings:
+        assert each.position.column >= 1
+        assert each.position.line <= lines + text.count("\r") + text.count("\x85") + text.count("\u2028") + text.count(
+            "\u2029"
+        )
+        assert each.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 200_000,
+        "{a: " * 50_000,
+        "- " * 100_000,
+        "a: " + "'" * 200_001,
+        '"' + "\\" * 200_000,
+        "&a " * 60_000,
+        "? " * 100_000,
+        "a:\n" * 80_000,
+        "!" * 200_000,
+        "%" * 200_000,
+        "a" * 250_000 + ": 1",
+        "workflow_type: A\nsteps: [" + "{name: a}, " * 20_000 + "]",
+        "workflow_type: A\nsteps:\n" + "  - name: a\n" * 9_000,
+        "workflow_type: A\nsteps:\n"
+        + "".join(f"  - {{name: s{n}, type: JUMP, target_step: s{n + 1}}}\n" for n in range(1_000)),
+        "workflow_type: A\nsteps:\n"
+        + "".join(f"{' ' * (2 + 2 * n)}- {{name: s{n}, type: LOOP}}\n" for n in range(100)),
+    ],
+    ids=lambda text: text[:12],
+)
+def test_the_largest_files_end_within_the_time_that_their_size_explains(tmp_path: Path, text: str) -> None:
+    """What is as large as a file may be is given up at a bound, or takes about a second for each 50 KB."""
+    path = tmp_path / "large.yaml"
+    path.write_text(text)
+    findings, took_s = checked(path)
+    assert findings
+    assert took_s < 5
