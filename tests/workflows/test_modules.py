@@ -178,6 +178,7 @@ def test_an_allowed_package_is_imported_as_python_does(tmp_path: Path, monkeypat
     [
         ("raise RuntimeError('no such host')\ndef f(s): ...", "steps.py:1 raised RuntimeError: no such host"),
         ("import missing_module\ndef f(s): ...", "steps.py:1 raised ModuleNotFoundError"),
+        ("import sys\nsys.exit(3)\ndef f(s): ...", "steps.py:2 raised SystemExit"),
         ("def f(s): ...\ndel f", "no longer has once it is imported"),
     ],
 )
@@ -196,3 +197,15 @@ def test_a_process_is_no_function_for_a_step(tmp_path: Path) -> None:
     assert process is not None
     with pytest.raises(ImportPathError, match="is a process"):
         resolve("steps.order", home)
+
+
+def test_a_single_module_may_be_allowed(tmp_path: Path, monkeypatch) -> None:
+    write(
+        tmp_path, allowed_alone="from os import getcwd\ndef price(state): ...\nagain = [price][0]\nhere = [getcwd][0]"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    home = write(tmp_path / "flows", steps="")
+    found = resolve("allowed_alone.again", home, ["allowed_alone"])
+    assert found is resolve("allowed_alone.price", home, ["allowed_alone"])
+    with pytest.raises(ImportPathError, match="builtin_function_or_method"):
+        resolve("allowed_alone.here", home, ["allowed_alone"])
