@@ -327,4 +327,5 @@ def _given_up(run: Run, placed: Call, waiter: asyncio.Future[None]) -> None:
     if waiter in placed.waiters:
         placed.waiters.remove(waiter)
     if run.valid and not placed.waiters and placed.record.ended_at is None:
+        run.children.pop(placed.record.n, None)  # its end is told to nobody, and so an operator's retry runs it again (L34)
         run.engine.endings.cancel(placed.record.id, "its caller stopped waiting for it")
