@@ -44,7 +44,7 @@ LAZY: dict[tuple[str, str], str] = {
     ("remit.workflows.conformity", "jsonschema"): "40 ms of compiling workflows; only a state or an answer that is written as JSON Schema needs it",
     ("remit.workflows.conformity", "jsonschema.exceptions"): "40 ms of compiling workflows; only a state or an answer that is written as JSON Schema needs it",
     ("remit.control.operations", "jsonschema"): "40 ms of `import remit`; only answers to asks are checked by it",
-    ("remit.control.hosting", "remit.workflows.hosting"): "90 ms: YAML, the models of its steps, expressions; only apps with workflow files need them",
+    ("remit.control.hosting", "remit.workflows.hosting"): "230 ms: YAML, the models of its steps, expressions; only apps with workflow files need them",
     ("remit.workflows.http", "remit.workflows.sending"): "27 ms for httpx; only workflows with HTTP steps need it",
     ("remit.engine.definitions", "semantic_version"): "29 ms; it reads package metadata, and only defining a process needs it",
     ("remit.engine.workers", "anyio.to_thread"): "11 ms; needed once an app is open",
