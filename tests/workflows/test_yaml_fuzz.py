@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import os
 import random
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,9 +19,14 @@ from hypothesis import strategies as st
 
 from remit.workflows.findings import Finding
 from remit.workflows.load import load
+from remit.workflows.model import STEP_TYPES, HttpConfig, Route, Task, Workflow
+from remit.workflows.source import SourceError, parse
 from tests.workflows.expectations import BAD, GOOD
 
 LONGEST_S = 0.1
+KEYS = sorted(
+    {name for section in (Workflow, Task, Route, HttpConfig, *STEP_TYPES.values()) for name in section.model_fields}
+)
 SAMPLES = sorted([*GOOD.glob("**/*.y*ml"), *BAD.glob("**/*.y*ml")])
 FRAGMENTS = [
     "!!python/object/apply:os.system [id]", "!!python/name:os.system", "!!binary", "!!int", "!custom", "&a", "*a",
@@ -81,8 +89,44 @@ def _change_character(text: str, draw: random.Random) -> str:
     return text[:at] + chr(draw.choice((draw.randrange(128), draw.randrange(0xD800)))) + text[at + 1 :]
 
 
+def _mutate_data(text: str, draw: random.Random) -> str:
+    """Change what a file says instead of how it is written: values, keys and whole parts change places."""
+    try:
+        data = parse(text, "f").data
+    except SourceError:
+        return text
+    for _ in range(draw.randrange(1, 6)):
+        places = list(_places(data))
+        if not places:
+            break
+        holder, key = draw.choice(places)
+        other, there = draw.choice(places)
+        taken = copy.deepcopy(other[there])
+        act = draw.randrange(5)
+        if act == 0:
+            holder[key] = taken
+        elif act == 1:
+            holder[key] = draw.choice((None, True, 0, -1.5, "", [], {}, [None], {"a": 1}, *FRAGMENTS))
+        elif act == 2:
+            del holder[key]
+        elif isinstance(holder, dict):
+            holder[draw.choice(KEYS)] = taken
+        else:
+            holder.insert(key, taken)
+    return json.dumps(data, ensure_ascii=False, indent=draw.choice((None, 1)))
+
+
+def _places(data: Any) -> Iterator[tuple[Any, Any]]:
+    """Every part of a structure as what holds it and the key there."""
+    parts = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in parts:
+        yield data, key
+        yield from _places(value)
+
+
 MUTATIONS: tuple[Callable[[str, random.Random], str], ...] = (
     _cut, _insert, _replace_value, _swap_lines, _repeat, _shift, _change_character,
+    _mutate_data,
 )  # fmt: skip
 
 
@@ -112,8 +156,11 @@ def test_a_mutated_file_is_checked_in_time_and_nothing_is_imported(ground: Path,
     draw = random.Random(seed)
     sample = draw.choice(SAMPLES)
     text = sample.read_text()
-    for _ in range(count):
-        text = draw.choice(MUTATIONS)(text, draw)
+    if draw.random() < 0.5:
+        text = _mutate_data(text, draw)
+    else:
+        for _ in range(count):
+            text = draw.choice(MUTATIONS)(text, draw)
     half = "good" if sample.is_relative_to(GOOD) else "bad"
     path = ground / half / sample.relative_to(GOOD if half == "good" else BAD).with_name("mutated.yaml")
     path.write_text(text, encoding="utf-8", errors="replace", newline="")

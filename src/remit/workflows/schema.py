@@ -5,7 +5,6 @@ What cannot be read is replaced, step by step, so that the rest of the file is c
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeVar
 
@@ -86,7 +85,7 @@ def workflow(source: Source) -> tuple[Workflow | None, list[Finding]]:
 
 def section(model: type[S], source: Source) -> tuple[S | None, list[Finding]]:
     """The data of a file as a model, unreadable parts left out, and what is wrong with it."""
-    data = _textual(copy.deepcopy(source.data), source, ())
+    data = _copied(source.data, source, ())
     findings: list[Finding] = []
     for _ in range(_MOST_ROUNDS):
         try:
@@ -94,7 +93,7 @@ def section(model: type[S], source: Source) -> tuple[S | None, list[Finding]]:
         except ValidationError as error:
             troubles = list(_troubles(model, error, data))
         findings += [_finding(trouble, data, source) for trouble in troubles]
-        for trouble in sorted(troubles, key=lambda each: len(each.loc), reverse=True):
+        for trouble in sorted(troubles, key=lambda each: (not _is_unknown_key(each), -len(each.loc))):
             if not _mended(data, trouble):
                 return None, findings
     return None, findings
@@ -105,15 +104,13 @@ def readable(step: Section) -> bool:
     return not isinstance(step, UnreadableStep)
 
 
-def _textual(data: Any, source: Source, loc: Loc) -> Any:
-    """Versions and prices that were written without quotes, as they were written: 1.10 is no 1.1."""
+def _copied(data: Any, source: Source, loc: Loc) -> Any:
+    """The data, each alias as a value of its own; versions and prices without quotes as they are written: 1.10 is no 1.1."""
     if isinstance(data, dict):
-        for key, value in data.items():
-            data[key] = _textual(value, source, (*loc, key))
-    elif isinstance(data, list):
-        for index, value in enumerate(data):
-            _textual(value, source, (*loc, index))
-    elif isinstance(data, float) and loc[-1] in _TEXTUAL:
+        return {key: _copied(value, source, (*loc, key)) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_copied(value, source, (*loc, index)) for index, value in enumerate(data)]
+    if isinstance(data, float) and loc and loc[-1] in _TEXTUAL:
         return source.raw(loc).strip()
     return data
 
@@ -139,29 +136,26 @@ def _in_data(loc: Loc, data: Any) -> Loc:
     return tuple(found)
 
 
+def _is_unknown_key(trouble: _Trouble) -> bool:
+    return trouble.errors[0]["type"] == "extra_forbidden"
+
+
 def _mended(data: Any, trouble: _Trouble) -> bool:
     """Take the trouble out of the data: a key that is not known, a step that is not readable, a field that may be absent."""
     loc = trouble.loc
     if "workflow_type" in {trouble.missing, *loc[:1]}:
         data["workflow_type"] = "unnamed"
         return True
-    if trouble.errors[0]["type"] == "extra_forbidden" or (
-        len(loc) == 1 and trouble.missing is None and loc[0] not in _LISTS
-    ):
-        _parent(data, loc).pop(loc[-1], None)
+    if _is_unknown_key(trouble) or (len(loc) == 1 and trouble.missing is None and loc[0] not in _LISTS):
+        _value(data, loc[:-1]).pop(loc[-1], None)
         return True
-    at = next((cut for cut in range(len(loc) - 1, 0, -1) if loc[cut - 1] in _LISTS and isinstance(loc[cut], int)), None)
-    if at is not None:
-        parent = _parent(data, loc[: at + 1])
-        parent[loc[at]] = _unreadable(parent[loc[at]], loc[: at + 1])
-        return True
-    return False
-
-
-def _parent(data: Any, loc: Loc) -> Any:
-    for part in loc[:-1]:
-        data = data[part]
-    return data
+    at = next((cut for cut in range(len(loc), 1, -1) if loc[cut - 2] in _LISTS and isinstance(loc[cut - 1], int)), None)
+    if at is None:
+        return False
+    steps, index = _value(data, loc[: at - 1]), int(loc[at - 1])
+    if isinstance(steps, list) and not isinstance(steps[index], Section):  # another trouble may have replaced it
+        steps[index] = _unreadable(steps[index], loc[:at])
+    return True
 
 
 def _unreadable(step: Any, loc: Loc) -> Section:
@@ -309,7 +303,10 @@ def _step_at(data: Any, loc: Loc) -> dict[str, Any] | None:
 
 
 def _value(data: Any, loc: Loc) -> Any:
+    """What stands at a place; a step that was replaced stands for all that was in it."""
     for part in loc:
+        if isinstance(data, Section):
+            return data
         data = data[part]
     return data
 
