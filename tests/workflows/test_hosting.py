@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -11,7 +12,7 @@ import pytest
 
 from remit import DefinitionError, MisuseError, Remit, call_process, process, run
 from remit.workflows import WorkflowInvalid
-from tests.laws.scene import wait_until
+from tests.laws.scene import until, wait_until, working
 from tests.workflows.shops import ORDER, shop, write
 
 ORDER_1 = {"order_id": "order-1"}
@@ -185,3 +186,61 @@ async def test_an_app_may_be_opened_again(tmp_path: Path) -> None:
     for _ in range(2):
         async with app:
             assert (await (await app.start("InventoryAllocation", ORDER_1)).outcome(5)).ok
+
+
+async def test_the_current_step_is_named_as_the_file_names_it(tmp_path: Path) -> None:
+    home = write(
+        tmp_path / "flows",
+        steps__py="""
+            from remit import tool
+            from remit.workflows import WorkflowPauseDirective
+
+            @tool("erp.lookup", cost="0.01")
+            def look_up(state):
+                raise WorkflowPauseDirective(waiting_for="a look")
+
+            def fine(state):
+                return {}
+        """,
+        lead__yaml="""
+            workflow_type: Lead
+            steps:
+              - {name: First, function: steps.fine}
+              - {name: Tooled, function: steps.look_up}
+              - {name: Call, type: SUB_WORKFLOW, sub_workflow_type: Task}
+              - {name: Spread, type: PARALLEL, tasks: [{name: one, sub_workflow_type: Task}]}
+              - {name: Last, function: steps.fine}
+        """,
+        task__yaml="workflow_type: Task\nsteps:\n  - {name: Approve, type: HUMAN_IN_LOOP}\n",
+    )
+    async with Remit(":memory:", processes=[home]) as app:
+        root = (await app.start("Lead", {})).id
+        for status, step in (
+            ("WAITING_HUMAN_INPUT", "Tooled"),
+            ("WAITING_CHILD_HUMAN_INPUT", "Call"),
+            ("WAITING_CHILD_HUMAN_INPUT", "Spread.one"),
+        ):
+            await until(partial(at_step, app, root, step, status))
+            assert (await app.tree(root)).current_step == step
+            await app.answer(root, {})
+        assert (await app.outcome(root, 5)).ok
+        assert (await app.get(root)).current_step == "Last"
+        assert (await app.get(f"{root}.1")).current_step == "Approve"
+
+
+async def at_step(app: Remit, execution_id: str, step: str, status: str) -> bool:
+    """Whether it shows that step and that status."""
+    record = await app.get(execution_id)
+    return (record.current_step, record.status) == (step, status)
+
+
+async def test_a_process_that_calls_with_keys_shows_its_own_steps(tmp_path: Path) -> None:
+    @process("keyed", calls=["InventoryAllocation"])
+    async def keyed(order_id: str) -> bool:
+        await working(0.0)
+        return (await call_process("InventoryAllocation", {"order_id": order_id}, key="some key")).ok
+
+    async with Remit(":memory:", processes=[keyed, shop(tmp_path / "shop")]) as app:
+        root = await app.start(keyed, "a")
+        assert (await root.outcome(5)).unwrap()
+        assert (await app.get(root.id)).current_step == "working"

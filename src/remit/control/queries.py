@@ -64,6 +64,7 @@ class Queries:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
+        self._workflows: dict[tuple[str, str], bool] = {}
 
     def record(self, execution_id: str) -> ExecutionRecord:
         """The row; raises MisuseError `unknown_execution`."""
@@ -88,12 +89,29 @@ class Queries:
         return [compensation_view(entry) for entry in self._reader.compensations(record.n, record.generation)]
 
     def _newest(self, record: ExecutionRecord) -> JournalRecord | None:
+        """What it began last; in a workflow it is named as the step is, calls included."""
         entries = [
             entry
             for entry in self._reader.journal(record.n, record.generation)
             if entry.kind in (EffectKind.STEP, EffectKind.TOOL, EffectKind.MODEL, EffectKind.ASK)
         ]
-        return entries[-1] if entries else None
+        newest = entries[-1] if entries else None
+        if not self._is_workflow(record):
+            return newest
+        called = self._reader.newest_call(record.n)
+        if called is not None and (newest is None or called[1] > newest.position):
+            name, position, began, ended = called
+            step = _VISIT.sub("", name)
+            return JournalRecord(record.n, 0, position, EffectKind.CHILD, step, b"", started_at=began, ended_at=ended)
+        if newest is not None and newest.kind is not EffectKind.ASK:
+            newest.name = orjson.loads(newest.params or b"{}").get("step", newest.name)
+        return newest
+
+    def _is_workflow(self, record: ExecutionRecord) -> bool:
+        which = (record.process, record.version)
+        if which not in self._workflows:
+            self._workflows[which] = self._reader.keeps_definition(*which)
+        return self._workflows[which]
 
     def _waiting_on(self, record: ExecutionRecord) -> WaitingOn:
         """The awaited children that still run, and waits of its own."""
@@ -287,6 +305,8 @@ def _since(since: datetime | None) -> int | None:
     return int(since.timestamp() * 1_000)
 
 
+_VISIT = re.compile(r"#[0-9]+\Z")
+"""What the key of a call has behind the step's name where a workflow came to that step again."""
 _CURSOR = re.compile(r"n([0-9]{1,18})\Z")
 
 

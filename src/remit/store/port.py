@@ -86,6 +86,9 @@ class Reader(Protocol):
     def rolling_back(self, at_or_below: str | None = None) -> list[str]:
         """Ids of the executions whose compensations run, oldest first; all of them, or one execution's and its subtree's."""
 
+    def newest_call(self, parent_n: int) -> tuple[str, int, int, int | None] | None:
+        """The last call that an execution made with a key of its own: the key, its position, when it began and ended."""
+
     def subtree(self, execution_id: str, *, open_only: bool = False) -> list[ExecutionRecord]:
         """The execution and everything below it, ancestors before descendants."""
 
@@ -127,6 +130,9 @@ class Reader(Protocol):
 
     def events(self, execution_id: str) -> list[EventRecord]:
         """All events sent to an execution, oldest first."""
+
+    def keeps_definition(self, process: str, version: str) -> bool:
+        """Whether that process is a workflow: what it said is kept."""
 
     def definitions(self) -> list[DefinitionRecord]:
         """What workflows said, those with the lowest `first_n` first."""

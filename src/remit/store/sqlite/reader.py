@@ -94,6 +94,12 @@ class SqliteReader:
         found = self._rows(f"{query} AND (id = ? OR (id > ? AND id < ?)) ORDER BY n", (at_or_below, low, high))
         return [row[0] for row in found]
 
+    def newest_call(self, parent_n: int) -> tuple[str, int, int, int | None] | None:
+        """The last call that an execution made with a key of its own: the key, its position, when it began and ended."""
+        query = "SELECT label, position, created_at, ended_at FROM executions WHERE parent_n = ? AND label IS NOT NULL ORDER BY position DESC LIMIT 1"
+        row = self._first(query, (parent_n,))
+        return None if row is None else (row[0], row[1], row[2], row[3])
+
     def subtree(self, execution_id: str, *, open_only: bool = False) -> list[ExecutionRecord]:
         """The execution and everything below it, ancestors before descendants."""
         low, high = descendant_range(execution_id)
@@ -182,6 +188,11 @@ class SqliteReader:
         """All events sent to an execution, oldest first."""
         query = "SELECT execution_id, name, payload, sent_at, dedupe, n, taken_by FROM events WHERE execution_id = ? ORDER BY n"
         return [EventRecord(*row) for row in self._rows(query, (execution_id,))]
+
+    def keeps_definition(self, process: str, version: str) -> bool:
+        """Whether that process is a workflow: what it said is kept."""
+        query = "SELECT count(*) FROM definitions WHERE process = ? AND version = ?"
+        return bool(self._value(query, (process, version)))
 
     def definitions(self) -> list[DefinitionRecord]:
         """What workflows said, those with the lowest `first_n` first."""
