@@ -51,6 +51,8 @@ class StepDefinition:
     timeout_ms: int | None = None
     decode_arguments: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     usage_of: Callable[[Any], Usage | None] | None = None
+    played_by: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
+    """Where `function` wraps what an author wrote: the same wrapping of another function, sync or async as that one is."""
     where: str = ""
 
     def usage(self, value: Any) -> Usage | None:

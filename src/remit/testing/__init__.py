@@ -1,13 +1,72 @@
-"""What Remit's promises are tested with, open to its users."""
+"""What workflows are tested with: an app with a clock of its own and fakes, assertions, replay; and faults on purpose.
+
+The names below are loaded when they are first used: pytest imports this package wherever remit is installed.
+"""
 
 from __future__ import annotations
 
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from remit.store import boundaries as _boundaries
-from remit.testing.faults import kill as _kill
 
-__all__ = ["boundaries"]
+if TYPE_CHECKING:
+    from remit.testing.calls import Called, Made, assert_called, assert_not_called
+    from remit.testing.clock import VirtualClock
+    from remit.testing.comparison import differences
+    from remit.testing.fakes import after, hangs, in_turn
+    from remit.testing.harness import TestApp
+    from remit.testing.history import export_history
+    from remit.testing.lineage import assert_lineage, lineage_text
+    from remit.testing.passage import Stuck
+    from remit.testing.replaying import HistoryMismatch, Replayed, replay
+    from remit.testing.scripts import Awaited
+    from remit.testing.trees import assert_tree, tree_text
 
-_boundaries.reach = _kill.reach
+__all__ = [
+    "Awaited",
+    "Called",
+    "HistoryMismatch",
+    "Made",
+    "Replayed",
+    "Stuck",
+    "TestApp",
+    "VirtualClock",
+    "after",
+    "assert_called",
+    "assert_lineage",
+    "assert_not_called",
+    "assert_tree",
+    "boundaries",
+    "differences",
+    "export_history",
+    "hangs",
+    "in_turn",
+    "lineage_text",
+    "replay",
+    "tree_text",
+]
+
+_HOMES = {
+    "calls": "Called Made assert_called assert_not_called",
+    "clock": "VirtualClock",
+    "comparison": "differences",
+    "fakes": "after hangs in_turn",
+    "harness": "TestApp",
+    "history": "export_history",
+    "lineage": "assert_lineage lineage_text",
+    "passage": "Stuck",
+    "replaying": "HistoryMismatch Replayed replay",
+    "scripts": "Awaited",
+    "trees": "assert_tree tree_text",
+}
+_HOME_OF = {name: f"remit.testing.{home}" for home, names in _HOMES.items() for name in names.split()}
+
+if os.environ.get("REMIT_KILL_AT"):
+    from remit.testing.faults import kill as _kill
+
+    _boundaries.reach = _kill.reach
 
 
 def boundaries() -> dict[str, str]:
@@ -16,3 +75,15 @@ def boundaries() -> dict[str, str]:
     `REMIT_KILL_AT=<boundary>[:<nth>]` kills a process that imports this module at one of them.
     """
     return dict(_boundaries.BOUNDARIES)
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'remit.testing' has no attribute {name!r}; it has: {', '.join(__all__)}")
+    value = globals()[name] = getattr(import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
