@@ -70,8 +70,9 @@ class Hosts:
     def allow(self, host: str, port: int) -> bool:
         """Whether the operator lists that host at that port."""
         wanted = _spelled(host)
+        parts = "" if _is_address(wanted) else wanted
         return any(
-            (rule == wanted or (rule.startswith("*.") and wanted.endswith(rule[1:]))) and at in (None, port)
+            at in {None, port} and (rule == wanted or (rule.startswith("*.") and parts.endswith(rule[1:])))
             for rule, at in self._rules
         )
 
@@ -86,12 +87,17 @@ def _rule(listed: object) -> tuple[str, int | None]:
     return _spelled(found["host"].strip("[]")), port
 
 
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def _spelled(host: str) -> str:
     """One spelling of a host: of several of an IPv6 address, and with or without the dot at the end of a name."""
-    try:
-        return str(ip_address(host))
-    except ValueError:
-        return host.lower().removesuffix(".")
+    return str(ip_address(host)) if _is_address(host) else host.lower().removesuffix(".")
 
 
 async def addresses_of(host: str, port: int, hosts: Hosts) -> list[str]:

@@ -213,7 +213,8 @@ def _url_pieces(pieces: list[Piece], where: str) -> list[Piece]:
     first, rest = (pieces[0], pieces[1:]) if pieces else ("", [])
     if isinstance(first, str):
         found = _AUTHORITY.match(first)
-        fixed = found is not None and (not rest or first[found.end() : found.end() + 1] in {"/", "?"})
+        after = first[found.end() :] if found is not None else ""
+        fixed = found is not None and (after[:1] in {"/", "?"} or not (after or rest))
     else:
         fixed = isinstance(first, Hidden) and first.kind == "env"
         fixed = fixed and (not rest or (isinstance(rest[0], str) and rest[0][0] in "/?"))

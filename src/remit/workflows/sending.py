@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from email.message import Message
 from functools import cache
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, quote_plus, urlencode
 
 import httpx
 
@@ -235,13 +235,18 @@ def _certificate_error(error: BaseException) -> ssl.SSLCertVerificationError | N
 # -- secrets ----------------------------------------------------------------------------------------------------------
 
 
+def _spellings(value: str) -> tuple[str, ...]:
+    """A secret as it may come back: as it is, in a URL, in a form, inside JSON, in a header read byte by byte."""
+    read_by_byte = value.encode().decode("latin-1")
+    return value, quote(value, safe=""), quote(value), quote_plus(value), json.dumps(value)[1:-1], read_by_byte
+
+
 class _Hider:
     """Takes the secrets of a request out of what comes back: servers echo what they were sent."""
 
     def __init__(self, request: Request, access: HttpAccess) -> None:
         values = {value for value in request.secrets(access) if len(value) >= _SECRET_CHARS_MIN}
-        spelled = {spelling for value in values for spelling in (value, quote(value, safe=""))}
-        self._spelled = sorted(spelled, key=len, reverse=True)
+        self._spelled = sorted({each for value in values for each in _spellings(value)}, key=len, reverse=True)
 
     def in_text(self, text: str) -> str:
         for spelling in self._spelled:
