@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from remit import Remit
-from tests.faults.workload import LEGS, Answers, Seen, expected_acts, nodes
+from tests.faults.workload import LEGS, Answers, Seen, expected_acts, expected_undoing, nodes, voyage_of
 
 __all__ = ["History", "findings"]
 
@@ -47,6 +47,8 @@ async def findings(app: Remit, labels: Iterable[str], history: History) -> list[
         tree = await app.tree(_root_id(label, history))
         broken += _second_children(tree, label, history)
         broken += _inexact_ledger(tree)
+        broken += _disorderly_rollback(label, history)
+        broken += _unfinished_rollback(await app.tree(_root_id(voyage_of(label), history)))
     return broken
 
 
@@ -110,6 +112,32 @@ def _second_children(tree: Any, label: str, history: History) -> Iterator[str]:
     missing = expected_acts(label) - {seen.label for seen in acts}
     if missing:
         yield f"{label} ended without {sorted(missing)}"
+
+
+def _disorderly_rollback(label: str, history: History) -> Iterator[str]:
+    """L37: each is taken back once, in order; one that ran in a crash runs again, before the next."""
+    order = expected_undoing(label)
+    seen = [each for each in (*history.before, *history.after) if each.what == "undid" and each.label in order]
+    places = [order.index(each.label) for each in seen]
+    if places != sorted(places) or set(places) != set(range(len(order))):
+        yield f"taken back were {[each.label for each in seen]}, and not {order}"
+    for label_, times in Counter(each.label for each in history.after if each.what == "undid").items():
+        if times > 1:
+            yield f"{label_} was taken back {times} times in one recovery"
+    yield from (f"{each.label} was taken back with {each.value}" for each in seen if each.value != 1)
+    told = history.acknowledged("rolled back", voyage_of(label))
+    if told and any(each.what == "undid" and each.label in order for each in history.after):
+        yield f"{voyage_of(label)} was rolled back, and again"
+
+
+def _unfinished_rollback(tree: Any) -> Iterator[str]:
+    """L37: everything is undone in the end, and says so."""
+    for node in nodes(tree):
+        status = "COMPLETED" if node.process == "berth" else "FAILED_ROLLED_BACK"
+        if (node.shown_status, node.compensation) != (status, "done"):
+            yield f"{node.input['label']} ended as {node.shown_status}, its compensations {node.compensation}"
+        if [each.status for each in node.compensations] != ["done", "done"]:
+            yield f"{node.input['label']} lists {node.compensations}"
 
 
 def _inexact_ledger(tree: Any) -> Iterator[str]:

@@ -56,6 +56,14 @@ async def test_L46_a_kill_at_any_boundary_breaks_no_promise(boundary, nth, tmp_p
     assert await _broken_promises(tmp_path) == []
 
 
+@pytest.mark.parametrize("nth", [2, 5, 9, 12])
+@pytest.mark.parametrize("boundary", ["saga.before", "saga.compensated", "saga.recorded"])
+async def test_L37_a_kill_in_the_middle_of_a_rollback_undoes_everything_once_and_in_order(boundary, nth, tmp_path):
+    ending = _run_victim(tmp_path, boundary, nth, Answers("yes", "go"))
+    assert isinstance(ending, Killed), ending
+    assert await _broken_promises(tmp_path) == []
+
+
 @pytest.mark.parametrize("boundary", sorted(boundaries()))
 async def test_L47_a_kill_at_any_boundary_of_recovery_breaks_no_promise(boundary, crashed, tmp_path):
     directory = shutil.copytree(crashed, tmp_path / "copy")

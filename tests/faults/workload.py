@@ -2,7 +2,9 @@
 
 A root `errand` acts, asks a model and a priced tool, calls three `leg`s at once (each of which calls a `hop` between
 two acts of its own), waits for a human while it takes a nap, waits for an event, and starts a `postscript`; a clumsy
-one fails once and is retried. Every act tells the witness its label, and the acts whose results it stands on.
+one fails once and is retried. Beside each errand goes a `voyage`: it books, calls a `berth` that completes and a `tour`
+that fails, and all of it is rolled back. Every act, and every one that is taken back, tells the witness its label, and
+the acts whose results it stands on.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pydantic import BaseModel
 
 from remit import (
     Budget,
+    DomainError,
     MisuseError,
     Remit,
     Retry,
@@ -33,7 +36,17 @@ from remit import (
 )
 from remit.durable import sleep, wait_event
 
-__all__ = ["PROCESSES", "Answers", "Seen", "drive", "expected_acts", "nodes", "watch"]
+__all__ = [
+    "PROCESSES",
+    "Answers",
+    "Seen",
+    "drive",
+    "expected_acts",
+    "expected_undoing",
+    "nodes",
+    "voyage_of",
+    "watch",
+]
 
 LEGS = 3
 CLUMSY = frozenset({"north"})
@@ -176,7 +189,71 @@ async def errand(job: Job) -> Report:
     return Report(legs=sum(outcome.unwrap() for outcome in outcomes), verdict=verdict.text, word=str(word))
 
 
-PROCESSES = [errand, leg, hop, postscript]
+def take_back(result: int | None, label: str, execution: str, after: list[str]) -> str:
+    if label.partition("-")[0] in CLUMSY and label.endswith("/bags") and label not in _stumbled:
+        _stumbled.add(label)
+        raise TransientError("stumbled")
+    _witness(Seen("undid", label, execution, value=result))
+    return label
+
+
+async def take_back_async(result: int | None, label: str, execution: str, after: list[str]) -> str:
+    return take_back(result, label, execution, after)
+
+
+@step(compensate=take_back)
+async def book(label: str, execution: str, after: list[str]) -> int:
+    _witness(Seen("acted", label, execution, tuple(after)))
+    return 1
+
+
+@step(compensate=take_back_async)
+async def book_async(label: str, execution: str, after: list[str]) -> int:
+    _witness(Seen("acted", label, execution, tuple(after)))
+    return 1
+
+
+async def _book_both(job: Job) -> list[str]:
+    me, trail = current().execution_id, list(job.after)
+    for effect, name in ((book, "first"), (book_async, "second")):
+        await effect(f"{job.label}/{name}", me, trail)
+        trail.append(f"{job.label}/{name}")
+    return trail
+
+
+@process("berth", saga=True)
+async def berth(job: Job) -> list[str]:
+    return await _book_both(job)
+
+
+@process("tour", saga=True)
+async def tour(job: Job) -> list[str]:
+    await _book_both(job)
+    raise DomainError("sold_out")
+
+
+@process("voyage", calls=[berth, tour], saga=True, retry=Retry(attempts=9, first=0.002))
+async def voyage(job: Job) -> None:
+    me, trail = current().execution_id, [f"{job.label}/seat"]
+    await book(f"{job.label}/seat", me, [])
+    trail += (await call_process(berth, Job(label=f"{job.label}/berth", after=trail))).unwrap()
+    await book(f"{job.label}/bags", me, trail)
+    trail.append(f"{job.label}/bags")
+    (await call_process(tour, Job(label=f"{job.label}/tour", after=trail))).unwrap()
+
+
+def voyage_of(root: str) -> str:
+    """The label of the voyage that goes beside an errand."""
+    return f"{root}-voyage"
+
+
+def expected_undoing(root: str) -> list[str]:
+    """The labels of what is taken back of a root's voyage, in order: child first, and what was done last."""
+    order = ("tour/second", "tour/first", "bags", "berth/second", "berth/first", "seat")
+    return [f"{voyage_of(root)}/{name}" for name in order]
+
+
+PROCESSES = [errand, leg, hop, postscript, voyage, berth, tour]
 
 
 def expected_acts(root: str) -> set[str]:
@@ -190,6 +267,7 @@ async def drive(app: Remit, labels: Iterable[str], answers: Answers) -> None:
     async with asyncio.TaskGroup() as group:
         for label in labels:
             group.create_task(_see_through(app, label, answers))
+            group.create_task(_see_undone(app, label))
 
 
 async def _see_through(app: Remit, label: str, answers: Answers) -> None:
@@ -202,6 +280,14 @@ async def _see_through(app: Remit, label: str, answers: Answers) -> None:
     _witness(Seen("ended", label, execution.id, value=report))
     while any(node.ended_at is None for node in nodes(await app.tree(execution.id))):  # noqa: ASYNC110 - a test polls
         await asyncio.sleep(_POLL_S)
+
+
+async def _see_undone(app: Remit, label: str) -> None:
+    name = voyage_of(label)
+    execution = await app.start(voyage, Job(label=name), key=name)
+    _witness(Seen("started", name, execution.id))
+    record = await execution.compensated(timeout=30)
+    _witness(Seen("rolled back", name, execution.id, value=str(record.compensation)))
 
 
 def nodes(tree: Any) -> list[Any]:
