@@ -33,7 +33,7 @@ from remit.workflows.model import (
 )
 from remit.workflows.source import Loc
 
-__all__ = ["HTTP", "LOOP", "RESULT", "STATE", "Expression", "expressions", "read", "scoped"]
+__all__ = ["HTTP", "LOOP", "RESULT", "STATE", "Expression", "expressions", "expressions_of", "read", "scoped"]
 
 Kind = Literal["condition", "path", "template", "map"]
 
@@ -58,7 +58,7 @@ def expressions(workflow: Workflow) -> Iterator[tuple[Step | None, Expression]]:
     if workflow.result is not None:
         yield None, Expression(("result",), "map", workflow.result, STATE)
     for loc, step, names in scoped(workflow.steps):
-        for each in _of_step(loc, step, names):
+        for each in expressions_of(loc, step, names):
             yield step, each
 
 
@@ -116,7 +116,8 @@ _TABLE: dict[type[StepFields], tuple[_Field, ...]] = {
 }
 
 
-def _of_step(loc: Loc, step: Step, names: frozenset[str]) -> Iterator[Expression]:
+def expressions_of(loc: Loc, step: Step, names: frozenset[str]) -> Iterator[Expression]:
+    """Every expression of one step that stands at `loc`, inside loops that add `names`."""
     for each in (_EVERY_STEP, *_TABLE.get(type(step), ())):
         for at, value in _values(step, each.path, loc):
             yield Expression(at, each.kind, value, each.roots | names, each.default_root)

@@ -28,7 +28,8 @@ class Finding:
 
     def __str__(self) -> str:
         hint = f" Did you mean {self.suggestion!r}?" if self.suggestion is not None else ""
-        return f"{self.position}: {self.severity}: {self.message}.{hint} [{self.code}]"
+        end = "" if self.message.endswith("?") else "."
+        return f"{self.position}: {self.severity}: {self.message}{end}{hint} [{self.code}]"
 
     def as_dict(self) -> dict[str, Any]:
         """The same for JSON."""
