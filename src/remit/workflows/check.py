@@ -11,7 +11,6 @@ from remit.workflows.findings import Finding
 from remit.workflows.fitting import check_fit
 from remit.workflows.order import check_order
 from remit.workflows.reading import WorkflowFile
-from remit.workflows.settings import check_settings
 from remit.workflows.views import View, view
 
 __all__ = ["check"]
@@ -33,7 +32,6 @@ def check(files: Sequence[WorkflowFile], allow: tuple[str, ...], processes: Mapp
         _check_twice(each, book)
         check_order(each)
         check_fit(each, book)
-        check_settings(each)
         check_details(each)
     check_calls(book)
     return [finding for each in seen for finding in each.findings]

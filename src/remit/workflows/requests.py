@@ -166,7 +166,7 @@ class _Reader:
         try:
             return template(value, self._roots | _HIDDEN)
         except ConditionError as error:
-            raise DefinitionError(f"{self._where}: {error}") from None
+            raise DefinitionError(f"{self._where}: {error}") from error
 
     def _hidden(self, condition: Condition) -> Hidden | None:
         self.paths.update(dict.fromkeys(condition.paths))
