@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar, overload
 
 from remit import Limits, Outcome, Process, ProcessRef, Record, Remit
 from remit.engine.clock import Clock
+from remit.engine.definitions import Catalog
 from remit.engine.engine import Engine
 from remit.engine.node import Node
 from remit.store.records import EffectKind
@@ -80,7 +81,7 @@ class TestApp(Remit):
         known = steps_of(self._catalog.all())
         _check(self._fakes, known)
         self._catalog = Cast(self._catalog.all(), children, self._holds)
-        self.calls.known = {*(name for _, name in known), *(name for _, name in self._fakes), *self._catalog.names()}
+        self.calls.known = {name for _, name in (*known, *self._fakes)} | _children(self._catalog)
         self._passage = Passage(self, self.clock, self._holds, self._scripts)
         self.last_trees: list[str] = []
         """The trees of the roots it ended with, as text: for the report of a test that fails."""
@@ -184,6 +185,12 @@ class TestApp(Remit):
 
     async def _send(self, awaited: Awaited, payload: Any) -> None:
         _ = await self.send(awaited.execution_id, awaited.name, payload)
+
+
+def _children(catalog: Catalog) -> set[str]:
+    """The names of the processes that are hosted, or called by one that is."""
+    called = {rule.pattern for each in catalog.all() for rule in each.calls if not rule.pattern.endswith("*")}
+    return {*catalog.names(), *called}
 
 
 def _by_kind(given: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], Any]:

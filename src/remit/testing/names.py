@@ -102,9 +102,11 @@ def _inside(value: Any, names: set[str]) -> Iterator[Any]:
 
 def _worth_following(values: Iterable[Any]) -> Iterator[Any]:
     for value in list(values):
-        function = getattr(value, "__func__", value)
+        function = value.fget if isinstance(value, property) else value
+        if isinstance(function, staticmethod | classmethod):
+            function = function.__func__
         if isinstance(function, Step | FunctionType | MethodType | type):
-            yield value
+            yield function
 
 
 def _names(code: CodeType) -> Iterator[str]:
