@@ -30,7 +30,7 @@ FORM = {
     "cross_tenant",
     "region_violation",
 }
-SAID_IN_WORDS = {"values.yaml", "loops.yaml", "injection.yaml", "decisions.yaml", "state_schema.yaml"}
+SAID_IN_WORDS = {"values.yaml", "loops.yaml", "injection.yaml", "decisions.yaml", "state_schema.yaml", "details.yaml"}
 
 
 def step(**fields: Any) -> Any:

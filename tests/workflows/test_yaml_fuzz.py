@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import random
+import re
 import shutil
 import sys
 import time
@@ -170,13 +171,11 @@ def test_a_mutated_file_is_checked_in_time_and_nothing_is_imported(ground: Path,
         findings, took_s = checked(path)
     assert took_s <= LONGEST_S, f"{took_s:.3f} s"
     assert set(sys.modules) == before
-    lines = text.count("\n") + 1
+    lines = len(re.findall(r"[\r\n\x85\u2028\u2029]", text)) + 1
     for each in findings:
-        assert each.position.column >= 1
-        assert each.position.line <= lines + text.count("\r") + text.count("\x85") + text.count("\u2028") + text.count(
-            "\u2029"
-        )
         assert each.message
+        assert each.position.column >= 1
+        assert each.position.line <= lines or each.position.file != str(path)
 
 
 @pytest.mark.parametrize(

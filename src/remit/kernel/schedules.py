@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from enum import StrEnum
+from functools import cache
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -206,11 +207,17 @@ def _problem_of_zone(zone: object) -> str | None:
         try:
             ZoneInfo(zone)
         except (KeyError, ValueError, OSError):
-            near = get_close_matches(zone, available_timezones(), n=1)
+            near = get_close_matches(zone, _zones(), n=1)
         else:
             return None
     mend = f"did you mean {near[0]!r}?" if near else "write one such as 'Europe/Berlin', or 'UTC'"
     return f"{zone!r:.250} is no IANA time zone: {mend}"
+
+
+@cache
+def _zones() -> frozenset[str]:
+    """The names of all zones; finding them looks through thousands of files."""
+    return frozenset(available_timezones())
 
 
 def _fields(expression: str) -> str:
