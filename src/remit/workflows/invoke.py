@@ -7,6 +7,7 @@ it raised. Replay applies the record and calls nothing; so a step that raised a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
@@ -111,7 +112,14 @@ class StepFunction:
         else:
             name = self.step if base.kind is EffectKind.STEP else base.name
             made = replace(base, name=name, result=seam, where=self._where)
-        return replace(made, timeout_ms=timeout_ms or made.timeout_ms, compensate=None)
+        return replace(
+            made,
+            function=_awaited if made.is_async else _called,
+            timeout_ms=timeout_ms or made.timeout_ms,
+            compensate=None,
+            usage_of=_usage if base is not None else None,
+            played_by=_played_by,
+        )
 
     async def perform(self, given: Given, arguments: Mapping[str, Any]) -> Recorded:
         """Run the function, or give what it recorded; raises what it raised, as a step does.
@@ -132,14 +140,10 @@ class StepFunction:
             raise DomainError(spent.message, code=spent.code, details=spent.details) from error
 
     async def _attempt(self, given: Given, arguments: Mapping[str, Any]) -> Recorded:
-        call = _Calling(self, given)
-        definition = replace(
-            self.definition,
-            function=call.waited if self.definition.is_async else call.now,
-            compensate=self.undo.bound(self.state, given.state.plain, given.context) if self.undo is not None else None,
-            usage_of=call.usage_of if self._base is not None else None,
-            played_by=call.played_by,
-        )
+        definition = self.definition
+        if self.undo is not None:
+            definition = replace(definition, compensate=self.undo.bound(self.state, given.state.plain, given.context))
+        _CALLING.set(_Calling(self, given))
         params = dict(arguments)
         if self.definition.kind is not EffectKind.STEP:  # the lineage says with what a tool or model was called (L29)
             params.update(step=self.step, state=given.state.plain)
@@ -149,19 +153,20 @@ class StepFunction:
 class _Calling:
     """One call of a step function, wherever it runs."""
 
-    __slots__ = ("_function", "_given", "_step", "_usage")
+    __slots__ = ("_given", "_step", "function", "usage")
 
     def __init__(self, step: StepFunction, given: Given) -> None:
         self._step = step
-        self._function = step._function
+        self.function = step._function
         self._given = given
-        self._usage: Usage | None = None
+        self.usage: Usage | None = None
+        """What the function used."""
 
-    def now(self, **_recorded: Any) -> bytes:
+    def now(self) -> bytes:
         """Call the function where it stands: in a thread."""
         state, arguments, inputs = self._prepared()
         try:
-            returned = self._function(*arguments, **inputs)
+            returned = self.function(*arguments, **inputs)
         except WorkflowDirective as directive:
             return self._raised(state, directive)
         except BaseException as error:
@@ -169,26 +174,17 @@ class _Calling:
             raise
         return self._record(state, self._valued(returned), None)
 
-    async def waited(self, **_recorded: Any) -> bytes:
+    async def waited(self) -> bytes:
         """Await the function on the loop."""
         state, arguments, inputs = self._prepared()
         try:
-            returned = await self._function(*arguments, **inputs)
+            returned = await self.function(*arguments, **inputs)
         except WorkflowDirective as directive:
             return self._raised(state, directive)
         except BaseException as error:
             self._count_failure(error)
             raise
         return self._record(state, self._valued(returned), None)
-
-    def played_by(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The same call of another function."""
-        self._function = function
-        return self.waited if is_async(function) else self.now
-
-    def usage_of(self, _record: Any) -> Usage | None:
-        """What the function used."""
-        return self._usage
 
     def _prepared(self) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
         step, given = self._step, self._given
@@ -210,14 +206,14 @@ class _Calling:
         base = self._step._base
         if base is None:
             return returned
-        self._usage = base.usage(returned)
+        self.usage = base.usage(returned)
         if isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], Usage):
             return returned[0]
         return returned
 
     def _count_failure(self, error: BaseException) -> None:
         if self._step._base is not None:
-            self._usage = self._step._base.usage_of_failure(error)
+            self.usage = self._step._base.usage_of_failure(error)
 
     def _raised(self, state: Any, directive: WorkflowDirective) -> bytes:
         self._count_failure(directive)
@@ -231,7 +227,7 @@ class _Calling:
         if returned is not None:
             plain = orjson.loads(canonical(returned, where))
             result = plain if isinstance(plain, dict) else {step.step: plain}
-        after = step.state.from_dict(state, where) if step.shape.as_dict else step.state.write(state)
+        after = step.state.from_dict(state, where) if step.shape.as_dict else step.state.write_after(state, held)
         touched = _touched(held, after)
         if self._given.merges:
             merging = step.state.fields_of(result)
@@ -251,6 +247,28 @@ class _Calling:
         settled = type_.settled({**held.plain, **touched, **merging})
         changed = _differing(held.plain, settled)
         return {name: value for name, value in changed.items() if name not in merging or _unlike(merging[name], value)}
+
+
+_CALLING: ContextVar[_Calling] = ContextVar("remit_workflow_step")
+"""The call that the branch is about to make: a step's function is given what is recorded, and nothing else."""
+
+
+def _called(**_recorded: Any) -> bytes:
+    return _CALLING.get().now()
+
+
+async def _awaited(**_recorded: Any) -> bytes:
+    return await _CALLING.get().waited()
+
+
+def _usage(_record: Any) -> Usage | None:
+    return _CALLING.get().usage
+
+
+def _played_by(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same call of another function, which stands in for the step's own."""
+    _CALLING.get().function = function
+    return _awaited if is_async(function) else _called
 
 
 def _touched(held: Held, after: dict[str, Any]) -> dict[str, Any]:

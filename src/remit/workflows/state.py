@@ -73,24 +73,36 @@ class StateType:
         """A model as plain data; raises DomainError `invalid_state` for what JSON cannot hold."""
         try:
             plain: dict[str, Any] = self._write(state, mode="json", by_alias=True, round_trip=True, warnings=False)
-            self._refuse_lost(state, plain)
         except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
-            raise DomainError(
-                f"{self.where}: a step gave the state what cannot be recorded as JSON ({error}). Keep plain data in it.",
-                code="invalid_state",
-            ) from error
+            raise self._unwritable(error) from error
         return plain
 
-    def _refuse_lost(self, state: Any, plain: Mapping[str, Any]) -> None:
-        """NaN and Infinity are written as null; a field that holds one is refused."""
+    def write_after(self, state: Any, before: Held) -> dict[str, Any]:
+        """The same of a model that a step may have changed: NaN and Infinity, which are written as null, are refused."""
+        plain = self.write(state)
         for name, written in self.names.items():
             value = plain[written]
-            if value is None and getattr(state, name) is None:
-                continue
-            if value is None or (type(value) in _CONTAINERS and b"null" in orjson.dumps(value)):
-                refuse_nonfinite(getattr(state, name), f"{self.where}, the state's {name}")
+            if value is None:
+                lost = getattr(state, name) is not None
+            else:
+                lost = type(value) in _CONTAINERS and before.may_hide_null(written, value)
+            if lost:
+                self._refuse_nonfinite(getattr(state, name), name)
         for name, value in (state.__pydantic_extra__ or {}).items():
+            self._refuse_nonfinite(value, name)
+        return plain
+
+    def _refuse_nonfinite(self, value: Any, name: str) -> None:
+        try:
             refuse_nonfinite(value, f"{self.where}, the state's {name}")
+        except SeamError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: Exception) -> DomainError:
+        return DomainError(
+            f"{self.where}: a step gave the state what cannot be recorded as JSON ({error}). Keep plain data in it.",
+            code="invalid_state",
+        )
 
     def as_dict(self, held: Held) -> dict[str, Any]:
         """The state for a function that takes a dict: a copy of its own."""
@@ -162,13 +174,14 @@ class StateType:
 class Held:
     """The state of one execution, between its steps."""
 
-    __slots__ = ("_payload", "_typed", "plain", "type")
+    __slots__ = ("_nulls", "_payload", "_typed", "plain", "type")
 
     def __init__(self, type_: StateType, plain: dict[str, Any]) -> None:
         self.type = type_
         self.plain = plain
         self._payload: bytes | None = None
         self._typed: Any = None
+        self._nulls: set[str] | None = None
 
     def payload(self) -> bytes:
         """The state as JSON, from which each step gets its own copy."""
@@ -182,13 +195,21 @@ class Held:
             self._typed = self.type.read(self.payload())
         return self._typed
 
+    def may_hide_null(self, name: str, after: Any) -> bool:
+        """Whether a list or dict has nulls in it now: they may have been numbers that JSON cannot hold."""
+        if self._nulls is None:
+            self._nulls = {
+                each for each, value in self.plain.items() if type(value) in _CONTAINERS and _has_null(value)
+            }
+        return name in self._nulls if after == self.plain.get(name) else _has_null(after)
+
     def apply(self, changed: Mapping[str, Any], removed: Iterable[str] = ()) -> None:
         """Take what a step has recorded; it was validated when the step ran."""
         if changed or removed:
             gone = frozenset(removed)
             kept = {name: value for name, value in self.plain.items() if name not in gone} if gone else self.plain
             self.plain = {**kept, **changed}
-            self._payload = self._typed = None
+            self._payload = self._typed = self._nulls = None
 
     def merge(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Set fields, validated as a whole, and give all values as plain data; what the state does not have is left out.
@@ -203,13 +224,17 @@ class Held:
         """Set fields by the names they are written under; raises DomainError `invalid_state`."""
         if fields:
             self.plain = self.type.settled({**self.plain, **fields})
-            self._payload = self._typed = None
+            self._payload = self._typed = self._nulls = None
 
     def replace(self, values: Mapping[str, Any]) -> None:
         """The values instead of all fields but those that are supplied."""
         kept = {name: self.plain[name] for name in self.type.fields_of(dict.fromkeys(SUPPLIED))}
         self.plain = self.type.settled({**self.type.fields_of(values), **kept})
-        self._payload = self._typed = None
+        self._payload = self._typed = self._nulls = None
+
+
+def _has_null(value: Any) -> bool:
+    return b"null" in orjson.dumps(value)
 
 
 def plain_data(values: Mapping[str, Any], where: str) -> dict[str, Any]:
