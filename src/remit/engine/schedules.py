@@ -60,13 +60,18 @@ class Schedules:
     # -- register, remove ---------------------------------------------------------------------------------------------
 
     def register(self, run: Run, request: ScheduleRequest) -> ScheduleRecord:
-        """Register for an execution: it may schedule what it may call, and its tenant, owner and region go with it (L6, L44)."""
-        found = self._engine.catalog.resolve(run.definition, request.target, request.versions)
+        """Register for an execution: its tenant, owner and region go with the schedule (L44).
+
+        It may schedule what it may call (L6), and its own process: a firing is a root, so nothing goes in a circle.
+        """
+        caller, record = run.definition, run.node.record
+        holder = Holder(record.tenant, record.owner, record.region, record.id)
+        if request.target == caller.name and request.versions is None:
+            return self.put(request, caller, f"^{caller.version}", holder)
+        found = self._engine.catalog.resolve(caller, request.target, request.versions)
         if not isinstance(found, Definition):
             raise exception_of(found)
-        rules = [rule.versions for rule in run.definition.calls if rule.covers(request.target)]
-        record = run.node.record
-        holder = Holder(record.tenant, record.owner, record.region, record.id)
+        rules = [rule.versions for rule in caller.calls if rule.covers(request.target)]
         return self.put(request, found, request.versions or " || ".join(rules), holder)
 
     def put(self, request: ScheduleRequest, definition: Definition, versions: str, holder: Holder, /) -> ScheduleRecord:
