@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from remit.cli.options import DEFAULT_STORE, JsonFlag, StoreUrl
 from remit.cli.output import reported
 from remit.cli.session import Session
 from remit.cli.values import json_value
+from remit.control.hosting import OperatorsList
 from remit.errors import MisuseError
 from remit.kernel.usage import Budget
 
@@ -57,6 +59,17 @@ def run(
         list[str] | None,
         typer.Option(metavar="PREFIX", help="A package that workflows may import from beside their own directories."),
     ] = None,
+    http_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST", help="A host that is not public and that HTTP steps may reach: localhost:8080."),
+    ] = None,
+    env: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="An environment variable that HTTP steps may send.")
+    ] = None,
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A secret for HTTP steps, held by the environment variable of that name."),
+    ] = None,
     wait: Annotated[
         bool | None,
         typer.Option(
@@ -75,7 +88,8 @@ def run(
     if resume is not None:
         _refuse({"input": value, **terms, "budget-tokens": budget_tokens, "budget-cost": budget_cost})
     budget = _budget(budget_tokens, budget_cost, on_exhausted)
-    session = Session(target, store, resume, as_json=as_json, wait=wait)
+    operator = OperatorsList(http_host or [], _secrets(secret or []), env or [])
+    session = Session(target, store, resume, operator, as_json=as_json, wait=wait)
     session.go(
         json_value(value, "--input") if value is not None else None,
         {**terms, "budget": budget},
@@ -88,6 +102,13 @@ def _refuse(terms: dict[str, object]) -> None:
     given = [f"--{option}" for option, each in terms.items() if each is not None]
     if given:
         raise MisuseError(f"--resume goes on with what was started: drop {', '.join(given)}", code="invalid_input")
+
+
+def _secrets(names: list[str]) -> dict[str, str]:
+    missing = [name for name in names if name not in os.environ]
+    if missing:
+        raise MisuseError(f"--secret {missing[0]}: there is no environment variable of that name", code="invalid_input")
+    return {name: os.environ[name] for name in names}
 
 
 def _budget(tokens: int | None, cost: str | None, on_exhausted: OnExhausted) -> Budget | None:

@@ -22,6 +22,7 @@ from remit.cli.target import Target, load_target
 from remit.cli.waits import Wait
 from remit.cli.watch import Watch
 from remit.control.app import Remit
+from remit.control.hosting import OperatorsList
 from remit.control.views import Record, plain
 from remit.engine.answer import outcome_status
 from remit.errors import InvalidInput, MisuseError, StoreOwned
@@ -34,7 +35,17 @@ _REJECTIONS = frozenset({"invalid_input", "idempotency_conflict"})
 class Session:
     """A target on a store: started anew, or an execution of it that goes on."""
 
-    def __init__(self, target: str, store: str, resume: str | None, *, as_json: bool, wait: bool | None) -> None:
+    def __init__(
+        self,
+        target: str,
+        store: str,
+        resume: str | None,
+        operator: OperatorsList,
+        *,
+        as_json: bool,
+        wait: bool | None,
+    ) -> None:
+        self._operator = operator
         self._text = target
         self._store = store
         self._id = resume
@@ -62,7 +73,8 @@ class Session:
 
     async def _drive(self, target: Target, value: Any, terms: dict[str, Any]) -> tuple[Record, list[Wait]]:
         try:
-            async with Remit(self._store, processes=target.hosted, workflow_imports=target.allow) as app:
+            listed = self._operator._asdict()
+            async with Remit(self._store, processes=target.hosted, workflow_imports=target.allow, **listed) as app:
                 if self._id is None:
                     self._id = (await app.start(target.process, value, **terms)).id
                 screen: Screen = LiveScreen(self._screen) if self._live else QuietScreen()

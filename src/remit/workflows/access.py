@@ -37,9 +37,13 @@ class HttpAccess:
         """Raise DefinitionError where a name is not listed."""
         if (kind, name) not in self._values:
             there = ", ".join(sorted(known for of, known in self._values if of == kind)) or "none"
-            how = f"Remit(..., secrets={{'{name}': ...}})" if kind == "secrets" else f"Remit(..., env=['{name}'])"
+            how = (
+                f"Remit(..., secrets={{'{name}': ...}}) or --secret"
+                if kind == "secrets"
+                else f"Remit(..., env=['{name}']) or --env"
+            )
             raise DefinitionError(
-                f"{where}: {kind}.{name} is not listed; there are: {there}. The operator lists it: {how}"
+                f"{where}: {kind}.{name} is not listed; there are: {there}. The operator lists it: {how} {name}"
             )
 
     def __repr__(self) -> str:

@@ -115,7 +115,7 @@ async def addresses_of(host: str, port: int, hosts: Hosts) -> list[str]:
     if inside and not hosts.allow(host, port):
         raise Refused(
             f"{host} leads to {inside[0]}, which is no public address: HTTP steps do not go there. The operator may list it:"
-            f" Remit(..., http_hosts=['{host}:{port}']).",
+            f" Remit(..., http_hosts=['{host}:{port}']), or --http-host {host}:{port}.",
             host=host,
         )
     return addresses
