@@ -243,8 +243,8 @@ class _Calling:
 
     def _settled(self, touched: dict[str, Any], merging: dict[str, Any]) -> dict[str, Any]:
         """The fields that differ once the model has taken all; those that arrive as they were returned need no second record."""
-        held, type_ = self._given.state, self._step.state
-        settled = type_.settled({**held.plain, **touched, **merging})
+        held = self._given.state
+        settled = self._step.state.settled_fields(held.plain, {**touched, **merging})
         changed = _differing(held.plain, settled)
         return {name: value for name, value in changed.items() if name not in merging or _unlike(merging[name], value)}
 

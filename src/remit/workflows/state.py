@@ -25,6 +25,7 @@ from remit.engine.seam import Seam, SeamError, canonical, refuse_nonfinite
 from remit.engine.seam_types import coder_of
 from remit.errors import DefinitionError, DomainError
 from remit.workflows.conformity import problem_finder
+from remit.workflows.parts import Parts, is_separable
 from remit.workflows.results import SubWorkflowResults
 
 __all__ = ["SUPPLIED", "AnyState", "Held", "StateType", "plain_data"]
@@ -61,6 +62,7 @@ class StateType:
         self.open = self.model.model_config.get("extra") == "allow"
         self.varies = _varies(self.model, set())
         self._problem = problem_finder(self.schema, where) if self.schema is not None else None
+        self._parts = Parts(self.model, where) if is_separable(self.model) and not self.open else None
 
     def read(self, payload: bytes) -> Any:
         """A model of its own; raises DomainError `invalid_state`."""
@@ -125,6 +127,15 @@ class StateType:
         """Plain data as the model takes it: validated, coerced, with defaults; raises DomainError `invalid_state`."""
         self.refuse_unfit(plain)
         return self.write(self.read(orjson.dumps(plain)))
+
+    def settled_fields(self, plain: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The same for some fields, given all others: where no field depends on another, those alone are looked at."""
+        if self._parts is not None:
+            settled = self._parts.settled(fields)
+            if settled is not None:
+                return settled
+        whole = self.settled({**plain, **fields})
+        return {name: value for name, value in whole.items() if name in fields or name not in plain or value != plain[name]}
 
     def refuse_unfit(self, plain: Mapping[str, Any]) -> None:
         """Check plain data against the schema that a file gives; raises DomainError `invalid_state`."""
@@ -223,8 +234,7 @@ class Held:
     def set(self, fields: Mapping[str, Any]) -> None:
         """Set fields by the names they are written under; raises DomainError `invalid_state`."""
         if fields:
-            self.plain = self.type.settled({**self.plain, **fields})
-            self._payload = self._typed = self._nulls = None
+            self.apply(self.type.settled_fields(self.plain, fields))
 
     def replace(self, values: Mapping[str, Any]) -> None:
         """The values instead of all fields but those that are supplied."""
