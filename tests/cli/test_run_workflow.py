@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,3 +112,22 @@ def test_L39_the_command_line_goes_on_by_the_definition_an_execution_began_with(
     assert shell.json("run", "flows/order.yaml", "--resume", ran["execution_id"])["status"] == "completed"
     names = [each["name"] for each in shell.json("journal", ran["execution_id"])["entries"]]
     assert names[-2:] == ["Approve", "Ship"]
+
+
+@pytest.mark.usefixtures("home")
+def test_resume_starts_a_workflow_that_was_created_and_not_started(shell: Shell) -> None:
+    (shell.home / "create.py").write_text(
+        "import asyncio\n"
+        "from remit import Remit\n"
+        "from remit.workflows import WorkflowBuilder\n\n"
+        "async def main():\n"
+        "    async with Remit('sqlite:///remit.db', processes=['flows/']) as app:\n"
+        "        print((await WorkflowBuilder(app).create_workflow('InventoryAllocation', {'order_id': 'a'})).id)\n\n"
+        "asyncio.run(main())\n"
+    )
+    created = subprocess.run(
+        [sys.executable, "create.py"], cwd=shell.home, env=shell.env, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    assert shell.json("ps")["executions"][0]["status"] == "PENDING"
+    ran = shell.json("run", "flows/inventory.yaml", "--resume", created)
+    assert (ran["status"], ran["execution_id"]) == ("completed", created)

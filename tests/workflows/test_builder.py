@@ -196,3 +196,11 @@ async def test_an_unknown_id_is_told(home: Path) -> None:
         with pytest.raises(MisuseError) as raised:
             await WorkflowHandle(app, "exec_0").start()
         assert raised.value.code == "unknown_execution"
+
+
+async def test_L9_starting_under_the_key_of_a_created_workflow_starts_it(home: Path) -> None:
+    async with Remit(":memory:", processes=[home]) as app:
+        workflow = await WorkflowBuilder(app).create_workflow("OrderProcessing", ORDER, idempotency_key="k")
+        started = await app.start("OrderProcessing", ORDER, key="k")
+        assert (started.id, started.new) == (workflow.id, False)
+        await wait_until(app, workflow.id, "WAITING_HUMAN_INPUT")

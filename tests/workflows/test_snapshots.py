@@ -178,3 +178,34 @@ def test_what_a_workflow_says_survives_as_json() -> None:
     assert again == workflow
     assert [step.model_fields_set for step in again.steps] == [step.model_fields_set for step in workflow.steps]
     assert source_of(again) == source_of(workflow)
+
+
+async def test_L39_what_a_workflow_may_call_belongs_to_the_definition_it_began_with(tmp_path: Path) -> None:
+    caller = """
+        workflow_type: Caller
+        calls: [Task]
+        steps:
+          - {name: Ask, type: HUMAN_IN_LOOP}
+          - {name: Call, function: steps.call}
+    """
+    call = 'from remit.workflows import StartSubWorkflowDirective\ndef call(state): raise StartSubWorkflowDirective("Ta" + "sk")'
+    task = "workflow_type: Task\nsteps:\n  - {name: End, function: steps.old_end}\n"
+    home = write(tmp_path / "flows", steps__py=STEPS, calls__py=call, caller__yaml=caller, task__yaml=task)
+    write(home, caller__yaml=caller.replace("steps.call", "calls.call"))
+
+    async def begin(app: Remit) -> str:
+        root = (await app.start("Caller", {})).id
+        await wait_until(app, root, "WAITING_HUMAN_INPUT")
+        return root
+
+    async with Remit(open_store(tmp_path), processes=[home]) as app:
+        old = await begin(app)
+    write(home, caller__yaml=caller.replace("steps.call", "calls.call").replace("calls: [Task]", "calls: []"))
+    async with Remit(open_store(tmp_path), processes=[home]) as app:
+        new = await begin(app)
+        for root in (new, old):
+            await app.answer(root, {})
+        error = (await app.outcome(new, 5)).error
+        assert error is not None
+        assert error.code == "undeclared_call"
+        assert (await app.outcome(old, 5)).ok

@@ -77,6 +77,8 @@ class Session:
             async with Remit(self._store, processes=target.hosted, workflow_imports=target.allow, **listed) as app:
                 if self._id is None:
                     self._id = (await app.start(target.process, value, **terms)).id
+                else:
+                    app.engine.release(self._id)
                 screen: Screen = LiveScreen(self._screen) if self._live else QuietScreen()
                 with screen:
                     return await Watch(app, self._id, self._store, screen).until_rest(stay=self._stay)

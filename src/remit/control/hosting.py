@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from remit.authoring.process import Process
-from remit.engine.definitions import Catalog, Definition
+from remit.engine.definitions import Catalog, Definition, parse_version
 from remit.errors import DefinitionError
 from remit.store.port import Store
 
@@ -56,7 +56,8 @@ class Hosting:
     def _loaded(self, paths: list[Path], workflow_imports: Iterable[str], given: OperatorsList) -> HostedWorkflows:
         from remit.workflows.hosting import HostedWorkflows
 
-        beside = {definition.name: definition.version for definition in self._definitions}
+        oldest_first = sorted(self._definitions, key=lambda each: parse_version(each.version))
+        beside = {definition.name: definition.version for definition in oldest_first}
         return HostedWorkflows(paths, workflow_imports, beside, *given)
 
     def catalog(self) -> Catalog:

@@ -143,7 +143,7 @@ class Catalog:
 
     def __init__(self, definitions: Iterable[Definition] = ()) -> None:
         self._by_name: dict[str, list[Definition]] = {}
-        self._resolved: dict[tuple[str, str, str, str | None], Definition | ErrorInfo] = {}
+        self._resolved: dict[tuple[Definition, str, str | None], Definition | ErrorInfo] = {}
         self._kept: dict[tuple[str, str], list[tuple[int, Callable[[], Definition | None]]]] = {}
         for definition in definitions:
             self.add(definition)
@@ -197,7 +197,7 @@ class Catalog:
 
     def resolve(self, caller: Definition, target: str, versions: str | None) -> Definition | ErrorInfo:
         """The definition a call goes to, or why there is none: undeclared, unknown, or no version in range (L6, L40)."""
-        wanted = (caller.name, caller.version, target, versions)
+        wanted = (caller, target, versions)  # not by name and version: a workflow that was edited has two definitions
         found = self._resolved.get(wanted)
         if found is None:
             found = self._resolved[wanted] = self._find(caller, target, versions)

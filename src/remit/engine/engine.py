@@ -30,7 +30,7 @@ from remit.engine.saga import Sagas
 from remit.engine.schedules import Schedules
 from remit.engine.settling import Settling
 from remit.engine.shared import adopt_branches, collect_rarely
-from remit.engine.terms import history_begins, is_held
+from remit.engine.terms import history_begins, is_held, note
 from remit.engine.timers import Timers
 from remit.engine.traces import Traces
 from remit.engine.waiting import Waiting
@@ -154,11 +154,7 @@ class Engine:
         record = run.node.record
         entries = self.store.journal(record.n, record.generation)
         since = history_begins(record)
-        wanted = (
-            child
-            for child in self.store.children(record.n)
-            if child.position >= since and child.key is not None
-        )
+        wanted = (child for child in self.store.children(record.n) if child.position >= since and child.key is not None)
         children = [self.current_record(child) for child in wanted]
         run.history.load(entries, children, self.store.next_position(record.n))
         orders = [entry.completed for entry in entries if entry.completed is not None]
@@ -293,8 +289,19 @@ class Engine:
         self.outcomes.fail(failure)
 
     def start(self, definition: Definition, value: object, terms: RootTerms) -> tuple[ExecutionRecord, bool]:
-        """Admit a root; durable once `durability.barrier()` returns."""
-        return self.admission.root(definition, value, terms)
+        """Admit a root, or find the one that was started under its key; durable once `durability.barrier()` returns."""
+        record, new = self.admission.root(definition, value, terms)
+        if not new and not terms.held:
+            self.release(record.id)
+        return record, new
+
+    def release(self, execution_id: str) -> None:
+        """Let an execution begin that was admitted and held; any other goes on as it does."""
+        node = self.traces.load(execution_id)
+        if node is not None and is_held(node.record) and not node.ended:
+            note(node.record, {"held": None})
+            self.durability.touch(node)
+            self.begin(node, self.definition_of(node))
 
     # -- recovery and closing -----------------------------------------------------------------------------------------
 

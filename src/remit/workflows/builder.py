@@ -149,12 +149,9 @@ class WorkflowHandle:
 
     async def start(self) -> WorkflowHandle:
         """Let it begin; durable when this returns. A workflow that has started already goes on as it does."""
-        engine, node = self._app.engine, self._living()
-        if is_held(node.record) and not node.ended:
-            note(node.record, {"held": None})
-            engine.durability.touch(node)
-            engine.begin(node, engine.definition_of(node))
-            await engine.durability.barrier()
+        engine = self._app.engine
+        engine.release(self._living().id)
+        await engine.durability.barrier()
         return self
 
     async def next_step(

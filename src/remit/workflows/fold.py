@@ -20,7 +20,7 @@ from remit.workflows.flow import NO_FRAME, Flow
 from remit.workflows.recorded import RecordedPort
 from remit.workflows.state import Held
 
-__all__ = ["Folded", "folded"]
+__all__ = ["Folded", "folded", "folded_beside"]
 
 
 class Folded:
@@ -43,19 +43,31 @@ class Folded:
 
 def folded(engine: Engine, execution_id: str) -> Folded | None:
     """The state that is durable now; None where it is not a workflow's whose file is hosted here."""
+    found = _recorded(engine, execution_id)
+    if found is None:
+        return None
+    with ThreadPoolExecutor(1) as beside:  # a loop of its own: whoever asks may stand in one already
+        return beside.submit(_fold, *found).result()
+
+
+async def folded_beside(engine: Engine, execution_id: str) -> Folded | None:
+    """The same, while others go on."""
+    found = _recorded(engine, execution_id)
+    return await asyncio.to_thread(_fold, *found) if found is not None else None
+
+
+def _recorded(engine: Engine, execution_id: str) -> tuple[Program, RecordedPort] | None:
     record = engine.store.execution(execution_id)
     definition = engine.catalog.to_continue(record.process, record.version, record.n) if record is not None else None
     program = getattr(definition.body, "__self__", None) if definition is not None else None
     if record is None or definition is None or not isinstance(program, Program):
         return None
-    port = RecordedPort(engine, record, definition)
-    with ThreadPoolExecutor(1) as beside:  # a loop of its own: whoever asks may stand in one already
-        return Folded(program, beside.submit(_fold, program, port).result())
+    return program, RecordedPort(engine, record, definition)
 
 
-def _fold(program: Program, port: RecordedPort) -> Held:
+def _fold(program: Program, port: RecordedPort) -> Folded:
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-        return runner.run(_go_through(program, port))
+        return Folded(program, runner.run(_go_through(program, port)))
 
 
 async def _go_through(program: Program, port: RecordedPort) -> Held:

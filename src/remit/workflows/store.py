@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from remit.engine.engine import Engine
 from remit.errors import MisuseError
-from remit.workflows.fold import folded
+from remit.workflows.fold import folded_beside
 
 __all__ = ["Listing", "WorkflowStore"]
 
@@ -47,7 +47,7 @@ class WorkflowStore:
     async def load_workflow(self, workflow_id: str) -> dict[str, Any]:
         """One execution with its `state` (None for a process written in Python); raises MisuseError `unknown_execution`."""
         loaded = _as_dict(await self._app.get(workflow_id))
-        state = folded(self._app.engine, workflow_id)
+        state = await folded_beside(self._app.engine, workflow_id)
         loaded["state"] = state.plain() if state is not None else None
         return loaded
 
