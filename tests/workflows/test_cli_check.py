@@ -73,3 +73,9 @@ def test_the_schema_is_printed_as_it_is_published(shell: Shell) -> None:
 def test_nothing_to_check_is_said(shell: Shell) -> None:
     assert "Say what to check" in shell.run("check", code=2).stderr
     assert "missing_file" in shell.run("check", "nowhere.yaml", code=2).stdout
+
+
+def test_explain_knows_the_codes_of_findings(shell: Shell) -> None:
+    assert "To mend it: " in shell.run("explain", "duplicate_step").stdout
+    assert shell.json("explain", "unreachable_step")["found_by"] == "remit check"
+    assert "Did you mean duplicate_step" in shell.run("explain", "duplicate_stpe", code=2).stderr

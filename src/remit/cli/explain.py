@@ -12,6 +12,7 @@ from rich.text import Text
 from remit.cli.options import JsonFlag
 from remit.cli.output import console, print_json, reported
 from remit.errors import CODES, MisuseError
+from remit.workflows.finding_codes import FINDING_CODES
 
 __all__ = ["explain"]
 
@@ -28,9 +29,12 @@ def explain(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Explain an error's code: its class, what happened, how to mend it."""
+    """Explain the code of an error or of a finding of `remit check`: what happened, how to mend it."""
+    if code is not None and code not in CODES and code in FINDING_CODES:
+        _explain_finding(code, as_json=as_json)
+        return
     if code is not None and code not in CODES:
-        near = get_close_matches(code, CODES, n=3)
+        near = get_close_matches(code, [*CODES, *FINDING_CODES], n=3)
         advice = f"Did you mean {' or '.join(near)}?" if near else "`remit explain` lists them all."
         raise MisuseError(
             f"{code!r} is none of Remit's codes; a code that workflow code raises is its own. {advice}",
@@ -57,3 +61,13 @@ def explain(
     for name, entry in CODES.items():
         table.add_row(name, str(entry.error_class), entry.meaning)
     screen.print(table)
+
+
+def _explain_finding(code: str, *, as_json: bool) -> None:
+    found = FINDING_CODES[code]
+    if as_json:
+        print_json({"code": code, "found_by": "remit check", "meaning": found.meaning, "mend": found.mend})
+        return
+    screen = console()
+    screen.print(Text.assemble((code, "bold"), "  found by `remit check`"))
+    screen.print(Text.assemble(found.meaning, "\n", ("To mend it: ", "green"), found.mend))

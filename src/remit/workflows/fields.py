@@ -21,7 +21,7 @@ from remit.kernel.retry import Retry
 from remit.kernel.usage import Budget, micros
 
 __all__ = [
-    "Allowance",
+    "Amounts",
     "Duration",
     "Flag",
     "ImportPath",
@@ -149,7 +149,7 @@ class RetryRule(Section):
         return Retry(self.attempts, self.first, self.longest, self.retry_on_timeout)
 
 
-class Allowance(Section):
+class Amounts(Section):
     """Tokens and cost, either or both."""
 
     tokens: int | None = Field(None, ge=0)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, Discriminator, Field, Tag, model_validator
 
 from remit.workflows.fields import (
-    Allowance,
+    Amounts,
     Duration,
     Flag,
     ImportPath,
@@ -132,8 +132,8 @@ class Task(Section):
     version: str | None = None
     input: Json = None
     output: Keyed | None = None
-    estimate: Allowance | None = None
-    budget: Allowance | None = None
+    estimate: Amounts | None = None
+    budget: Amounts | None = None
     retry: RetryRule | None = None
     timeout: Duration | None = Field(None, validation_alias=AliasChoices("timeout", "timeout_seconds"))
 
@@ -182,8 +182,8 @@ class SubWorkflowStep(StepFields):
     input: Json = Field(None, description="Expressions over `state`, by field; absent: nothing is passed on.")
     output: Keyed | None = Field(None, description="Expressions over `result` and `state`, by field of the state.")
     mode: Literal["sync", "async", "detached"] = "sync"
-    estimate: Allowance | None = None
-    budget: Allowance | None = None
+    estimate: Amounts | None = None
+    budget: Amounts | None = None
 
 
 class AwaitStep(StepFields):
@@ -234,7 +234,7 @@ class FireAndForgetStep(StepFields):
     target_workflow_type: Name
     version: str | None = None
     initial_data_template: Keyed = Field(default={})
-    estimate: Allowance | None = None
+    estimate: Amounts | None = None
 
 
 class HttpConfig(Section):
@@ -384,7 +384,7 @@ class Workflow(Section):
     callers: list[Name] | None = Field(None, description="The departments that may call it.")
     saga_enabled: Flag = Field(default=False, validation_alias=AliasChoices("saga_enabled", "saga_mode"))
     department: Name | None = None
-    estimate: Allowance | None = None
+    estimate: Amounts | None = None
     ttl: Duration | None = None
     retry: RetryRule | None = None
     automate_start: Flag = Field(default=True, description="Accepted; a workflow always starts.")

@@ -6,14 +6,14 @@ from typing import Any
 
 from pydantic import AliasChoices
 
-from remit.workflows.fields import Allowance, OnFailure, OnTimeout, RetryRule, Section, Shouted
+from remit.workflows.fields import Amounts, OnFailure, OnTimeout, RetryRule, Section, Shouted
 from remit.workflows.model import STEP_TYPES, DynamicInjection, HttpConfig, InjectionRule, Route, Task, Workflow
 
 __all__ = ["json_schema"]
 
 _SHORT: dict[type[Section], str] = {
     RetryRule: "integer",
-    Allowance: "integer",
+    Amounts: "integer",
     OnFailure: "string",
     OnTimeout: "string",
 }
