@@ -65,6 +65,9 @@ GROUPS = (
     Group("barrier", 3, (_remit("barrier", "remit_barrier.py", {"count": 50}, count=2_000),)),
     Group("waiting", 1, (_remit("waiting", "remit_waiting.py", {"count": 200}, count=100_000),)),
     Group("replay", 3, (_remit("replay", "remit_replay.py", {"count": 50}, count=10_000),)),
+    Group("workflow", 3, (
+        _remit("workflow", "remit_workflow.py", {"rounds": 2, "children": 20}, rounds=20, children=500),
+    )),
     Group("import", 1, (_remit("import", "remit_import.py", {"times": 2}, times=15),)),
     Group("flat", 1, (
         _remit("flat", "remit_flat.py", {"executions": 500, "blocks": 2, "cache": "{folder}"},
