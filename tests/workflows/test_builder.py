@@ -204,3 +204,14 @@ async def test_L9_starting_under_the_key_of_a_created_workflow_starts_it(home: P
         started = await app.start("OrderProcessing", ORDER, key="k")
         assert (started.id, started.new) == (workflow.id, False)
         await wait_until(app, workflow.id, "WAITING_HUMAN_INPUT")
+
+
+async def test_what_is_created_and_not_started_leaves_memory(home: Path) -> None:
+    async with Remit(":memory:", processes=[home]) as app:
+        builder = WorkflowBuilder(app)
+        created = [await builder.create_workflow("OrderProcessing", ORDER) for _ in range(3)]
+        created[0].enable_saga_mode()
+        assert [each.saga_mode_enabled for each in created] == [True, False, False]
+        assert app.engine.traces.nodes == {}
+        await created[0].next_step(timeout=5)
+        assert (created[0].status, created[0].saga_mode_enabled) == ("WAITING_HUMAN_INPUT", True)

@@ -117,6 +117,7 @@ class Engine:
         """Drive an execution from its start or its journal, now or when the trace has a slot for it."""
         if is_held(node.record):
             self.waiting.stand_by(node)
+            self.traces.let_go(node)
         elif definition is None:
             self.log.warning(
                 "%s waits: no code for %s %s is hosted here", node.id, node.record.process, node.record.version
@@ -291,17 +292,20 @@ class Engine:
     def start(self, definition: Definition, value: object, terms: RootTerms) -> tuple[ExecutionRecord, bool]:
         """Admit a root, or find the one that was started under its key; durable once `durability.barrier()` returns."""
         record, new = self.admission.root(definition, value, terms)
-        if not new and not terms.held:
+        if not new and not terms.held and is_held(record):
             self.release(record.id)
         return record, new
 
     def release(self, execution_id: str) -> None:
         """Let an execution begin that was admitted and held; any other goes on as it does."""
         node = self.traces.load(execution_id)
-        if node is not None and is_held(node.record) and not node.ended:
+        if node is None:
+            return
+        if is_held(node.record) and not node.ended:
             note(node.record, {"held": None})
             self.durability.touch(node)
             self.begin(node, self.definition_of(node))
+        self.traces.let_go(node)
 
     # -- recovery and closing -----------------------------------------------------------------------------------------
 

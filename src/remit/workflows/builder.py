@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import orjson
@@ -129,29 +130,30 @@ class WorkflowHandle:
     @property
     def saga_mode_enabled(self) -> bool:
         """Whether what it did is compensated when it fails (L37)."""
-        return has_saga(self._living().record)
+        with self._living() as node:
+            return has_saga(node.record)
 
-    def enable_saga_mode(self) -> _Done:
+    def enable_saga_mode(self) -> Any:
         """Compensate what it did when it fails, whether its file says so or not; may be awaited, and need not be.
 
         Raises MisuseError `wrong_state` once it has started.
         """
-        node = self._living()
-        if not is_held(node.record):
-            raise MisuseError(
-                f"{self.id} has started: call enable_saga_mode() before start(), or write saga_enabled: true in its file",
-                code="wrong_state",
-                execution_id=self.id,
-            )
-        note(node.record, {"saga": True})
-        self._app.engine.durability.touch(node)
+        with self._living() as node:
+            if not is_held(node.record):
+                raise MisuseError(
+                    f"{self.id} has started: call enable_saga_mode() before start(), or write saga_enabled: true in its file",
+                    code="wrong_state",
+                    execution_id=self.id,
+                )
+            note(node.record, {"saga": True})
+            self._app.engine.durability.touch(node)
         return _Done()
 
     async def start(self) -> WorkflowHandle:
         """Let it begin; durable when this returns. A workflow that has started already goes on as it does."""
-        engine = self._app.engine
-        engine.release(self._living().id)
-        await engine.durability.barrier()
+        self._record()
+        self._app.engine.release(self.id)
+        await self._app.engine.durability.barrier()
         return self
 
     async def next_step(
@@ -163,11 +165,12 @@ class WorkflowHandle:
         completed, else empty. Raises MisuseError `wrong_state` once it has ended, InvalidInput for an answer that does not
         fit, TimeoutError where it is still busy after `timeout`, and then it goes on.
         """
-        status = self._record().status
+        record = self._record()
+        status = record.status
         if status in TERMINAL:
             raise MisuseError(f"{self.id} has ended ({self.status})", code="wrong_state", execution_id=self.id)
         limit_ms = optional_ms(timeout, "timeout")
-        if is_held(self._living().record):
+        if is_held(record):
             await self.start()
         elif status in {Status.WAITING_HUMAN_INPUT, Status.WAITING_CHILD_HUMAN_INPUT}:
             await self._app.answer(self.id, dict(user_input or {}))
@@ -203,12 +206,14 @@ class WorkflowHandle:
             )
         return record
 
-    def _living(self) -> Node:
+    @contextmanager
+    def _living(self) -> Iterator[Node]:
+        """It as it is in memory, which may be ahead of its row."""
+        self._record()
         node = self._app.engine.traces.load(self.id)
-        if node is None:
-            self._record()
-            raise AssertionError(self.id)
-        return node
+        assert node is not None
+        yield node
+        self._app.engine.traces.let_go(node)
 
     def __repr__(self) -> str:
         return f"<Workflow {self.id}>"
