@@ -22,7 +22,7 @@ from remit import (
     step,
 )
 from remit.durable import schedule, sleep
-from remit.testing import boundaries
+from remit.testing import TestApp, VirtualClock, boundaries
 from remit.testing.faults import Exited, Killed, child_argv, run_until_killed
 from tests.laws.hand_clock import HandClock, by_hand
 from tests.laws.scene import look_at, open_store, until, wait_until
@@ -103,6 +103,13 @@ async def test_L54_a_schedule_fires_by_the_real_clock_too():
         await app.schedule("often", "* * * * * *", report, "ada")
         await until(lambda: app.list(status="COMPLETED"))
         assert await app.unschedule("often")
+
+
+async def test_L54_a_month_of_firings_passes_by_the_testing_kit_s_clock():
+    async with TestApp([report], clock=VirtualClock("2026-03-15T12:00:00+01:00")) as app:
+        await app.schedule("nightly", "30 2 * * *", report, "ada", timezone="Europe/Berlin")
+        await app.clock.advance("30d")
+        assert len(await app.list(status="COMPLETED")) == 30
 
 
 # ------------------------------------------------------------------------------------------------- who registers, for whom

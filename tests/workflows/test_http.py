@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from remit import Budget, DefinitionError, Outcome, Remit
+from remit.testing import TestApp
 from remit.workflows import sending
 from tests.laws.scene import open_store, until
 from tests.workflows.http_server import CERTIFICATE_AUTHORITY, Server, Taken, answer, serving
@@ -243,7 +244,7 @@ async def test_L29_L26_a_request_is_a_tool_call_with_a_price_in_the_lineage(tmp_
             (entry,) = await app.lineage(execution.id)
             record = await app.get(execution.id)
     assert (entry.kind, entry.name, entry.usage.cost) == ("tool", "Call", "0.002")
-    assert entry.params == {"method": "POST", "url": f"{server.url}/c", "body": {"a": 1}}
+    assert entry.params == {"method": "POST", "url": f"{server.url}/c", "headers": {}, "body": {"a": 1}}
     assert entry.result["body"] == {"ok": True}
     assert (record.usage.own.cost, record.budget["reserved_cost"]) == ("0.002", "0.00")
 
@@ -287,6 +288,20 @@ async def test_a_loop_sends_a_request_for_each_item(tmp_path):
         file.write_text(json.dumps({"workflow_type": "Calls", "steps": steps}))
         await ended(file, server, {"skus": ["a", "b", "a"]})
     assert [taken.line.split()[1] for taken in server.taken] == ["/a/0", "/b/1", "/a/2"]
+
+
+async def test_a_fake_stands_in_for_a_request_and_sees_what_is_recorded_of_it(tmp_path):
+    config = {"url": "https://erp.example/{{state.id}}", "headers": {"X-Key": "{{secrets.TOKEN}}"}}
+    seen = []
+
+    def erp(method: str, url: str, headers: dict[str, str]) -> Any:
+        seen.append((method, url, headers))
+        return {"status_code": 200, "body": {"stock": 7}}
+
+    async with TestApp([written(tmp_path, config)], tools={"Call": erp}, secrets={"TOKEN": TOKEN}) as app:
+        value = (await (await app.start("Calls", {"id": 5})).outcome()).unwrap()
+    assert value["http_response"]["body"] == {"stock": 7}
+    assert seen == [("GET", "https://erp.example/5", {"X-Key": "{{secrets.TOKEN}}"})]
 
 
 # ----------------------------------------------------------------------------------------------------------------- secrets

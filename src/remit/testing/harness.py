@@ -61,11 +61,21 @@ class TestApp(Remit):
         real: bool = True,
         store: str = ":memory:",
         workflow_imports: Iterable[str] = (),
+        http_hosts: Iterable[str] = (),
+        secrets: Mapping[str, str] | None = None,
+        env: Iterable[str] = (),
         resources: Any = None,
         limits: Limits | None = None,
     ) -> None:
         super().__init__(
-            store, processes=processes, workflow_imports=workflow_imports, resources=resources, limits=limits
+            store,
+            processes=processes,
+            workflow_imports=workflow_imports,
+            http_hosts=http_hosts,
+            secrets=secrets,
+            env=env,
+            resources=resources,
+            limits=limits,
         )
         self.clock = clock or VirtualClock()
         self.calls = Called()

@@ -76,7 +76,9 @@ def _is_compiled(value: Any) -> bool:
 
 
 def _parts(value: Any) -> Iterator[Any]:
-    """The attributes of a part of a compiled workflow, and what their containers hold."""
+    """The attributes of a part of a compiled workflow, and what their containers hold; a named tuple's fields."""
+    if isinstance(value, tuple):
+        yield from value
     names = [*getattr(value, "__dict__", ()), *(name for kind in type(value).__mro__ for name in _slots(kind))]
     for name in names:
         part = getattr(value, name, None)

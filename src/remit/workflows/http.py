@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 from remit.engine.definitions import StepDefinition
 from remit.engine.port import current_port
@@ -25,21 +25,27 @@ __all__ = ["HttpUnit", "perform"]
 _OUTPUT_KEY = "http_response"
 
 
-Send = Callable[..., Coroutine[Any, Any, dict[str, Any]]]
+async def _send(method: str, url: str, headers: dict[str, str], body: Any) -> dict[str, Any]:
+    """Stands for the sending of a request in its definition: what it is called with, as it is recorded."""
+    raise TypeError(
+        f"{method} {url} ({len(headers)} headers, {type(body).__name__}) lacks its secrets: it is not sent so"
+    )
 
 
 async def perform(
     definition: StepDefinition, request: Request, access: HttpAccess, includes: Sequence[str], **counts: int
 ) -> Any:
-    """Send a request as one durable step, or give what it recorded; the definition's function is `send`.
+    """Send a request as one durable step, or give what it recorded.
 
     Its parameters are the request as it may be shown, and which visit and attempt this is where it is not the first.
     """
+
+    async def sent(**_recorded: Any) -> dict[str, Any]:
+        from remit.workflows.sending import send
+
+        return await send(request, access, includes)
+
     parameters = request.shown() | {name: count for name, count in counts.items() if count > 1}
-
-    def sent(**_recorded: Any) -> Coroutine[Any, Any, dict[str, Any]]:
-        return cast("Send", definition.function)(request, access, includes)
-
     return await current_port(f"HTTP step {definition.name!r}").step(replace(definition, function=sent), parameters)
 
 
@@ -75,14 +81,12 @@ class HttpUnit:
 
 
 def _definition(step: HttpStep, where: str) -> StepDefinition:
-    from remit.workflows.sending import send
-
     price = micros(step.cost) if step.cost is not None else 0
     limits = [milliseconds(each) for each in (step.timeout, step.http_config.timeout) if each is not None]
     return StepDefinition(
         name=step.name,
         kind=EffectKind.TOOL,
-        function=send,
+        function=_send,
         is_async=True,
         result=Seam(Any, where=f"{where}, response"),
         maximum=Amount(0, price),

@@ -105,10 +105,9 @@ class Request:
 
     def shown(self) -> dict[str, Any]:
         """As it is recorded: the parameters of the step."""
-        shown = {"method": self.method, "url": self.url.shown()}
         headers = {name: text.shown() for name, text in self.headers.items()}
         body = _each_text(self.body, Text.shown)
-        return shown | ({"headers": headers} if headers else {}) | ({"body": body} if body is not None else {})
+        return {"method": self.method, "url": self.url.shown(), "headers": headers, "body": body}
 
     def secrets(self, access: HttpAccess) -> Iterator[str]:
         """The values of the secrets in it."""
