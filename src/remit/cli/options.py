@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["DEFAULT_STORE", "ExecutionId", "JsonFlag", "ReplyTimeout", "StoreUrl"]
+__all__ = [
+    "DEFAULT_STORE",
+    "EnvNames",
+    "ExecutionId",
+    "HttpHosts",
+    "JsonFlag",
+    "ReplyTimeout",
+    "SecretNames",
+    "StoreUrl",
+]
 
 DEFAULT_STORE = "sqlite:///remit.db"
 
@@ -17,6 +26,17 @@ StoreUrl = Annotated[
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 ExecutionId = Annotated[
     str, typer.Argument(metavar="ID", help="An execution's id, such as exec_….2.1.", show_default=False)
+]
+HttpHosts = Annotated[
+    list[str] | None,
+    typer.Option(metavar="HOST", help="A host that is not public and that HTTP steps may reach: localhost:8080."),
+]
+EnvNames = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="An environment variable that HTTP steps may send.")
+]
+SecretNames = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="A secret for HTTP steps, held by the environment variable of that name."),
 ]
 ReplyTimeout = Annotated[
     float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="How long to wait for the store's owner.")

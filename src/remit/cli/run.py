@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from remit.cli.options import DEFAULT_STORE, JsonFlag, StoreUrl
+from remit.cli.options import DEFAULT_STORE, EnvNames, HttpHosts, JsonFlag, SecretNames, StoreUrl
 from remit.cli.output import reported
 from remit.cli.session import Session
 from remit.cli.values import json_value
@@ -59,17 +59,9 @@ def run(
         list[str] | None,
         typer.Option(metavar="PREFIX", help="A package that workflows may import from beside their own directories."),
     ] = None,
-    http_host: Annotated[
-        list[str] | None,
-        typer.Option(metavar="HOST", help="A host that is not public and that HTTP steps may reach: localhost:8080."),
-    ] = None,
-    env: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="An environment variable that HTTP steps may send.")
-    ] = None,
-    secret: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="A secret for HTTP steps, held by the environment variable of that name."),
-    ] = None,
+    http_host: HttpHosts = None,
+    env: EnvNames = None,
+    secret: SecretNames = None,
     wait: Annotated[
         bool | None,
         typer.Option(
