@@ -12,11 +12,11 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from remit import Compensation, InvalidInput, MisuseError, Remit, Status
+from remit import Compensation, InvalidInput, MisuseError, Remit, Status, StoreError
 from remit.engine.redaction import redact
 from remit.store.port import Reader
 from remit.store.records import EffectKind, ExecutionRecord, JournalRecord
-from remit.store.sqlite.database import connect, parse_location
+from remit.store.sqlite.database import APPLICATION_ID, connect, parse_location
 from remit.store.sqlite.reader import SqliteReader
 
 __all__ = ["Recorded", "export_history", "histories_in"]
@@ -54,6 +54,8 @@ async def export_history(
         location = parse_location(source)
         connection = connect(location, readonly=True)
         try:
+            if connection.pragma("application_id") != APPLICATION_ID:
+                raise StoreError(f"{location.path} is no store of Remit's: there is no execution to export")
             history = _history(SqliteReader(connection, location), execution_id, redacted=redacted)
         finally:
             connection.close()
@@ -127,8 +129,6 @@ def _record(kind: type[T], plain: dict[str, Any]) -> T:
 
 
 def _inward(name: str, value: Any) -> Any:
-    if value is None:
-        return None
     if name in _PAYLOADS:
         return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     if name in ("key", "digest"):

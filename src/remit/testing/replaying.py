@@ -35,6 +35,7 @@ _PATIENCE_S = 10.0
 _EFFECT = re.compile(r"(?P<what>.*?)\((?P<params>.*)\)\Z", re.DOTALL)
 _BODY_ENDED = frozenset({Status.COMPLETED, Status.FAILED, Status.FAILED_CHILD_WORKFLOW})
 _BODY_FAILED = _BODY_ENDED - {Status.COMPLETED}
+_STEPS = frozenset({EffectKind.STEP, EffectKind.TOOL, EffectKind.MODEL})
 _NO_EFFECT = frozenset({EffectKind.CHANGED, EffectKind.VALUE})
 
 
@@ -158,7 +159,7 @@ class _Again(Remit):
     def _fresh(self, engine: Engine, n: int) -> tuple[str, ...]:
         """What the code did beyond its history."""
         known = {each.position for each in self._recorded.entries} | {each.position for each in self._recorded.calls}
-        open_steps = {each.position for each in self._recorded.entries if each.ended_at is None}
+        open_steps = {each.position for each in self._recorded.entries if each.ended_at is None and each.kind in _STEPS}
         entries = [
             (entry.position, effect_of(entry.kind, entry.name, entry.params or b"null"))
             for entry in engine.store.journal(n)
