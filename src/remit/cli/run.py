@@ -80,8 +80,7 @@ def run(
     if resume is not None:
         _refuse({"input": value, **terms, "budget-tokens": budget_tokens, "budget-cost": budget_cost})
     budget = _budget(budget_tokens, budget_cost, on_exhausted)
-    operator = OperatorsList(http_host or [], _secrets(secret or []), env or [])
-    session = Session(target, store, resume, operator, as_json=as_json, wait=wait)
+    session = Session(target, store, resume, _listed(http_host, secret, env), as_json=as_json, wait=wait)
     session.go(
         json_value(value, "--input") if value is not None else None,
         {**terms, "budget": budget},
@@ -96,11 +95,11 @@ def _refuse(terms: dict[str, object]) -> None:
         raise MisuseError(f"--resume goes on with what was started: drop {', '.join(given)}", code="invalid_input")
 
 
-def _secrets(names: list[str]) -> dict[str, str]:
-    missing = [name for name in names if name not in os.environ]
+def _listed(hosts: list[str] | None, secrets: list[str] | None, env: list[str] | None) -> OperatorsList:
+    missing = [name for name in secrets or () if name not in os.environ]
     if missing:
         raise MisuseError(f"--secret {missing[0]}: there is no environment variable of that name", code="invalid_input")
-    return {name: os.environ[name] for name in names}
+    return OperatorsList(hosts or (), {name: os.environ[name] for name in secrets or ()}, env or ())
 
 
 def _budget(tokens: int | None, cost: str | None, on_exhausted: OnExhausted) -> Budget | None:
