@@ -210,6 +210,7 @@ async def test_what_is_created_and_not_started_leaves_memory(home: Path) -> None
     async with Remit(":memory:", processes=[home]) as app:
         builder = WorkflowBuilder(app)
         created = [await builder.create_workflow("OrderProcessing", ORDER) for _ in range(3)]
+        assert app.engine.traces.nodes == {}
         created[0].enable_saga_mode()
         assert [each.saga_mode_enabled for each in created] == [True, False, False]
         assert app.engine.traces.nodes == {}
