@@ -258,5 +258,7 @@ class Planner:
 
 
 def _has_function(unit: Unit) -> bool:
-    """Whether the step itself is a function, which carries its own compensation."""
+    """Whether the step itself is a function, once or for each item, which carries the step's compensation."""
+    if isinstance(unit, ParallelUnit):
+        return unit.each is not None
     return isinstance(unit, FunctionUnit | HumanUnit | DecisionUnit) and unit.spec.function is not None

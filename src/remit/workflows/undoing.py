@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from remit.engine.definitions import StepDefinition
@@ -23,8 +24,8 @@ class Undoing:
     def __init__(self, function: Callable[..., Any], where: str, *, result_first: bool) -> None:
         self.function = function
         self._result_first = result_first
-        self._shape = shape_of(function, where)
-        if self._shape.required and not result_first:
+        self._shape = shape_of(partial(function, None) if result_first else function, where)
+        if self._shape.required:
             raise DefinitionError(
                 f"{where}: a compensation is given the state and the context, not {', '.join(self._shape.required)}"
             )
@@ -63,6 +64,6 @@ class Undoing:
         result = record.get("result", {})
         held = Held(type_, {**plain, **type_.fields_of(result), **record.get("changed", {})})
         state = type_.as_dict(held) if self._shape.as_dict else type_.read(held.payload())
-        if not self._shape.context and not self._result_first:
+        if not self._shape.context:
             return (state,)
         return state, StepContext(**own({**context, "previous_step_result": result}))
