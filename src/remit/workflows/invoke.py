@@ -13,13 +13,13 @@ from typing import Any, TypedDict
 
 import orjson
 
-from remit.authoring.effects import current, random, sleep
+from remit.authoring.effects import current
 from remit.authoring.step import Step
 from remit.engine.definitions import StepDefinition
 from remit.engine.port import current_port
 from remit.engine.seam import Seam, canonical
-from remit.errors import DefinitionError, DomainError, SystemFailure, TransientError
-from remit.kernel.retry import Retry, backoff_ms, exhausted
+from remit.errors import DefinitionError, DomainError, SystemFailure
+from remit.kernel.retry import Retry
 from remit.kernel.usage import Usage
 from remit.store.records import EffectKind
 from remit.workflows.directives import (
@@ -31,6 +31,7 @@ from remit.workflows.directives import (
 )
 from remit.workflows.shapes import ATOMS, is_async, own, shape_of
 from remit.workflows.state import Held, StateType
+from remit.workflows.tries import tried
 from remit.workflows.undoing import Undoing
 
 __all__ = ["Given", "Recorded", "StepFunction"]
@@ -128,16 +129,10 @@ class StepFunction:
         """
         if self._retry is None:
             return await self._attempt(given, arguments)
-        for attempt in range(1, self._retry.attempts):
-            try:
-                return await self._attempt(given, arguments if attempt == 1 else {**arguments, "attempt": attempt})
-            except TransientError:
-                await sleep(backoff_ms(attempt, self._retry, await random()) / 1_000)
-        try:
-            return await self._attempt(given, {**arguments, "attempt": self._retry.attempts})
-        except TransientError as error:
-            spent = exhausted(error.info(), self._retry.attempts)
-            raise DomainError(spent.message, code=spent.code, details=spent.details) from error
+        return await tried(
+            self._retry,
+            lambda number: self._attempt(given, arguments if number == 1 else {**arguments, "attempt": number}),
+        )
 
     async def _attempt(self, given: Given, arguments: Mapping[str, Any]) -> Recorded:
         definition = self.definition
