@@ -13,7 +13,8 @@ import pytest
 
 from remit import DomainError, Process, Remit, ask, call_process, process, step
 from remit.workflows import StartSubWorkflowDirective, StepContext
-from tests.laws.scene import every, open_store, wait_until
+from tests.laws.killed_workflows import hosted
+from tests.laws.scene import Victim, every, open_store, wait_until
 from tests.workflows.making import compiled
 
 runs: Counter[str] = Counter()
@@ -326,6 +327,41 @@ async def test_L47_a_step_that_raised_a_directive_is_not_run_again_when_its_chil
         assert (await app.outcome(execution.id, timeout=5)).ok
     assert runs["top calls"] == 1
     assert counted_runs() == once("top before", "leaf before", "leaf after", "top after")
+
+
+KILLED = """
+    import asyncio, sys
+    from pathlib import Path
+    from remit import Remit
+    from tests.laws.killed_workflows import hosted
+    from tests.laws.scene import wait_until
+
+    async def main() -> None:
+        async with Remit(sys.argv[1], processes=hosted(Path(sys.argv[2]))) as app:
+            found = await app.list(process="parent")
+            root = found[0].execution_id if found else (await app.start("parent", {})).id
+            await wait_until(app, root, "WAITING_CHILD_HUMAN_INPUT")
+            print(root, flush=True)
+            await asyncio.sleep(60)
+
+    asyncio.run(main())
+"""
+
+
+async def test_L47_after_a_kill_no_step_that_was_recorded_runs_again(tmp_path: Path) -> None:
+    url, notes = open_store(tmp_path), tmp_path / "notes.txt"
+    root = ""
+    for _ in range(2):
+        victim = Victim(tmp_path / "victim.py", KILLED, url, str(notes))
+        root = victim.says()
+        victim.kill()
+    async with Remit(url, processes=hosted(notes)) as app:
+        await app.answer(root, {"word": "sesame"})
+        found = (await app.outcome(root, timeout=5)).unwrap()
+    words = [found["children"][f"task{number}"]["word"] for number in range(3)]
+    assert (found["seen"], words) == (["before", "after"], ["none", "sesame", "none"])
+    ran = Counter(notes.read_text().splitlines())
+    assert ran == Counter(["before", "after", *(f"{what} {n}" for what in ("start", "child") for n in range(3))])
 
 
 # -- L13: nothing is shared across the seam ---------------------------------------------------------------------------
