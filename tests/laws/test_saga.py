@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from remit import (
     Budget,
+    DefinitionError,
     DomainError,
     MisuseError,
     Record,
@@ -454,6 +455,35 @@ async def test_L52_a_compensation_knows_where_it_is_and_has_no_effects(caplog) -
     assert "{'desk': 7}" in line.getMessage()
     assert codes == ["effect_inside_step"] * 4
     assert done == []
+
+
+async def test_L37_a_step_may_be_the_compensation_of_another() -> None:
+    @step
+    async def take_back(result: str | None, what: str) -> None:
+        undo(result, what)
+
+    @step(compensate=take_back)
+    async def act(what: str) -> str:
+        return what
+
+    async def body(_: str) -> None:
+        await act("a")
+
+    assert await undone_by(body) == ["undo a (a)"]
+
+
+def test_L37_a_compensation_that_cannot_take_result_and_arguments_is_refused_when_the_step_is_defined() -> None:
+    def short(result: str) -> None: ...
+
+    with pytest.raises(DefinitionError) as refused:
+
+        @step(compensate=short)
+        async def act(what: str, count: int = 1) -> str:
+            return what
+
+    assert "is called as short(result, what, count): too many positional arguments" in str(refused.value)
+    with pytest.raises(DefinitionError, match="compensate='undo it': give a function"):
+        step(compensate="undo it")(_upper)
 
 
 # -- what ran unrecorded, and what failed ------------------------------------------------------------------------------

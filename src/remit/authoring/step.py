@@ -179,6 +179,8 @@ def model(
 
 def _make(function: Callable[..., Any], name: str, kind: EffectKind, **options: Any) -> Step[..., Any]:
     where = f"{kind} {name!r} ({place_of(function)})"
+    if options.get("compensate") is not None:
+        options["compensate"] = _compensation(options["compensate"], function, where)
     hints = hints_of(function, where)
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
@@ -194,6 +196,24 @@ def _make(function: Callable[..., Any], name: str, kind: EffectKind, **options: 
         **options,
     )
     return Step(function, definition)
+
+
+def _compensation(compensate: Any, function: Callable[..., Any], where: str) -> Callable[..., Any]:
+    """What undoes the step; DefinitionError where it cannot take the step's result and then its arguments (L37)."""
+    undo = compensate.definition.function if isinstance(compensate, Step) else compensate
+    if not callable(undo):
+        raise DefinitionError(f"{where}: compensate={undo!r}: give a function")
+    arguments = list(inspect.signature(function).parameters)
+    try:
+        taken = inspect.signature(undo)
+    except ValueError:  # a function of C's that does not say what it takes
+        return cast("Callable[..., Any]", undo)
+    try:
+        taken.bind(None, *arguments)
+    except TypeError as error:
+        call = f"{getattr(undo, '__name__', undo)}({', '.join(['result', *arguments])})"
+        raise DefinitionError(f"{where}: its compensation is called as {call}: {error}") from None
+    return cast("Callable[..., Any]", undo)
 
 
 def _decoder(function: Callable[..., Any], hints: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
