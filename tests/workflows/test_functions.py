@@ -7,6 +7,8 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from remit.workflows.functions import ImportPathError, locate
 
@@ -127,6 +129,10 @@ def test_an_allowed_package_is_reached_itself_and_through_a_module_that_imports_
         ("linked_package.outside.secret", "symbolic link"),
         ("shop.outside.secret", "no module in the workflow's own directory"),
         ("validate", "is no import path"),
+        ("a." * 100_000 + "b", "is too long"),
+        ("steps." + "v" * 300, "is too long"),
+        ("v" * 300 + ".validate", "is too long"),
+        ("ä" * 150 + ".validate", "is too long"),
         ("", "is no import path"),
         ("steps.", "is no import path"),
         ("steps.class", "is no import path"),
@@ -169,3 +175,42 @@ def test_an_edited_file_is_read_again(directory: Path) -> None:
         locate("helpers.fresh", directory)
     (directory / "helpers.py").write_text("def fresh(state): ...")
     assert locate("helpers.fresh", directory).line == 1
+
+
+def test_what_the_file_system_refuses_is_told(directory: Path, monkeypatch) -> None:
+    def refused(self: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    with pytest.raises(ImportPathError, match="Permission denied"):
+        locate("steps.validate", directory)
+
+
+NAMES = st.sampled_from(
+    [
+        "steps",
+        "models",
+        "parts",
+        "inner",
+        "act",
+        "os",
+        "system",
+        "validate",
+        "orders",
+        "shop",
+        "linked",
+        "outside",
+        "secret",
+    ]
+)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=100)
+@given(st.one_of(st.text(max_size=40), st.lists(NAMES, min_size=1, max_size=6).map(".".join)))
+def test_whatever_is_asked_for_it_lies_below_the_directory_or_is_refused(directory: Path, path: str) -> None:
+    try:
+        found = locate(path, directory)
+    except ImportPathError as error:
+        assert str(error)  # noqa: PT017  # either outcome is one that the test is about
+    else:
+        assert found.defined_in.resolve().is_relative_to(directory)

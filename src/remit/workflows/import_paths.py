@@ -21,6 +21,10 @@ from remit.workflows.modules import file_below, parts_below, without_import
 __all__ = ["ImportPathError", "Located", "Rules", "locate", "names_in"]
 
 _MOST_HOPS = 20
+_SHOWN = 200
+_MOST_NAMES = 20
+_LONGEST_NAME = 200
+"""Bytes: what file systems take, with room for an ending."""
 _DEFINED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _Binding = _Definition | ast.Import | ast.ImportFrom | ast.Assign | ast.AnnAssign
@@ -31,7 +35,8 @@ class ImportPathError(DefinitionError):
 
     def __init__(self, path: str, problem: str, suggestion: str | None = None) -> None:
         hint = f" Did you mean {suggestion!r}?" if suggestion is not None else ""
-        super().__init__(f"{path!r} {problem}.{hint}")
+        shown = path if len(path) <= _SHOWN else f"{path[:_SHOWN]}…"
+        super().__init__(f"{shown!r} {problem}.{hint}")
         self.path = path
         self.problem = problem
         self.suggestion = suggestion
@@ -76,8 +81,11 @@ def locate(path: str, directory: Path | str, allow: Iterable[str] = ()) -> Locat
     """
     rules = Rules(Path(directory).resolve(), tuple(allow))
     parts = names_in(path)
-    file, attributes = _module_of(path, parts, rules)
-    found = _follow(path, file, attributes, rules, _MOST_HOPS)
+    try:
+        file, attributes = _module_of(path, parts, rules)
+        found = _follow(path, file, attributes, rules, _MOST_HOPS)
+    except OSError as error:
+        raise ImportPathError(path, f"cannot be looked for: {error.strerror}: {error.filename}") from None
     return found._replace(file=file, attributes=attributes)
 
 
@@ -87,6 +95,8 @@ def names_in(path: str) -> tuple[str, ...]:
     parts = tuple(path.split(".")) if not colon else (*module.split("."), *name.split("."))
     if len(parts) < 2 or not all(part.isidentifier() and not keyword.iskeyword(part) for part in parts):
         raise ImportPathError(path, "is no import path: write module.function, such as 'steps.validate'")
+    if len(parts) > _MOST_NAMES or any(len(part.encode()) > _LONGEST_NAME for part in parts):
+        raise ImportPathError(path, f"is too long: at most {_MOST_NAMES} names of {_LONGEST_NAME} bytes")
     if any(part.startswith("__") for part in parts):
         raise ImportPathError(path, "reaches for what begins with two underscores, which no workflow may use")
     return parts
