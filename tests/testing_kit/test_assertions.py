@@ -235,6 +235,11 @@ def test_differences_have_their_pointers() -> None:
     assert differences(Point(1), Point(2)) == ["/x: expected 1, is 2"]
     assert differences("a", None) == ['the value: expected "a", is null']
     assert differences((1, 2), [1, 2]) == []
+    assert differences({"a": {"b": 1}}, {"a": {"b": 1, "c": 2}, "d": 3}, subset=True) == []
+    assert differences({"a": [{"b": 1}], "d": 3}, {"a": [{"b": 2, "c": 2}]}, subset=True) == [
+        "/a/0/b: expected 1, is 2",
+        "/d: expected 3, is nothing",
+    ]
 
 
 JSON = st.recursive(

@@ -55,7 +55,7 @@ class Called(list[Made]):
 def assert_called(
     calls: Called, name: str, *, times: int | None = None, having: Mapping[str, Any] | None = None
 ) -> None:
-    """That there was a call of that name, or so many; `having`: with these among its arguments.
+    """That there was a call of that name, or so many; `having`: with these among its arguments, and in them.
 
     `calls` is `app.calls`. Raises AssertionError that shows the calls there were, ValueError for an unknown name.
     """
@@ -79,7 +79,7 @@ def _missing(having: Mapping[str, Any] | None, made: Made) -> list[str]:
     if not having:
         return []
     absent = [f"no argument {name!r}" for name in having if name not in made.arguments]
-    return absent or differences(dict(having), {name: made.arguments[name] for name in having})
+    return absent or differences(dict(having), made.arguments, subset=True)
 
 
 def _listed(made: Iterable[Made], having: Mapping[str, Any] | None) -> list[str]:

@@ -26,14 +26,17 @@ def short(value: Any, width: int = _WIDTH) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def differences(expected: Any, actual: Any) -> list[str]:
-    """One line for each part that differs, with its JSON pointer; dataclasses and models count as what they hold."""
-    return _between(_plain(expected), _plain(actual), "")
+def differences(expected: Any, actual: Any, *, subset: bool = False) -> list[str]:
+    """One line for each part that differs, with its JSON pointer; dataclasses and models count as what they hold.
+
+    `subset`: what is may have more names, at any depth, than what was expected.
+    """
+    return _between(_plain(expected), _plain(actual), "", subset=subset)
 
 
-def _between(expected: Any, actual: Any, where: str) -> list[str]:
+def _between(expected: Any, actual: Any, where: str, *, subset: bool) -> list[str]:
     if isinstance(expected, Mapping) and isinstance(actual, Mapping):
-        names = [*expected, *(name for name in actual if name not in expected)]
+        names = [*expected, *(name for name in actual if name not in expected and not subset)]
         pairs = [(name, expected.get(name, _ABSENT), actual.get(name, _ABSENT)) for name in names]
     elif isinstance(expected, list) and isinstance(actual, list):
         longer = range(max(len(expected), len(actual)))
@@ -42,7 +45,7 @@ def _between(expected: Any, actual: Any, where: str) -> list[str]:
         return []
     else:
         return [f"{where or 'the value'}: expected {_shown(expected)}, is {_shown(actual)}"]
-    return [line for name, one, other in pairs for line in _between(one, other, f"{where}/{name}")]
+    return [line for name, one, other in pairs for line in _between(one, other, f"{where}/{name}", subset=subset)]
 
 
 def _same(expected: Any, actual: Any) -> bool:

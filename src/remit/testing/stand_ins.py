@@ -36,7 +36,10 @@ def fitted(seam: Seam[Any], value: Any) -> Any:
 
 
 async def given(fake: Any, what: str, holds: Holds, limit_ms: int | None = None) -> Any:
-    """Look through `in_turn`, `after` and `hangs` at what is really given; waits where that waits, raises what is to be raised."""
+    """Look through `in_turn`, `after` and `hangs` at what is really given; waits where that waits.
+
+    An exception is given as a function that raises it.
+    """
     while True:
         if isinstance(fake, InTurn):
             fake = fake.next(what)
@@ -45,12 +48,14 @@ async def given(fake: Any, what: str, holds: Holds, limit_ms: int | None = None)
             fake = fake.then
         elif isinstance(fake, Hangs):
             await holds.wait(None, limit_ms, what)
-        elif isinstance(fake, BaseException):
-            raise fake.with_traceback(None)
-        elif isinstance(fake, type) and issubclass(fake, BaseException):
-            raise fake()
+        elif isinstance(fake, BaseException) or (isinstance(fake, type) and issubclass(fake, BaseException)):
+            return partial(_raises, fake)
         else:
             return fake
+
+
+async def _raises(error: BaseException | type[BaseException], *_arguments: Any, **_named: Any) -> Any:
+    raise error() if isinstance(error, type) else error.with_traceback(None)
 
 
 class StandIns(Workers):
@@ -142,7 +147,8 @@ def _called_by_place(fake: Callable[..., Any], made: Made) -> Callable[..., Any]
     def noted(arguments: tuple[Any, ...], inputs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         made.arguments = {**dict(zip(("state", "context"), deepcopy(arguments), strict=False)), **inputs}
         named = arguments_for(fake, inputs)
-        return arguments[: max(1, places(fake) - len(named))], named
+        by_place = places(fake)
+        return arguments[: max(min(by_place, 1), by_place - len(named))], named
 
     def now(*arguments: Any, **inputs: Any) -> Any:
         placed, named = noted(arguments, inputs)
