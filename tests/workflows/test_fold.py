@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,11 +14,12 @@ from remit import DomainError, Limits, Process, Remit, TransientError, call_proc
 from remit.workflows import (
     StartSubWorkflowDirective,
     WorkflowBuilder,
+    WorkflowHandle,
     WorkflowJumpDirective,
     WorkflowPauseDirective,
     WorkflowStore,
 )
-from tests.laws.scene import wait_until
+from tests.laws.scene import until, wait_until
 from tests.workflows.making import compiled
 
 ran: list[str] = []
@@ -168,6 +170,21 @@ CASES: dict[str, Steps] = {
         {"name": "C", "type": "AWAIT", "child": "A", "output": {"total": "result.doubled"}},
     ],
     "a wait that is over": [{"name": "W", "type": "WAIT", "duration": 0.01}, step("B")],
+    "a schedule": [
+        {
+            "name": "S",
+            "type": "CRON_SCHEDULE",
+            "schedule_name": "nightly",
+            "cron_expression": "0 3 * * *",
+            "target_workflow_type": "child",
+        },
+        step("B"),
+    ],
+    "a moment that is past": [{"name": "W", "type": "WAIT", "until": "2020-01-01T00:00:00Z"}, step("B")],
+    "a step that is undone when it fails": [
+        step("A", add, compensate_function=note),
+        call("B", compensate_function=note),
+    ],
     "a parallel step that runs out of time": [
         {
             "name": "P",
@@ -244,3 +261,28 @@ async def test_a_call_beyond_the_limit_of_depth_is_told_by_the_state() -> None:
         state = (await WorkflowStore(app).load_workflow(f"{root}.1"))["state"]
         assert state["step_failures"]["A"]["code"] == "depth_exceeded"
         assert state["note"] == "+B"
+
+
+async def test_an_event_and_its_payload_belong_to_the_state() -> None:
+    steps = [{"name": "E", "type": "WAIT", "event": "paid"}, step("B")]
+    async with Remit(":memory:", processes=[workflow(steps), child]) as app:
+        handle = await (await WorkflowBuilder(app).create_workflow("W", {})).start()
+        await wait_until(app, handle.id, "PENDING_ASYNC")
+        assert handle.state.total == 0
+        await app.send(handle.id, "paid", {"total": 12})
+        await wait_until(app, handle.id, "WAITING_HUMAN_INPUT")
+        assert (handle.state.total, handle.state.note) == (12, "+B")
+
+
+async def test_a_rolled_back_workflow_shows_the_state_it_failed_with() -> None:
+    steps = [step("A", add, compensate_function=note), step("B", fails)]
+    rolled_back = compiled("W", *steps, state=State, saga_enabled=True)
+    async with Remit(":memory:", processes=[rolled_back]) as app:
+        handle = await WorkflowBuilder(app).create_workflow("W", {})
+        await handle.next_step(timeout=5)
+        await until(partial(_shows, handle, "FAILED_ROLLED_BACK"))
+        assert (handle.state.sums, handle.state.note) == ([10], "")
+
+
+async def _shows(handle: WorkflowHandle, status: str) -> bool:
+    return handle.status == status
