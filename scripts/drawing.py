@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from remit.kernel.saga import COMPENSATIONS
 from remit.kernel.states import OPEN, PROPAGATION, TERMINAL, TRANSITIONS, Status
 
-__all__ = ["DRAWINGS", "GROUPS", "Edge", "edges", "propagation", "redraw", "states"]
+__all__ = ["DRAWINGS", "GROUPS", "Edge", "compensations", "edges", "propagation", "redraw", "states"]
 
 REGION = re.compile(r"(<!-- drawn: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -98,7 +99,17 @@ def propagation() -> str:
     return f"| An awaited child is | its parent shows |\n| --- | --- |\n{rows}"
 
 
-DRAWINGS: dict[str, Callable[[], str]] = {"states": states, "propagation": propagation}
+def compensations() -> str:
+    """How an execution's `compensation` changes, as a Markdown table."""
+    rows = "".join(f"| {before} | {after} | {cause} |\n" for before, after, cause in COMPENSATIONS)
+    return f"| From | to | when |\n| --- | --- | --- |\n{rows}"
+
+
+DRAWINGS: dict[str, Callable[[], str]] = {
+    "states": states,
+    "propagation": propagation,
+    "compensations": compensations,
+}
 
 
 def redraw(page: str) -> str:

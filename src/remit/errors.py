@@ -92,6 +92,9 @@ CODES: dict[str, CodeEntry] = {
     "code_changed": CodeEntry(_S, "The code no longer makes the calls its history recorded.", "Restore the recorded call (see `details`), mark the branch with `changed()`, or `remit retry`."),
     "interrupted": CodeEntry(_D, "An at-most-once step was running in a crash.", "Find out whether it took effect, then decide in the parent."),
     "limit_exceeded": CodeEntry(_D, "A value or a history is larger than its limit.", "Pass less, or use `continue_as(input)` to start a fresh history."),
+    "compensation_failed": CodeEntry(_D, "A compensation failed on every attempt.", "Undo by hand what `details` name; the rest is undone. `remit retry` then runs the execution in full."),
+    "compensation_unreachable": CodeEntry(_D, "An earlier attempt did something that today's code does not lead to again.", "Undo it by hand: nothing tells what would."),
+    "compensation_waits": CodeEntry(_D, "A rollback waits for code that is not hosted, or for that of a child.", "Open the store with a process that hosts the code named."),
     "blocked_event_loop": CodeEntry(_D, "A body blocked the event loop and was cut off.", "Move the work into a sync step, or use isolation=\"process\"."),
     "worker_died": CodeEntry(_T, "The process that ran isolated code ended.", "It is retried; see the exit status in `details`."),
     # effects

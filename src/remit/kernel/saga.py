@@ -1,6 +1,6 @@
 """What is undone when an execution is rolled back, in which order, and how that ends (L34, L37).
 
-The diagram of `COMPENSATIONS` in docs/design.md is drawn from this table.
+The table in docs/design.md is drawn from `COMPENSATIONS`.
 """
 
 from __future__ import annotations
