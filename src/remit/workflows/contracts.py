@@ -7,7 +7,7 @@ From a JSON Schema in the file always; from a pydantic model where its class bod
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ __all__ = [
     "Contract",
     "FieldKind",
     "kind_of",
+    "misfit",
     "model_contract",
     "schema_contract",
     "schema_problem",
@@ -54,6 +55,7 @@ _BY_SCHEMA = {
 }
 
 
+_TAKES_LONG = ("$ref", "$dynamicRef", "pattern", "uniqueItems")
 JSON_TYPES = tuple(_BY_SCHEMA)
 
 
@@ -121,7 +123,13 @@ def _is_number(text: str) -> bool:
 
 
 def schema_problem(schema: Mapping[str, Any]) -> tuple[tuple[str | int, ...], str] | None:
-    """Where a JSON Schema is none, and why."""
+    """Where a JSON Schema is none, or reaches out of the file, and why."""
+    for where, reference in _references(schema, ()):
+        if not reference.startswith("#"):
+            return (
+                where,
+                f"{reference!r:.100} is outside of it: a schema refers to its own parts, such as '#/$defs/item'",
+            )
     from jsonschema.exceptions import SchemaError
     from jsonschema.validators import Draft202012Validator
 
@@ -130,6 +138,31 @@ def schema_problem(schema: Mapping[str, Any]) -> tuple[tuple[str | int, ...], st
     except SchemaError as error:
         return tuple(error.path), error.message
     return None
+
+
+def misfit(value: Any, schema: Mapping[str, Any]) -> tuple[tuple[str | int, ...], str] | None:
+    """Where a value does not fit a sound JSON Schema, and why; a schema that could take long is not tried."""
+    from jsonschema.validators import Draft202012Validator
+
+    if any(word in str(schema) for word in _TAKES_LONG):
+        return None
+    for error in Draft202012Validator(schema).iter_errors(value):
+        return tuple(error.path), error.message
+    return None
+
+
+def _references(schema: Any, where: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Every reference in a schema; what a validator finds outside it would fetch."""
+    if isinstance(schema, Mapping):
+        for key, value in schema.items():
+            if key in {"$ref", "$dynamicRef", "$schema"} and isinstance(value, str):
+                if key != "$schema" or not value.startswith("https://json-schema.org/"):
+                    yield (*where, key), value
+            else:
+                yield from _references(value, (*where, key))
+    elif isinstance(schema, list):
+        for index, value in enumerate(schema):
+            yield from _references(value, (*where, index))
 
 
 def schema_contract(schema: Mapping[str, Any]) -> Contract:

@@ -1,4 +1,4 @@
-"""What single steps say in languages of their own: durations and moments, cron expressions, URLs and headers."""
+"""What single steps say in languages of their own: durations and moments, cron expressions, JSON Schemas, URLs and headers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from remit.kernel.conditions import ConditionError
 from remit.kernel.durations import milliseconds
 from remit.kernel.schedules import problem_of, problem_of_name
 from remit.workflows.access import HttpAccess
+from remit.workflows.contracts import misfit, schema_problem
 from remit.workflows.expressions import STATE, expressions_of, read
-from remit.workflows.model import CronScheduleStep, HttpStep, WaitStep
+from remit.workflows.model import CronScheduleStep, HttpStep, HumanInLoopStep, WaitStep
 from remit.workflows.requests import RequestTemplate
 from remit.workflows.source import Loc
 from remit.workflows.views import Placed, View
@@ -26,6 +27,8 @@ def check_details(view: View) -> None:
                 _check_schedule(view, placed, placed.step)
             case WaitStep():
                 _check_wait(view, placed, placed.step)
+            case HumanInLoopStep():
+                _check_answer(view, placed, placed.step)
             case HttpStep():
                 _check_request(view, placed, placed.step)
             case _:
@@ -58,6 +61,20 @@ def _moment(text: str) -> None:
         datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{text!r:.100} is no moment: write 2026-08-01T09:00:00Z") from None
+
+
+def _check_answer(view: View, placed: Placed, step: HumanInLoopStep) -> None:
+    if step.answer_schema is None:
+        return
+    problem = schema_problem(step.answer_schema)
+    if problem is not None:
+        told = f"{placed.named}: `schema` is no JSON Schema: {problem[1]:.200}"
+        view.report("invalid_schema", told, (*placed.loc, "schema", *problem[0]))
+    elif step.on_timeout is not None and step.on_timeout.has_value:
+        problem = misfit(step.on_timeout.value, step.answer_schema)
+        if problem is not None:
+            told = f"{placed.named}: the value of `on_timeout` does not fit the schema: {problem[1]:.200}"
+            view.report("invalid_value", told, (*placed.loc, "on_timeout", "value", *problem[0]))
 
 
 class _AnyName(HttpAccess):
