@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from remit.authoring.step import Step, model, step, tool
     from remit.control.app import Execution, Remit, run
     from remit.control.schedules import ScheduleView
-    from remit.control.views import AlertView, Entry, Record
+    from remit.control.views import AlertView, CompensationView, Entry, Record, UndoStatus
     from remit.errors import (
         CallFailed,
         ContractViolation,
@@ -58,6 +58,7 @@ __all__ = [
     "CallFailed",
     "Child",
     "Compensation",
+    "CompensationView",
     "ContractViolation",
     "Current",
     "DefinitionError",
@@ -85,6 +86,7 @@ __all__ = [
     "StoreOwned",
     "SystemFailure",
     "TransientError",
+    "UndoStatus",
     "Usage",
     "ask",
     "call_process",
@@ -108,7 +110,7 @@ _HOMES = {
     "remit.authoring.step": "Step model step tool",
     "remit.control.app": "Execution Remit run",
     "remit.control.schedules": "ScheduleView",
-    "remit.control.views": "AlertView Entry Record",
+    "remit.control.views": "AlertView CompensationView Entry Record UndoStatus",
     "remit.errors": "CallFailed ContractViolation DefinitionError DomainError ErrorClass ErrorInfo InvalidInput LimitExceeded MisuseError RemitError StepFailed StoreError StoreOwned SystemFailure TransientError",
     "remit.kernel.preflight": "Limits",
     "remit.kernel.retry": "Retry",
