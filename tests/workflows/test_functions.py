@@ -177,15 +177,6 @@ def test_an_edited_file_is_read_again(directory: Path) -> None:
     assert locate("helpers.fresh", directory).line == 1
 
 
-def test_what_the_file_system_refuses_is_told(directory: Path, monkeypatch) -> None:
-    def refused(self: Path) -> bool:
-        raise PermissionError(13, "Permission denied", str(self))
-
-    monkeypatch.setattr(Path, "is_file", refused)
-    with pytest.raises(ImportPathError, match="Permission denied"):
-        locate("steps.validate", directory)
-
-
 NAMES = st.sampled_from(
     [
         "steps",

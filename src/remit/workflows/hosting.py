@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
@@ -68,6 +69,10 @@ class HostedWorkflows:
         self._files = loaded.require()
         for warning in loaded.warnings:
             _log.warning("%s", warning)
+        self._calls: dict[Path, list[tuple[str, str]]] = defaultdict(list)
+        for file in self._files:
+            reference = f"{file.name}@^{file.workflow.workflow_version}"
+            self._calls[file.directory.resolve()].append((file.name, reference))
         self._compiled = [self._compile_file(file) for file in self._files]
 
     @property
@@ -124,11 +129,8 @@ class HostedWorkflows:
 
     def _compile(self, workflow: Workflow, file: WorkflowFile) -> Definition:
         """Without `calls`, a workflow may call those that were loaded from its own directory (L6)."""
-        beside = [
-            f"{other.name}@^{other.workflow.workflow_version}"
-            for other in self._files
-            if other.directory.resolve() == file.directory.resolve() and other.name != workflow.workflow_type
-        ]
-        functions = Functions(file.directory, self._allow)
+        home = file.directory.resolve()
+        beside = [reference for name, reference in self._calls[home] if name != workflow.workflow_type]
+        functions = Functions(home, self._allow)
         where = f"workflow {workflow.workflow_type!r} ({file.path.name})"
         return compile_workflow(workflow, functions, calls=beside, where=where, http=self._http).definition

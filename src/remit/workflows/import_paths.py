@@ -81,11 +81,8 @@ def locate(path: str, directory: Path | str, allow: Iterable[str] = ()) -> Locat
     """
     rules = Rules(Path(directory).resolve(), tuple(allow))
     parts = names_in(path)
-    try:
-        file, attributes = _module_of(path, parts, rules)
-        found = _follow(path, file, attributes, rules, _MOST_HOPS)
-    except OSError as error:
-        raise ImportPathError(path, f"cannot be looked for: {error.strerror}: {error.filename}") from None
+    file, attributes = _module_of(path, parts, rules)
+    found = _follow(path, file, attributes, rules, _MOST_HOPS)
     return found._replace(file=file, attributes=attributes)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import hashlib
 import importlib
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,10 +34,14 @@ def home_of(directory: Path) -> Home:
 
 def file_below(directory: Path, parts: Sequence[str]) -> Path | None:
     """The source file of the module with these names below a directory; None where there is none, or a link leads out."""
-    base = directory.joinpath(*parts)
-    for candidate in (base / "__init__.py", base.with_name(f"{base.name}.py")):
-        if candidate.is_file() and candidate.resolve().is_relative_to(directory):
-            return candidate.resolve()
+    home = str(directory)
+    base = os.path.join(home, *parts)  # noqa: PTH118  # asked for thousands of times, and pathlib takes ten times as long
+    for candidate in (f"{base}{os.sep}__init__.py", f"{base}.py"):
+        if not os.path.isfile(candidate):  # noqa: PTH113
+            continue
+        real = os.path.realpath(candidate)
+        if real.startswith(os.path.join(home, "")):  # noqa: PTH118
+            return Path(real)
     return None
 
 
