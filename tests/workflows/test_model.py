@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from pydantic import ValidationError
+from pydantic import AliasChoices, ValidationError
 
 from remit import Budget
 from remit.kernel.retry import Retry
+from remit.workflows.fields import Section
 from remit.workflows.load import load
-from remit.workflows.model import STEP_TYPES, Workflow, walk
-from remit.workflows.published import json_schema
+from remit.workflows.model import STEP_TYPES, RegistryEntry, Workflow, walk
+from remit.workflows.published import SECTIONS, json_schema
 from remit.workflows.source import SourceError, parse
 from tests.house.sources import ROOT
 from tests.workflows.expectations import BAD, GOOD, cases
@@ -210,3 +213,24 @@ def test_the_schema_and_the_check_agree_on_the_form_of_a_file(path: Path) -> Non
     form = {each.code for each in load([path]).findings} & FORM
     if errors or path.name not in SAID_IN_WORDS:
         assert bool(errors) == bool(form)
+
+
+# ---------------------------------------------------------------------------------------------------------- the page
+
+
+def _names(section: type[Section]) -> Iterator[str]:
+    """Every name by which a field of a section goes."""
+    for name, each in section.model_fields.items():
+        alias = each.validation_alias
+        yield from alias.choices if isinstance(alias, AliasChoices) else (alias or name,)
+
+
+@pytest.mark.parametrize("section", [*SECTIONS, RegistryEntry], ids=lambda section: section.__name__)
+def test_the_page_names_every_key(section: type[Section]) -> None:
+    page = (ROOT / "docs" / "workflow-format.md").read_text()
+    assert [name for name in map(str, _names(section)) if not re.search(rf"\b{name}\b", page)] == []
+
+
+def test_the_page_has_a_row_for_every_type_of_step() -> None:
+    page = (ROOT / "docs" / "workflow-format.md").read_text()
+    assert re.findall(r"^\| ([A-Z_]+) \|", page, re.MULTILINE) == list(STEP_TYPES)

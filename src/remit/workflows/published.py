@@ -9,7 +9,7 @@ from pydantic import AliasChoices
 from remit.workflows.fields import Amounts, OnFailure, OnTimeout, RetryRule, Section, Shouted
 from remit.workflows.model import STEP_TYPES, DynamicInjection, HttpConfig, InjectionRule, Route, Task, Workflow
 
-__all__ = ["json_schema"]
+__all__ = ["SECTIONS", "json_schema"]
 
 _SHORT: dict[type[Section], str] = {
     RetryRule: "integer",
@@ -17,9 +17,10 @@ _SHORT: dict[type[Section], str] = {
     OnFailure: "string",
     OnTimeout: "string",
 }
-_SECTIONS: tuple[type[Section], ...] = (
+SECTIONS: tuple[type[Section], ...] = (
     *STEP_TYPES.values(), *_SHORT, Route, Task, HttpConfig, DynamicInjection, InjectionRule, Workflow,
 )  # fmt: skip
+"""Every group of fields of a workflow file."""
 _STEP = {"$ref": "#/$defs/Step"}
 
 
@@ -27,7 +28,7 @@ def json_schema() -> dict[str, Any]:
     """JSON Schema 2020-12 of a workflow file. A file without findings is valid by it; what it cannot say, `remit check` does."""
     schema = _one_step(Workflow.model_json_schema())
     definitions: dict[str, Any] = schema.pop("$defs")
-    for section in _SECTIONS:
+    for section in SECTIONS:
         drawn = schema if section is Workflow else definitions[section.__name__]
         _with_small_letters(section, drawn)
         _with_aliases(section, drawn)
