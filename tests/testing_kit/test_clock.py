@@ -57,7 +57,8 @@ async def test_L21_an_ask_times_out_in_its_own_time_and_no_sooner() -> None:
 
 async def test_L22_a_ttl_runs_out_for_what_hangs() -> None:
     async with TestApp(SHOP, tools={"rate-card": hangs}, clock=_clock()) as app:
-        outcome = await app.run(price, Parcel(country="FR"), retry=Retry(attempts=1), ttl="20s")
+        execution = await app.start(price, Parcel(country="FR"), retry=Retry(attempts=1), ttl="20s")
+        outcome = await execution.outcome(timeout=5)
         assert (outcome.status, outcome.error.code) == ("timed_out", "lease_expired")
         assert timedelta(seconds=20) <= app.clock.elapsed <= timedelta(seconds=20.2)
 
@@ -278,3 +279,12 @@ async def test_L52_the_time_in_a_body_is_the_clock_s_and_is_recorded() -> None:
         assert outcome.unwrap() == MONDAY
         assert [entry.result for entry in await app.journal(outcome.execution_id or "")] == [MONDAY]
         assert (await app.get(outcome.execution_id or "")).created_at == datetime.fromisoformat(MONDAY)
+
+
+async def test_L54_schedules_fire_by_the_clock() -> None:
+    async with TestApp([nap], clock=_clock()) as app:
+        await app.schedule("mornings", "0 8 * * *", nap, ["1h"], timezone="Europe/Berlin")
+        await app.clock.advance("3d")
+        started = [record.created_at.isoformat() for record in await app.list(process="nap")]
+        assert started == [f"2026-03-0{day}T07:00:00+00:00" for day in (5, 4, 3)]
+        assert {record.status for record in await app.list(process="nap")} == {"COMPLETED"}

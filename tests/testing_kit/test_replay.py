@@ -27,7 +27,7 @@ from remit import (
     start_process,
     step,
 )
-from remit.durable import now, random, sleep, uuid4, wait_event
+from remit.durable import now, random, schedule, sleep, uuid4, wait_event
 from remit.testing import HistoryMismatch, TestApp, export_history, hangs, in_turn, replay
 from tests.testing_kit.shop import SHOP, Parcel, order, price
 
@@ -141,6 +141,31 @@ async def test_L11_steps_after_all_that_was_recorded_are_no_mismatch_and_are_nam
 
     (grown,) = await replay(await recorded([before], before, None), [after, leaf])
     assert grown.goes_on_with == ('step note({"text":"b"})', "call leaf(7)")
+
+
+async def test_L11_nothing_that_is_new_is_driven() -> None:
+    driven: list[str] = []
+
+    @process("grows")
+    async def before(_: None) -> None:
+        await sleep("1h")
+
+    @process("grows", calls=["child"])
+    async def after(_: None) -> None:
+        await sleep("1h")
+        await asyncio.gather(start_process("child", 1), call_process("child", 2), schedules())
+
+    async def schedules() -> None:
+        await schedule("daily", "@daily", "child", 3)
+
+    @process("child")
+    async def child(number: int) -> None:
+        driven.append(str(number))
+
+    (grown,) = await replay(await recorded([before], before, None), [after, child])
+    assert grown.goes_on_with[:2] == ("call child(1)", "call child(2)")
+    assert len(grown.goes_on_with) == 3
+    assert driven == []
 
 
 async def test_L11_an_open_step_is_where_the_history_ends() -> None:
