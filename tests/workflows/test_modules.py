@@ -56,7 +56,6 @@ def write(home: Path, **files: str) -> Path:
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch) -> Path:
     """Two directories, `orders` and `returns`, with modules of the same names."""
-    known = set(sys.modules)
     for name in ("orders", "returns"):
         write(
             tmp_path / name,
@@ -67,8 +66,10 @@ def shop(tmp_path: Path, monkeypatch) -> Path:
             shared="__all__ = ['helper']\ndef helper(state): ...",
         )
     yield tmp_path
-    for name in set(sys.modules) - known:
-        del sys.modules[name]
+    for name, module in list(sys.modules.items()):
+        file = vars(module).get("__file__")
+        if name in {"orders", "returns"} or (file is not None and Path(file).is_relative_to(tmp_path)):
+            del sys.modules[name]
 
 
 def test_two_directories_have_modules_of_the_same_names(shop: Path) -> None:
