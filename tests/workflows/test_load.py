@@ -57,6 +57,28 @@ def test_what_is_no_workflow_is_passed_over_in_a_directory_and_not_where_it_was_
     assert {each.code for each in load([tmp_path / "compose.yml"]).errors} == {"missing_field"}
 
 
+def test_other_yaml_in_a_directory_does_no_harm_whatever_it_holds(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text(ONE)
+    (tmp_path / "stack.yaml").write_text("Resources:\n  Queue: !Ref Other\n")
+    (tmp_path / "pods.yaml").write_text("kind: Pod\n---\nkind: Pod\n")
+    (tmp_path / "large.yaml").write_bytes(b"#" * (BYTES_MAX + 10))
+    (tmp_path / "latin.yml").write_bytes(b"name: \xfc\n")
+    assert load([tmp_path]).findings == ()
+    (tmp_path / "broken.yaml").write_text("workflow_type: Two\nsteps: 'never closed\n")
+    assert [(each.code, each.position.line) for each in load([tmp_path]).findings] == [("yaml_syntax", 2)]
+
+
+def test_beside_a_registry_only_what_it_lists_must_be_sound(tmp_path: Path) -> None:
+    (tmp_path / "workflow_registry.yaml").write_text("workflows: [{type: One, config_file: one.yaml}]\n")
+    (tmp_path / "one.yaml").write_text(ONE)
+    (tmp_path / "broken.yaml").write_text("workflow_type: Two\nsteps: [\n")
+    loaded = load([tmp_path])
+    assert [each.name for each in loaded.files] == ["One"]
+    assert [each.code for each in loaded.findings] == ["unlisted_file"]
+    (tmp_path / "one.yaml").write_text("workflow_type: [")
+    assert [each.code for each in load([tmp_path]).errors] == ["yaml_syntax"]
+
+
 def test_versions_of_one_workflow_stand_side_by_side(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text(ONE)
     (tmp_path / "one_2.yaml").write_text(ONE + "workflow_version: 2.0.0\n")
@@ -108,6 +130,7 @@ def test_a_step_that_cannot_be_read_does_not_hide_what_is_wrong_with_the_others(
     [
         (b"workflow_type: One\nname: \xff\n", "not_utf8", (2, 1)),
         (b"#" * (BYTES_MAX + 1), "yaml_too_large", (1, 1)),
+        (b"#" + "é".encode() * BYTES_MAX, "yaml_too_large", (1, 1)),
         ("workflow_type: One\n".encode("utf-16"), "not_utf8", (1, 1)),
         (b"", "invalid_value", (1, 1)),
         (b"[]", "invalid_value", (1, 1)),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple, TypeGuard
 
 from remit.workflows import schema
 from remit.workflows.findings import Finding, did_you_mean
@@ -14,6 +16,8 @@ from remit.workflows.source import BYTES_MAX, Loc, Position, Source, SourceError
 __all__ = ["WorkflowFile", "read"]
 
 _ENDINGS = {".yaml", ".yml"}
+_WORDS = re.compile(rb"^[\"']?(?:workflow_type|steps|workflows)[\"']?\s*:", re.MULTILINE)
+_TOO_LARGE = f"The file has more than {BYTES_MAX:,} bytes: split it into several workflows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +35,27 @@ class WorkflowFile:
         return self.workflow.workflow_type
 
 
+class _Parsed(NamedTuple):
+    """A file's source, or why it has none."""
+
+    source: Source | None
+    content: bytes
+    findings: tuple[Finding, ...] = ()
+
+
 @dataclass(slots=True)
 class _Reading:
     files: dict[Path, WorkflowFile] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    used: set[Path] = field(default_factory=set)
+    _seen: dict[Path, _Parsed] = field(default_factory=dict)
+
+    def peek(self, path: Path) -> _Parsed:
+        """A file, read once; its findings count where it is used."""
+        key = path.resolve()
+        if key not in self._seen:
+            self._seen[key] = _parsed(path)
+        return self._seen[key]
 
     def add(
         self, code: str, message: str, position: Position, suggestion: str | None = None, *, warn: bool = False
@@ -64,31 +85,30 @@ def read(paths: Iterable[Path | str]) -> tuple[list[WorkflowFile], list[Finding]
 
 def _directory(reading: _Reading, directory: Path) -> None:
     there = sorted(each for each in directory.iterdir() if each.suffix in _ENDINGS and each.is_file())
-    sources = {path: source for path in there if (source := _source(reading, path)) is not None}
-    registries = [path for path, source in sources.items() if _is_registry(source)]
+    registries = [path for path in there if _is_registry(reading.peek(path).source)]
+    workflows = [path for path in there if path not in registries and _looks_like_workflow(reading.peek(path))]
+    if not registries and not workflows:
+        reading.add("no_workflow", "There is no workflow in this directory", Position(str(directory), 1, 1))
     for path in registries:
-        _registry(reading, path, sources[path])
-    listed = set(reading.files)
-    for path, source in sources.items():
-        if path in registries or not _looks_like_workflow(source):
-            continue
+        _file(reading, path, directory, asked=True)
+    for path in workflows:
         if not registries:
-            _workflow(reading, path, directory, source)
-        elif path.resolve() not in listed:
+            _file(reading, path, directory, asked=False)
+        elif path.resolve() not in reading.files:
             told = f"No registry of this directory lists {path.name}: it is not loaded"
             reading.add("unlisted_file", told, Position(str(path), 1, 1), warn=True)
-    if not registries and not any(map(_looks_like_workflow, sources.values())) and len(sources) == len(there):
-        reading.add("no_workflow", "There is no workflow in this directory", Position(str(directory), 1, 1))
 
 
 def _file(reading: _Reading, path: Path, directory: Path, *, asked: bool) -> None:
-    source = _source(reading, path)
-    if source is None:
+    found = reading.peek(path)
+    if path.resolve() in reading.used:
         return
-    if asked and _is_registry(source):
-        _registry(reading, path, source)
-    else:
-        _workflow(reading, path, directory, source)
+    reading.used.add(path.resolve())
+    reading.findings += found.findings
+    if asked and _is_registry(found.source):
+        _registry(reading, path, found.source)
+    elif found.source is not None:
+        _workflow(reading, path, directory, found.source)
 
 
 def _registry(reading: _Reading, path: Path, source: Source) -> None:
@@ -126,43 +146,41 @@ def _with_model(reading: _Reading, file: WorkflowFile, model: str, source: Sourc
 
 
 def _workflow(reading: _Reading, path: Path, directory: Path, source: Source) -> None:
-    if path.resolve() in reading.files:
-        return
     workflow, findings = schema.workflow(source)
     reading.findings += findings
     if workflow is not None:
         reading.files[path.resolve()] = WorkflowFile(path, directory, source, workflow)
 
 
-def _source(reading: _Reading, path: Path) -> Source | None:
-    here = Position(str(path), 1, 1)
+def _parsed(path: Path) -> _Parsed:
+    here, content = Position(str(path), 1, 1), b""
     try:
         with path.open("rb") as file:
             content = file.read(BYTES_MAX + 1)
-        return parse(content.decode("utf-8-sig"), str(path))
+        if len(content) > BYTES_MAX:
+            raise SourceError("yaml_too_large", _TOO_LARGE, here)
+        return _Parsed(parse(content.decode("utf-8-sig"), str(path)), content)
     except SourceError as error:
-        reading.add(error.code, error.message, error.position, error.suggestion)
+        found = Finding(error.code, "error", error.message, error.position, None, error.suggestion)
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         told = f"The file is no UTF-8: byte {error.start} is 0x{error.object[error.start]:02X}"
-        reading.add("not_utf8", told, here._replace(line=line))
+        found = Finding("not_utf8", "error", told, here._replace(line=line))
     except OSError as error:
-        reading.add("unreadable_file", f"The file cannot be read: {error.strerror}", here)
-    return None
+        found = Finding("unreadable_file", "error", f"The file cannot be read: {error.strerror}", here)
+    return _Parsed(None, content, (found,))
 
 
-def _is_registry(source: Source) -> bool:
-    keys = _keys(source)
-    return "workflows" in keys and not {"workflow_type", "steps"} & keys
+def _is_registry(source: Source | None) -> TypeGuard[Source]:
+    return source is not None and "workflows" in _keys(source) and not {"workflow_type", "steps"} & _keys(source)
 
 
-def _looks_like_workflow(source: Source) -> bool:
-    return bool({"workflow_type", "steps"} & _keys(source))
+def _looks_like_workflow(parsed: _Parsed) -> bool:
+    """Other YAML may lie in a directory; what cannot be read is judged by its words."""
+    if parsed.source is None:
+        return _WORDS.search(parsed.content) is not None
+    return bool({"workflow_type", "steps"} & _keys(parsed.source))
 
 
 def _keys(source: Source) -> set[str]:
-    return set(_each(source.data))
-
-
-def _each(data: object) -> Iterator[str]:
-    return iter(data) if isinstance(data, dict) else iter(())
+    return set(source.data) if isinstance(source.data, dict) else set()
