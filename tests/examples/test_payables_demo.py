@@ -6,7 +6,6 @@ import sqlite3
 import threading
 from decimal import Decimal
 from pathlib import Path
-from smtplib import SMTPDataError, SMTPServerDisconnected
 
 import pytest
 from rich.console import Console
@@ -218,20 +217,6 @@ async def test_L18_a_mail_server_that_comes_back_gets_its_mail(options, monkeypa
     assert len(mails(options)) == 13
 
 
-async def test_L14_mail_that_cannot_be_sent_stops_no_payment(options, monkeypatch):
-    def refuse(*_arguments):
-        raise ConnectionRefusedError("no mail server")
-
-    monkeypatch.setattr(work, "send_mail", refuse)
-    monkeypatch.setattr(demo, "take_in", lambda folder, desk: take_one(desk))
-    rows, export = await process_folder(options)
-    assert verdicts(rows) == {"one": "booked"}
-    assert len(export.transfers) == 1
-    async with app_on(options) as app:
-        (notice,) = await app.list(process="notify")
-        assert (notice.status, notice.error.code) == (Status.FAILED, "retries_exhausted")
-
-
 async def test_L34_a_failure_that_is_no_refusal_is_shown_as_one_and_retried(options, monkeypatch, capsys):
     fail = True
 
@@ -285,36 +270,6 @@ async def test_L18_a_busy_book_is_tried_again(options, monkeypatch):
     rows, _ = await process_folder(options)
     assert refused
     assert verdicts(rows) == EXPECTED
-
-
-@pytest.mark.parametrize("error", [SMTPServerDisconnected("gone"), SMTPDataError(451, b"later")])
-async def test_L18_a_mail_server_that_asks_for_patience_gets_it(options, monkeypatch, error):
-    send, refused = work.send_mail, []
-
-    def impatient(*arguments):
-        if not refused:
-            refused.append(1)
-            raise error
-        send(*arguments)
-
-    monkeypatch.setattr(work, "send_mail", impatient)
-    monkeypatch.setattr(demo, "take_in", lambda folder, desk: take_one(desk))
-    await process_folder(options)
-    assert len(mails(options)) == 1
-
-
-async def test_a_mail_that_is_refused_for_good_is_not_sent_again(options, monkeypatch):
-    sent = []
-
-    def refuse(*arguments):
-        sent.append(arguments)
-        raise SMTPDataError(550, b"no such mailbox")
-
-    monkeypatch.setattr(work, "send_mail", refuse)
-    monkeypatch.setattr(demo, "take_in", lambda folder, desk: take_one(desk))
-    rows, _ = await process_folder(options)
-    assert verdicts(rows) == {"one": "booked"}
-    assert len(sent) == 1
 
 
 async def test_what_asks_for_nothing_and_what_is_parked_is_shown_so(options, tmp_path, capsys):
