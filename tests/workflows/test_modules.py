@@ -68,7 +68,9 @@ def shop(tmp_path: Path, monkeypatch) -> Path:
     yield tmp_path
     for name, module in list(sys.modules.items()):
         file = vars(module).get("__file__")
-        if name in {"orders", "returns"} or (file is not None and Path(file).is_relative_to(tmp_path)):
+        if name.partition(".")[0] in {"orders", "returns"} or (
+            file is not None and Path(file).is_relative_to(tmp_path)
+        ):
             del sys.modules[name]
 
 
