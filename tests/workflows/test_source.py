@@ -107,6 +107,20 @@ def test_every_character_of_a_text_stands_where_its_position_says(key: str) -> N
     assert _mismatches(SAMPLE, key) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("k: &a plain text", (1, 13)),
+        ('k: &a "plain text"', (1, 14)),
+        ("k: !!str 'plain text'", (1, 17)),
+        ("k: &a !!str |\n  plain text", (2, 9)),
+        ("k: &a\n  plain text", (2, 9)),
+    ],
+)
+def test_an_anchor_or_a_tag_before_a_text_is_not_counted(text: str, place: tuple[int, int]) -> None:
+    assert parse(text, "f.yaml").position(("k",), 6) == Position("f.yaml", *place)
+
+
 STYLES = (str, SingleQuotedScalarString, DoubleQuotedScalarString, LiteralScalarString, FoldedScalarString)
 WORDS = st.lists(
     st.sampled_from(["a", "bc", "{{ x }}", "d'e", 'f"g', "\\", "h: i", "#", "- j", "\n", "\n\n", " ", "é", "𝄞"]),

@@ -27,6 +27,8 @@ NODES_MAX = 20_000
 DEPTH_MAX = 40
 
 Loc = tuple[str | int, ...]
+_PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
+"""An anchor or a tag before a text."""
 _VALUES = (ScalarEvent, SequenceStartEvent, MappingStartEvent, AliasEvent)
 _ONLY_ONE = {"workflow_type": "one file holds one workflow, move the next to a file of its own"}
 _CORE = "tag:yaml.org,2002:"
@@ -94,8 +96,11 @@ class Source:
         """Where the value at `loc` begins; for a text, where its character number `offset` stands."""
         node = self.node(loc)
         if node.style is not None and isinstance(node.value, str):
-            index = offsets(self.text[node.start : node.end], node.style, node.value)[min(offset, len(node.value))]
-            return self._place(node, index)
+            written = self.text[node.start : node.end]
+            before = _PROPERTIES.match(written)
+            skipped = before.end() if before is not None else 0
+            index = offsets(written[skipped:], node.style, node.value)[min(offset, len(node.value))]
+            return self._place(node, skipped + index)
         return Position(self.file, node.line, node.column)
 
     def key_position(self, loc: Loc) -> Position:
