@@ -67,7 +67,7 @@ def test_what_is_read_is_plain_data() -> None:
     [
         (("list", 1), (21, 11)),
         (("merged", "k"), (22, 21)),
-        (("merged", "z"), (26, 6)),
+        (("merged", "z"), (26, 12)),
         ((), (1, 1)),
         (("list", 99), (21, 7)),
     ],
