@@ -36,6 +36,7 @@ __all__ = [
 WORK_MAX = 25_000  # elements looked at, each in about 1 µs
 
 _DEFAULT = "write `| default(…)` after it if it may be missing"
+_SPELT_MAX = 10**18  # Python itself refuses to spell an integer of thousands of digits
 _SEQUENCES = (str, list, tuple)
 SCALARS = frozenset({int, float, str, bool, NoneType})
 
@@ -180,7 +181,8 @@ def subscript(value: Any, key: Any, work: Work) -> Any:
         raise work.failure(f"{described(value)} has no element {described(key)}")
     items = plain(value, work)
     if not -len(items) <= which < len(items):
-        raise work.failure(f"there is no element {which}: there are {len(items)}; {_DEFAULT}", Missing)
+        number = which if abs(which) < _SPELT_MAX else "of that number"
+        raise work.failure(f"there is no element {number}: there are {len(items)}; {_DEFAULT}", Missing)
     return items[which]
 
 
