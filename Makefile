@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 ARGS  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-long demo bench mutate newcomer lint type diagrams requirements clean
+.PHONY: help test test-long demo demo-orders bench mutate newcomer lint type diagrams requirements clean
 MAKEFLAGS += --no-print-directory
 
 help:            ## this list
@@ -25,6 +25,9 @@ test-long: $(READY) ## every test, large figures (hours)
 
 demo: $(READY)   ## the main example: a folder of e-invoices becomes one payment file
 	@$(BIN)/python -m examples.payables $(ARGS)
+
+demo-orders: $(READY) ## workflows in YAML: four orders, and what is undone of two of them
+	@$(BIN)/python -m examples.orders $(ARGS)
 
 bench: $(READY)  ## Remit beside DBOS and LangGraph on the same work, and the bars it must hold
 	@bench/run $(ARGS)

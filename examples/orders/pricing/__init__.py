@@ -1,0 +1,5 @@
+"""Pricing: what an order costs."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
