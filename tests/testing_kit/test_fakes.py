@@ -16,7 +16,9 @@ from remit import (
     Budget,
     DefinitionError,
     DomainError,
+    MisuseError,
     ProcessRef,
+    StoreError,
     SystemFailure,
     TransientError,
     Usage,
@@ -426,3 +428,18 @@ async def test_a_test_that_fails_in_the_middle_leaves_nothing_behind() -> None:
         "order PENDING_SUB_WORKFLOW",
     ]
     assert not [each for each in threading.enumerate() if each.name.startswith("remit")]
+
+
+async def test_a_store_that_breaks_leaves_the_test_its_own_error(tmp_path, monkeypatch) -> None:
+    with pytest.raises(RuntimeError, match="in the middle"):
+        async with TestApp([price], tools={"rate-card": 7}) as app:
+            await app.run(price, FR)
+
+            def broken(*_arguments: Any, **_terms: Any) -> Any:
+                raise StoreError("the disk is gone")
+
+            monkeypatch.setattr(app.engine.store, "listing", broken)
+            raise RuntimeError("in the middle")
+    assert app.last_trees == ["The trees cannot be read: the disk is gone"]
+    with pytest.raises(MisuseError, match="not open"):
+        _ = app.engine

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from remit.testing.history import export_history
     from remit.testing.lineage import assert_lineage, lineage_text
     from remit.testing.passage import Stuck
+    from remit.testing.plugin import Apps
     from remit.testing.replaying import HistoryMismatch, Replayed, replay
     from remit.testing.scripts import Awaited
     from remit.testing.trees import assert_tree, tree_text
 
 __all__ = [
+    "Apps",
     "Awaited",
     "Called",
     "HistoryMismatch",
@@ -57,6 +59,7 @@ _HOMES = {
     "history": "export_history",
     "lineage": "assert_lineage lineage_text",
     "passage": "Stuck",
+    "plugin": "Apps",
     "replaying": "HistoryMismatch Replayed replay",
     "scripts": "Awaited",
     "trees": "assert_tree tree_text",

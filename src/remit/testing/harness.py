@@ -7,9 +7,9 @@ import inspect
 import os
 from collections.abc import Coroutine, Iterable, Mapping
 from types import ModuleType, TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Self, TypedDict, TypeVar, overload
 
-from remit import Limits, Outcome, Process, ProcessRef, Record, Remit
+from remit import Limits, Outcome, Process, ProcessRef, Record, Remit, StoreError
 from remit.engine.clock import Clock
 from remit.engine.definitions import Catalog
 from remit.engine.engine import Engine
@@ -26,13 +26,34 @@ from remit.testing.scripts import Awaited, Script
 from remit.testing.stand_ins import StandIns
 from remit.testing.trees import tree_text
 
-__all__ = ["TestApp"]
+__all__ = ["Hosted", "Options", "TestApp"]
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 T = TypeVar("T")
 Hosted = Process[Any, Any] | ModuleType | str | os.PathLike[str]
 _NOTHING: Mapping[str, Any] = {}
+
+
+class Options(TypedDict, total=False):
+    """What an app for a test may be made with; see `TestApp`."""
+
+    tools: Mapping[str, Any]
+    models: Mapping[str, Any]
+    steps: Mapping[str, Any]
+    compensations: Mapping[str, Any]
+    children: Mapping[str, Any]
+    answers: Mapping[str, Any]
+    events: Mapping[str, Any]
+    clock: VirtualClock | None
+    real: bool
+    store: str
+    workflow_imports: Iterable[str]
+    http_hosts: Iterable[str]
+    secrets: Mapping[str, str] | None
+    env: Iterable[str]
+    resources: Any
+    limits: Limits | None
 
 
 class TestApp(Remit):
@@ -110,9 +131,13 @@ class TestApp(Remit):
             self.clock.leave(self)
         for script in self._scripts:
             script.close()
-        if error is not None and self._engine is not None:
-            self.last_trees = [tree_text(await self.tree(root.execution_id)) for root in await self._roots()]
-        await super().__aexit__(kind, error, trace)
+        try:
+            if error is not None and self._engine is not None:
+                self.last_trees = [tree_text(await self.tree(root.execution_id)) for root in await self._roots()]
+        except StoreError as failure:  # the store may be what the test has broken: then its error is the one to see
+            self.last_trees = [f"The trees cannot be read: {failure}"]
+        finally:
+            await super().__aexit__(kind, error, trace)
         misspelt = next(filter(None, (script.misspelt() for script in self._scripts)), None)
         if misspelt is not None and error is None:
             raise AssertionError(misspelt)

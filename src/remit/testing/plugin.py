@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 import pytest
 
 if TYPE_CHECKING:
-    from remit.testing.harness import TestApp
+    from remit.testing.harness import Hosted, Options, TestApp
 
 __all__ = ["Apps", "pytest_pyfunc_call", "pytest_runtest_makereport", "remit_app"]
 
@@ -29,11 +29,11 @@ class Apps:
     def __init__(self) -> None:
         self._made: list[TestApp] = []
 
-    def __call__(self, *arguments: Any, **options: Any) -> TestApp:
+    def __call__(self, processes: Iterable[Hosted] = (), **options: Unpack[Options]) -> TestApp:
         """An app, to be opened with `async with`."""
         from remit.testing.harness import TestApp
 
-        app = TestApp(*arguments, **options)
+        app = TestApp(processes, **options)
         self._made.append(app)
         return app
 
