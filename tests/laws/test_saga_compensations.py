@@ -463,10 +463,14 @@ async def test_L37_a_body_is_replayed_only_where_something_of_its_own_is_to_be_u
 
 
 async def test_L37_more_rollbacks_than_places_all_come_to_their_end() -> None:
-    async def body(_: str) -> None:
-        await asyncio.gather(*(call_process(part, str(n)) for n in range(150)))
-        await do("last")
+    """Each waits for one below it, and those that wait hold no place that these need."""
 
-    undone = await undone_by(body)
-    assert undone[0] == "undo last (LAST)"
-    assert len(undone) == len(set(undone)) == 301
+    async def body(name: str) -> None:
+        await do(name)
+        await call_process(part, f"{name}'s child")
+
+    async with Remit(":memory:", processes=[whole(body), *PARTS]) as app:
+        records = await asyncio.gather(*(rolled_back(app, "whole", str(n)) for n in range(80)))
+        assert {str(record.compensation) for record in records} == {"done"}
+        undone = [line for line in done if line.startswith("undo")]
+        assert len(undone) == len(set(undone)) == 240

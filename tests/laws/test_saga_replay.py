@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import Any
 
+import apsw
 import pytest
 
 from remit import (
@@ -13,9 +14,11 @@ from remit import (
     Remit,
     Retry,
     TransientError,
+    Usage,
     ask,
     call_process,
     changed,
+    charge,
     continue_as,
     process,
     run,
@@ -24,6 +27,7 @@ from remit import (
     step,
 )
 from remit.durable import sleep, uuid4, wait_event
+from remit.store.records import EventRecord
 from tests.laws.saga_scene import (
     PARTS,
     afresh,
@@ -39,7 +43,7 @@ from tests.laws.saga_scene import (
     whole,
     working_on_nothing,
 )
-from tests.laws.scene import every, open_store, until, wait_until, working
+from tests.laws.scene import every, look_at, open_store, until, wait_until, working
 
 
 @pytest.fixture(autouse=True)
@@ -167,6 +171,81 @@ async def test_L37_nothing_new_happens_while_a_body_is_replayed_for_its_compensa
         assert {place: each.awaited for place, each in after.items()} == {
             place: each[1] for place, each in before.items()
         }
+        assert app.engine.refusals == 0
+
+
+async def given_up(child: Any) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await child.outcome()
+
+
+NEW = {
+    "step": lambda _: do("new"),
+    "call": lambda _: call_process(goes_on, "new"),
+    "rejected call": lambda _: call_process("nobody", "new"),
+    "call with a key that was used": lambda _: call_process(goes_on, "other", key="k"),
+    "start": lambda _: start_process(goes_on, "new"),
+    "status": lambda child: child.status(),
+    "cancel": lambda child: child.cancel(),
+    "outcome": lambda child: child.outcome(),
+    "outcome that is given up": given_up,
+    "ask": lambda _: ask(str, name="new"),
+    "sleep": lambda _: sleep(0.001),
+    "event": lambda _: wait_event("new"),
+    "value": lambda _: uuid4(),
+    "charge": lambda _: charge(Usage(tokens=5)),
+}
+
+
+async def test_L37_what_a_body_comes_to_beyond_its_history_never_happens(tmp_path) -> None:
+    """The replay goes on beside the compensations; what is new to it, it waits for."""
+    gate = asyncio.Event()
+    reached: list[str] = []
+    happened: list[str] = []
+
+    async def opens_the_gate(_: str, what: str) -> None:
+        gate.set()
+        await asyncio.sleep(0.1)
+        done.append(f"undo {what}")
+
+    @step(compensate=opens_the_gate)
+    async def act(what: str) -> str:
+        return what
+
+    async def beyond(what: str, child: Any) -> None:
+        await gate.wait()
+        reached.append(what)
+        set_progress(what)
+        await NEW[what](child)
+        if what != "outcome that is given up":
+            happened.append(what)
+
+    async def body(_: str) -> None:
+        child = await start_process(goes_on, "detached", key="k", detached=True)
+        await asyncio.gather(act("a"), wait_event("early"), *(beyond(what, child) for what in NEW))
+
+    async with Remit(open_store(tmp_path), processes=[whole(body), goes_on]) as app:
+        execution = await app.start("whole", "x")
+        await until(lambda: asyncio.sleep(0, "do detached 1" in done))
+        await until(lambda: asyncio.sleep(0, len(look_at(tmp_path, "SELECT 1 FROM journal WHERE kind = 'event'")) == 2))
+        early = EventRecord(execution.id, "early", b"1", app.engine.clock.now())
+        app.engine.durability.event(early)  # as a crash leaves it between the wait and the event that was there already
+        await app.cancel(execution.id)
+        tables = (
+            "events",
+            "alerts WHERE code <> 'cancelled'",
+            "journal WHERE kind <> 'compensation'",
+            "executions WHERE detached",
+        )
+        before = [look_at(tmp_path, f"SELECT * FROM {table}") for table in tables]
+        record = await execution.compensated(timeout=5)
+        assert sorted(reached) == sorted(NEW)
+        assert happened == []
+        assert [look_at(tmp_path, f"SELECT * FROM {table}") for table in tables] == before
+        assert look_at(tmp_path, "SELECT taken_by FROM events") == [(None,)]
+        assert (record.progress, record.usage.own.tokens) == (None, 0)
+        assert done == ["do detached 1", "undo a"]
         assert app.engine.refusals == 0
 
 
@@ -361,3 +440,34 @@ async def test_L48_a_fresh_history_is_a_point_of_no_return_and_what_came_after_i
         record = await rolled_back(app, calls_it)
         await app.compensated(record.execution_id + ".1", timeout=5)
         assert [line for line in done if line.startswith("undo")] == ["undo round 0 (ROUND 0)"]
+
+
+async def test_L23_what_a_former_owner_still_undoes_is_not_recorded_and_the_next_owner_does_it(tmp_path) -> None:
+    reached, gate = asyncio.Event(), asyncio.Event()
+
+    async def gated(result: str | None, what: str) -> None:
+        reached.set()
+        await gate.wait()
+        undo(result, what)
+
+    @step(compensate=gated)
+    async def act(what: str) -> str:
+        return what
+
+    async def body(_: str) -> None:
+        await act("a")
+
+    async with Remit(open_store(tmp_path), processes=[whole(body)]) as app:
+        execution = await app.start("whole", "x")
+        await reached.wait()
+        thief = apsw.Connection(str(tmp_path / "remit.db"))
+        thief.execute("UPDATE ownership SET epoch = epoch + 1")
+        thief.close()
+        gate.set()
+        await until(lambda: asyncio.sleep(0, app.engine.durability.fenced))
+        [entry] = look_at(tmp_path, "SELECT ended_at, result FROM journal WHERE kind = 'compensation'")
+        assert entry == (None, None)
+        assert look_at(tmp_path, "SELECT compensation FROM executions") == [("running",)]
+    async with Remit(open_store(tmp_path), processes=[whole(body)]) as app:
+        assert (await app.compensated(execution.id, timeout=5)).compensation == "done"
+    assert done == ["undo a (a)", "undo a (a)"]
