@@ -11,8 +11,8 @@ import orjson
 from remit.engine.answer import Answer
 from remit.engine.calls import answer_of
 from remit.engine.definitions import Definition, StepDefinition
-from remit.engine.engine import Engine
 from remit.engine.delivery import GROUP_SHIFT
+from remit.engine.engine import Engine
 from remit.engine.faults import decode_error, exception_of
 from remit.engine.history import History
 from remit.engine.port import Identity
