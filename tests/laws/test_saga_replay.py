@@ -311,6 +311,9 @@ async def two(act: Any) -> None:
 
 async def test_L37_the_compensations_of_code_that_is_not_hosted_wait_for_it_and_say_so_once(tmp_path) -> None:
     execution_id = await left_behind(tmp_path, two)
+    async with Remit(open_store(tmp_path)) as app:  # as `remit answer` does, for a moment
+        await app.engine.sagas.at_rest()
+        assert await app.alerts(code="compensation_waits") == []
     for _ in range(2):
         async with Remit(open_store(tmp_path), processes=PARTS) as app:
             await app.engine.sagas.at_rest()
