@@ -29,7 +29,7 @@ _TENANCY = {
 _REPLACED = {
     "AI_INFERENCE": "a STANDARD step whose function is a @model, so that what it uses is metered",
     "AI_LLM_INFERENCE": "a STANDARD step whose function is a @model, so that what it uses is metered",
-    "WASM": 'a STANDARD step whose function is a @tool, with isolation="process" where the code is not trusted',
+    "WASM": "a STANDARD step whose function is a @tool that runs the module",
 }
 _MEANT = {"on_error": "on_failure", "max_retries": "retry"}
 _WANTED = {
