@@ -141,6 +141,9 @@ async def test_L37_an_async_child_goes_on_and_is_waited_for_and_then_undone_firs
         execution = await app.start("whole", "x")
         assert (await execution.outcome(timeout=5)).status == "failed"
         await working_on_nothing(app, execution.id)
+        assert [each["execution_id"] for each in (await app.get(execution.id)).waiting_on.first] == [
+            execution.id + ".2"
+        ]
         for child in (".1", ".2"):
             await app.send(execution.id + child, "go")
         record = await execution.compensated(timeout=5)

@@ -114,7 +114,9 @@ class Queries:
         return self._workflows[which]
 
     def _waiting_on(self, record: ExecutionRecord) -> WaitingOn:
-        """The awaited children that still run, and waits of its own."""
+        """The awaited children that still run, and waits of its own; of a rollback, the children that it waits for."""
+        if record.compensation is Compensation.RUNNING:
+            return self._rollback_waiting_on(record)
         if record.status not in _WAITING:
             return WaitingOn()
         children = [child for child in self._reader.children(record.n) if child.awaited and child.ended_at is None]
@@ -124,9 +126,15 @@ class Queries:
             if entry.ended_at is None and entry.kind in (EffectKind.ASK, EffectKind.EVENT, EffectKind.SLEEP)
         ]
         found: list[dict[str, Any]] = [_wait_of(record, entry) for entry in own]
-        found += [
-            {"execution_id": child.id, "process": child.process, "status": str(child.status), "reason": _code(child)}
-            for child in children
+        found += [_wait_for(child) for child in children]
+        return WaitingOn(len(found), tuple(found[:_FIRST]))
+
+    def _rollback_waiting_on(self, record: ExecutionRecord) -> WaitingOn:
+        """The children that go on, or are being rolled back themselves (L37)."""
+        found = [
+            _wait_for(child)
+            for child in self._reader.children(record.n)
+            if not child.detached and (child.ended_at is None or child.compensation is Compensation.RUNNING)
         ]
         return WaitingOn(len(found), tuple(found[:_FIRST]))
 
@@ -182,7 +190,7 @@ class Queries:
         sums = _subtree_sums(rows)
         nodes: dict[str, Record] = {}
         for row in rows:
-            waiting = self._waiting_on(row) if row.status in _WAITING else None
+            waiting = self._waiting_on(row)
             nodes[row.id] = node = record_view(row, Usage.of(*sums[row.id]), newest.get(row.n), waiting)
             node.compensations = self._compensations(row)
             above = parent_of(row.id)
@@ -263,6 +271,10 @@ def _wait_of(record: ExecutionRecord, entry: JournalRecord) -> dict[str, Any]:
     if entry.kind is EffectKind.ASK and entry.params is not None:
         wait |= orjson.loads(entry.params)
     return wait
+
+
+def _wait_for(child: ExecutionRecord) -> dict[str, Any]:
+    return {"execution_id": child.id, "process": child.process, "status": str(child.status), "reason": _code(child)}
 
 
 def _code(child: ExecutionRecord) -> str | None:

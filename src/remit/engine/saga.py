@@ -186,7 +186,7 @@ class Sagas:
         busy += self._engine.store.rolling_back(node.id)
         if busy:
             raise MisuseError(
-                f"{busy[0]} is being rolled back: wait until its `compensation` is done or failed (`remit show {busy[0]}`), then retry {node.id}; it then runs in full",
+                f"{busy[0]} is being rolled back: wait until its `compensation` is done or failed, then retry {node.id}; it then runs in full. `remit show {busy[0]}` and its alerts tell what it waits for.",
                 code="wrong_state",
                 execution_id=busy[0],
             )
