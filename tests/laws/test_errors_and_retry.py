@@ -18,13 +18,15 @@ from remit import (
     Retry,
     SystemFailure,
     TransientError,
+    ask,
     call_process,
     current,
     process,
     step,
 )
+from remit.durable import sleep
 from remit.errors import CODES
-from tests.laws.scene import every, open_store, until
+from tests.laws.scene import every, open_store, until, wait_until
 
 FAST = Retry(attempts=3, first=0.001, longest=0.002)
 runs: Counter[str] = Counter()
@@ -382,3 +384,80 @@ async def test_L16_a_childs_attempt_is_known_inside_only_through_its_record():
 
     outcome, _, _ = await outcome_of(body)
     assert not {"attempt", "now", "remaining", "budget"} & set(outcome.value)
+
+
+async def test_L18_a_child_that_runs_when_another_branch_fails_goes_on_and_the_next_attempt_awaits_it() -> None:
+    tries: list[int] = []
+
+    @step
+    async def fails_once() -> str:
+        await asyncio.sleep(0.05)
+        tries.append(1)
+        if len(tries) == 1:
+            raise ConnectionError("down")
+        return "worked"
+
+    @process("child")
+    async def child() -> str:
+        await sleep(0.3)
+        return "went on"
+
+    @process("parent", calls=[child], retry=Retry(attempts=3, first=0.01, longest=0.01))
+    async def parent() -> list[str]:
+        outcome, worked = await asyncio.gather(call_process(child), fails_once())
+        return [outcome.unwrap(), worked]
+
+    async with Remit(":memory:", processes=[parent, child]) as app:
+        execution = await app.start(parent)
+        assert (await execution.outcome(timeout=5)).unwrap() == ["went on", "worked"]
+        tree = await app.tree(execution.id)
+        assert (tree.attempt, [each.attempt for each in tree.children]) == (2, [1])
+
+
+async def test_L34_what_was_left_when_the_execution_failed_is_done_in_the_next_attempt() -> None:
+    runs: list[str] = []
+    broken = {"broken"}
+
+    @step
+    async def works(name: str) -> str:
+        runs.append(name)
+        await asyncio.sleep(0.05)
+        if name in broken:
+            raise DomainError("out_of_order")
+        return name
+
+    async def slow() -> str:
+        await asyncio.sleep(0)
+        runs.append("slow begins")
+        return await works_slowly()
+
+    @step
+    async def works_slowly() -> str:
+        runs.append("slow")
+        await asyncio.sleep(0.2)
+        return "slow"
+
+    @process("both")
+    async def both() -> list[str]:
+        tasks = [asyncio.create_task(works("broken")), asyncio.create_task(slow()), asyncio.create_task(answered())]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        failed = [task for task in tasks if task.done() and task.exception() is not None]
+        if failed:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await failed[0]
+        return [task.result() for task in tasks]
+
+    async def answered() -> str:
+        return str(await ask(str, name="word"))
+
+    async with Remit(":memory:", processes=[both]) as app:
+        execution = await app.start(both)
+        assert not (await execution.outcome(timeout=5)).ok
+        broken.clear()
+        await app.retry(execution.id)
+        await wait_until(app, execution.id, "WAITING_HUMAN_INPUT")
+        await app.answer(execution.id, "sesame")
+        assert (await execution.outcome(timeout=5)).unwrap() == ["broken", "slow", "sesame"]
+        assert runs.count("slow") == 2

@@ -407,3 +407,69 @@ async def test_L9_a_step_that_is_visited_again_calls_anew() -> None:
         execution = await app.start(flow, {})
         assert (await execution.outcome(timeout=5)).unwrap() == 3
         assert [each.key for each in (await app.tree(execution.id)).children] == ["Call", "Call#2", "Call#3"]
+
+
+# -- L33: an ASYNC step ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("crashes", [False, True])
+async def test_L33_an_async_step_shows_as_pending_and_its_time_counts(crashes: bool, tmp_path: Path) -> None:
+    gate = asyncio.Event()
+
+    async def work(state: Any) -> dict[str, Any]:
+        runs["work"] += 1
+        await gate.wait()
+        return {"worked": True}
+
+    child = compiled("child", {"name": "Work", "type": "ASYNC", "function": work}, {"name": "End", "function": counting("end")})
+    hosted = [compiled("top", {"name": "Call", "type": "SUB_WORKFLOW", "sub_workflow_type": "child"}), child]
+    url = open_store(tmp_path)
+    async with Remit(url, processes=hosted) as app:
+        execution = await app.start("top", {})
+        below = await wait_until(app, f"{execution.id}.1", "PENDING_ASYNC")
+        assert (below.current_step, str((await app.get(execution.id)).status)) == ("Work", "PENDING_SUB_WORKFLOW")
+        assert app.engine.traces.nodes[below.execution_id].ticking
+        if not crashes:
+            gate.set()
+            assert (await execution.outcome(timeout=5)).ok
+            assert (await app.get(below.execution_id)).status == "COMPLETED"
+            assert runs == {"work": 1, "end": 1}
+            return
+    async with Remit(url, processes=hosted) as app:
+        gate.set()
+        assert (await app.outcome(execution.id, timeout=5)).ok
+        assert runs == {"work": 2, "end": 1}
+
+
+async def test_L22_an_async_step_that_takes_too_long_is_timed_out() -> None:
+    async def work(state: Any) -> None:
+        await asyncio.sleep(30)
+
+    flow = compiled("flow", {"name": "Work", "type": "ASYNC", "function": work}, ttl=0.2)
+    async with Remit(":memory:", processes=[flow]) as app:
+        assert (await (await app.start(flow, {})).outcome(timeout=5)).status == "timed_out"
+
+
+# -- L47: what a branch left is not run again --------------------------------------------------------------------------
+
+
+async def test_L47_a_step_that_was_left_when_its_time_was_up_is_not_run_again_in_replay(tmp_path: Path) -> None:
+    async def slow(state: Any) -> None:
+        runs["slow"] += 1
+        await asyncio.sleep(30)
+
+    together = {"name": "Together", "type": "PARALLEL", "timeout": 0.1, "allow_partial_success": True,
+                "tasks": [{"name": "slow", "function": slow}, {"name": "quick", "function": counting("quick")}]}  # fmt: skip
+    hosted = [compiled("flow", together, {"name": "Ask", "type": "HUMAN_IN_LOOP"})]
+    url = open_store(tmp_path)
+    async with Remit(url, processes=hosted) as app:
+        execution = await app.start("flow", {})
+        await wait_until(app, execution.id, "WAITING_HUMAN_INPUT")
+    for _ in range(2):
+        async with Remit(url, processes=hosted) as app:
+            await asyncio.sleep(0.05)
+    async with Remit(url, processes=hosted) as app:
+        await app.answer(execution.id, {"yes": True})
+        found = (await app.outcome(execution.id, timeout=5)).unwrap()
+    assert list(found["step_failures"]) == ["Together.slow"]
+    assert runs == {"slow": 1, "quick": 1}

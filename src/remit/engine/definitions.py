@@ -49,6 +49,8 @@ class StepDefinition:
     compensate: Callable[..., Any] | None = None
     isolation: Isolation = "none"
     timeout_ms: int | None = None
+    pending: bool = False
+    """Whether the execution shows PENDING_ASYNC while the step is at work (L33)."""
     decode_arguments: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     usage_of: Callable[[Any], Usage | None] | None = None
     played_by: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None

@@ -79,8 +79,11 @@ class Endings:
         _log.info("attempt %s of %s failed (%s); trying again in %s ms", record.attempt, record.id, error, pause_ms)
         if fault is not None and "position" in fault:
             engine.set_aside(node, fault["position"])
+            engine.set_aside_left(node)
         engine.stop_run(node)
-        self._cancel_children(node, awaited_only=True)
+        if error.code == "lease_expired":
+            self._cancel_children(node, awaited_only=True)
+        self._reopen_children(node, None)  # children that run go on: the next attempt awaits them (L18)
         record.attempt += 1
         record.epoch += 1
         node.trace.attempts += 1
@@ -285,6 +288,7 @@ class Endings:
         if not afresh:
             engine.set_aside(node, fault.get("position"))
             engine.set_aside_rejections(node)
+            engine.set_aside_left(node)
         record.status = Status.PENDING
         record.attempt += 1
         record.epoch += 1
@@ -303,7 +307,7 @@ class Endings:
         engine.begin(node, engine.definition_of(node))
 
     def _reopen_children(self, node: Node, fault_child: str | None) -> None:
-        """The child that failed unhandled, and those that were cancelled with it before they could answer."""
+        """The child that failed unhandled, and those that were cancelled before their outcome was heard."""
         engine = self._engine
         engine.durability.flush()
         for child in engine.store.children(node.record.n):

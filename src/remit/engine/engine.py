@@ -19,6 +19,7 @@ from remit.engine.definitions import Catalog, Definition
 from remit.engine.driver import Driver
 from remit.engine.durability import Durability
 from remit.engine.endings import Endings
+from remit.engine.intents import was_left
 from remit.engine.leases import Leases
 from remit.engine.local import LocalPort
 from remit.engine.metering import Metering
@@ -30,7 +31,7 @@ from remit.engine.saga import Sagas
 from remit.engine.schedules import Schedules
 from remit.engine.settling import Settling
 from remit.engine.shared import adopt_branches, collect_rarely
-from remit.engine.terms import history_begins, is_held, note
+from remit.engine.terms import history_begins, is_at_work, is_held, note
 from remit.engine.timers import Timers
 from remit.engine.traces import Traces
 from remit.engine.waiting import Waiting
@@ -188,8 +189,13 @@ class Engine:
         self.traces.let_go(run.node)
 
     def wake(self, node: Node) -> None:
-        """Something the execution waits for has happened."""
-        if node.run is None and not node.ended and node.record.status is not Status.PAUSED:
+        """Something the execution waits for has happened; a pause before a retry is waited out."""
+        if (
+            node.record.wake_at is None
+            and node.run is None
+            and not node.ended
+            and node.record.status is not Status.PAUSED
+        ):
             self.begin(node, self.definition_of(node))
 
     def child_ended(self, parent: Node, child: Node) -> None:
@@ -254,6 +260,22 @@ class Engine:
         self.durability.flush()
         for entry in self.store.journal(node.record.n, node.record.generation):
             if entry.kind is EffectKind.REJECTED:
+                self.durability.set_aside(entry)
+
+    def set_aside_left(self, node: Node) -> None:
+        """What was left when the attempt failed, since nothing came after it: nobody has heard of its end (L34).
+
+        What was left earlier belongs to what the body did, a timeout say, and stays.
+        """
+        self.durability.flush()
+        entries = self.store.journal(node.record.n, node.record.generation)
+        left = [entry for entry in entries if was_left(entry)]
+        if not left:
+            return
+        heard = [entry.ended_at or 0 for entry in entries if not was_left(entry)]
+        heard += [child.ended_at or 0 for child in self.store.children(node.record.n) if child.answered is not None]
+        for entry in left:
+            if (entry.ended_at or 0) >= max(heard, default=0):
                 self.durability.set_aside(entry)
 
     # -- leases, fences -----------------------------------------------------------------------------------------------
@@ -338,7 +360,7 @@ class Engine:
         if record.status is Status.PAUSED:
             if record.error is not None and b'"code_changed"' in record.error and self.definition_of(node) is not None:
                 self.resume(node)
-        elif record.status in (Status.ACTIVE, Status.PENDING) and record.wake_at is None:
+        elif (record.status in (Status.ACTIVE, Status.PENDING) or is_at_work(record)) and record.wake_at is None:
             record.epoch += 1
             self.durability.touch(node)
             self.begin(node, self.definition_of(node))

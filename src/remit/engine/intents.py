@@ -13,7 +13,7 @@ from remit.errors import LimitExceeded
 from remit.kernel.saga import Undo, undoing
 from remit.store.records import JournalRecord
 
-__all__ = ["as_json", "intent_of", "is_compensatable", "left_running", "name_of", "undo_of"]
+__all__ = ["as_json", "intent_of", "is_compensatable", "left_running", "name_of", "undo_of", "was_left"]
 
 
 def name_of(compensate: Callable[..., Any]) -> str:
@@ -35,6 +35,11 @@ def left_running(entry: JournalRecord) -> None:
     """The step was left while it ran: what is recorded as its error says nothing of how far it came."""
     if entry.terms is not None:
         entry.terms = orjson.dumps({**orjson.loads(entry.terms), "left": True})
+
+
+def was_left(entry: JournalRecord) -> bool:
+    """Whether its branch was cancelled before it had its end: the error it has recorded says only that."""
+    return entry.error is not None and b'"left":true' in entry.error
 
 
 def undo_of(entry: JournalRecord) -> Undo:

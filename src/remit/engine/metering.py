@@ -106,7 +106,7 @@ class Metering:
             ErrorClass.DOMAIN,
             "cancelled",
             "The execution stopped waiting while this ran",
-            {},
+            {"left": True},
             node.id,
             node.record.attempt,
         )

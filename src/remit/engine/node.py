@@ -37,6 +37,7 @@ class Node:
     __slots__ = (
         "account",
         "asks",
+        "at_work",
         "awaiting",
         "clock",
         "durable_status",
@@ -81,6 +82,8 @@ class Node:
         self.awaiting = 0
         self.humans = 0
         self.asks = 0
+        self.at_work = 0
+        """How many steps are under way that it waits for as PENDING_ASYNC."""
         self.ticking_children = 0
         self.ticking = False
         self.human = False

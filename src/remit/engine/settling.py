@@ -98,7 +98,7 @@ class Settling:
                 ErrorClass.DOMAIN,
                 "cancelled",
                 "The branch that waited was cancelled",
-                {},
+                {"left": True},
                 run.node.id,
                 run.node.record.attempt,
             )

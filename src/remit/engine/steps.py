@@ -152,17 +152,11 @@ async def _run(run: Run, step: StepDefinition, arguments: dict[str, Any], entry:
     hold = await _hold(run, step, entry) if step.maximum.tokens or step.maximum.cost else None
     if entry.ended_at is not None:
         return None
-    await engine.durability.barrier()
-    if not run.valid:
-        engine.refused(run)
-        await run.never()
-    if boundaries.reach is not None:
-        boundaries.reach("step.before")
     try:
-        work = await _work(run, step, arguments)
+        work = await (_pending(run, step, arguments) if step.pending else _begun(run, step, arguments))
     except asyncio.CancelledError:
-        if hold is not None and run.valid:
-            engine.metering.abandon_one(run.node, entry, hold)
+        if run.valid:
+            _leave(run, entry, hold)
         raise
     if not run.valid:
         engine.refused(run)
@@ -178,6 +172,40 @@ async def _run(run: Run, step: StepDefinition, arguments: dict[str, Any], entry:
     if boundaries.reach is not None:
         boundaries.reach("step.recorded")
     return work.value
+
+
+async def _pending(run: Run, step: StepDefinition, arguments: dict[str, Any]) -> _Work:
+    """Do work that shows as PENDING_ASYNC."""
+    run.engine.waiting.work_begins(run.node)
+    try:
+        return await _begun(run, step, arguments)
+    finally:
+        if run.valid:
+            run.engine.waiting.work_ends(run.node)
+
+
+async def _begun(run: Run, step: StepDefinition, arguments: dict[str, Any]) -> _Work:
+    """Do the work once all that precedes is durable (L46)."""
+    await run.engine.durability.barrier()
+    if not run.valid:
+        run.engine.refused(run)
+        await run.never()
+    if boundaries.reach is not None:
+        boundaries.reach("step.before")
+    return await _work(run, step, arguments)
+
+
+def _leave(run: Run, entry: JournalRecord, hold: Hold | None) -> None:
+    """The branch was cancelled: nobody needs the step any more, and replay, which comes to it again, does not run it again."""
+    engine = run.engine
+    if hold is not None:
+        engine.metering.abandon_one(run.node, entry, hold)
+        return
+    message = f"The branch that ran {entry.kind} {entry.name!r} was cancelled"
+    left = ErrorInfo(ErrorClass.DOMAIN, "cancelled", message, {"left": True}, run.node.id, run.node.record.attempt)
+    entry.error, entry.ended_at = encode_error(left), engine.clock.now()
+    left_running(entry)
+    engine.durability.amend(entry)
 
 
 async def _hold(run: Run, step: StepDefinition, entry: JournalRecord) -> Hold | None:

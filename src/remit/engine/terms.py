@@ -8,11 +8,11 @@ import orjson
 
 from remit.store.records import ChildEnd, ExecutionRecord
 
-__all__ = ["has_saga", "history_begins", "is_held", "note", "terms_of"]
+__all__ = ["has_saga", "history_begins", "is_at_work", "is_held", "note", "terms_of"]
 
 
 def terms_of(record: ExecutionRecord | ChildEnd) -> dict[str, Any]:
-    """All of them: `retry`, `on_exhausted`, `saga`, `since`, and at the end `fault` and `subtree`."""
+    """All of them: `retry`, `on_exhausted`, `saga`, `since`, `at_work`, and at the end `fault` and `subtree`."""
     terms: dict[str, Any] = orjson.loads(record.terms) if record.terms else {}
     return terms
 
@@ -31,6 +31,11 @@ def has_saga(record: ExecutionRecord | ChildEnd) -> bool:
 def is_held(record: ExecutionRecord) -> bool:
     """Whether it has been admitted, and does not begin before somebody lets it go."""
     return record.terms is not None and b'"held":true' in record.terms
+
+
+def is_at_work(record: ExecutionRecord) -> bool:
+    """Whether it shows PENDING_ASYNC for a step that was running, not for something it sleeps through."""
+    return record.terms is not None and b'"at_work":true' in record.terms
 
 
 def history_begins(record: ExecutionRecord | ChildEnd) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from remit.engine.node import Node
+from remit.engine.terms import note
 from remit.kernel.states import TERMINAL, Status, Waits, parked_status
 
 if TYPE_CHECKING:
@@ -58,6 +59,21 @@ class Waiting:
                 self._grant(waiting)
                 self._engine.proceed(waiting)
 
+    def work_begins(self, node: Node) -> None:
+        """A step is about to run that shows as PENDING_ASYNC; noted, so that the next owner does not take it for a sleep."""
+        node.at_work += 1
+        note(node.record, {"at_work": True})
+        self._engine.durability.touch(node)
+        self.refresh(node)
+
+    def work_ends(self, node: Node) -> None:
+        """Such a step has its end."""
+        node.at_work -= 1
+        if not node.at_work:
+            note(node.record, {"at_work": None})
+            self._engine.durability.touch(node)
+        self.refresh(node)
+
     def stand_by(self, node: Node) -> None:
         """It could go on, and no code for it is hosted here: it shows PENDING, and the next owner that has its code drives it."""
         record = node.record
@@ -84,7 +100,7 @@ class Waiting:
             human = not running and bool(node.asks or node.humans)
             ticking = running or node.ticking_children > 0 or node.record.wake_at is not None
             if running:
-                after = Status.ACTIVE
+                after = Status.PENDING_ASYNC if node.at_work else Status.ACTIVE
             else:
                 after = Status.PENDING if node.queued else parked_status(Waits(node.asks, node.awaiting, node.humans))
             if after is not before:

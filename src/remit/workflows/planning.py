@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from remit.errors import DefinitionError
@@ -132,7 +133,10 @@ class Planner:
     # -- by type ------------------------------------------------------------------------------------------------------
 
     def _standard(self, step: StandardStep | AsyncStep, site: Site) -> Unit:
-        return FunctionUnit(step, self._function(step), site.needs, site.then or ANYTHING)
+        function = self._function(step)
+        if isinstance(step, AsyncStep):
+            function.definition = replace(function.definition, pending=True)
+        return FunctionUnit(step, function, site.needs, site.then or ANYTHING)
 
     def _decision(self, step: DecisionStep, site: Site) -> Unit:
         before = None
