@@ -176,6 +176,20 @@ def _unowned(patient: _Patient) -> Finding:
     )
 
 
+def _rollbacks(patient: _Patient) -> Finding:
+    """What has failed and is not undone yet (L37)."""
+    found = patient.reader.rolling_back()
+    if not found:
+        return Finding("rollbacks", "ok", "none is under way")
+    if patient.driven:
+        return Finding("rollbacks", "note", f"{_several(found)}: `remit show ID` says what it waits for, if it does")
+    return Finding(
+        "rollbacks",
+        "problem",
+        f"{_several(found)} failed, is not undone yet, and nobody drives the store: `remit run TARGET --resume ID`",
+    )
+
+
 def _timers(patient: _Patient) -> Finding:
     limit = patient.now_ms - _OVERDUE_MS
     query = """
@@ -233,6 +247,7 @@ _CHECKS: tuple[Callable[[_Patient], Finding], ...] = (
     _owner,
     _executions,
     _unowned,
+    _rollbacks,
     _timers,
     _schedules,
 )
