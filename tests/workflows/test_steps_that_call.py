@@ -293,3 +293,20 @@ async def test_L25_a_step_says_what_its_call_may_cost() -> None:
         outcome = await small.outcome(timeout=5)
         assert outcome.error is not None
         assert outcome.error.code == "budget_exceeded"
+
+
+async def test_an_await_has_a_timeout_which_ends_the_child() -> None:
+    @process("slow")
+    async def slow(_: dict[str, Any]) -> None:
+        await sleep("1h")
+
+    order = compiled(
+        "Order",
+        {"name": "Start", "type": "SUB_WORKFLOW", "sub_workflow_type": "slow", "mode": "async", "input": {}},
+        {"name": "Await", "type": "AWAIT", "child": "Start", "timeout": 0.1, "on_timeout": "Late"},
+        {"name": "Late", "function": lambda state: {"code": state.step_failures["Await"]["code"]}},
+    )
+    async with Remit(":memory:", processes=[order, slow]) as app:
+        execution = await app.start(order, {})
+        assert (await execution.outcome(timeout=5)).unwrap()["code"] == "step_timeout"
+        assert (await app.get(f"{execution.id}.1")).status == "CANCELLED"

@@ -174,6 +174,19 @@ async def test_nobody_answers_in_time() -> None:
         compiled("Flow", {**human, "on_timeout": {"value": {"approved": "perhaps"}}})
 
 
+async def test_the_timeout_of_a_question_is_not_that_of_its_function() -> None:
+    async def slow(state: State, **user_input: Any) -> dict[str, Any]:
+        await asyncio.sleep(0.3)
+        return {"slow": True}
+
+    flow = compiled("Flow", {**HUMAN, "function": slow, "timeout": 0.2})
+    async with Remit(":memory:", processes=[flow]) as app:
+        execution = await app.start(flow, {})
+        await wait_until(app, execution.id, "WAITING_HUMAN_INPUT")
+        await app.answer(execution.id, {})
+        assert (await execution.outcome(timeout=5)).unwrap() == {"slow": True}
+
+
 # -- time and events --------------------------------------------------------------------------------------------------
 
 

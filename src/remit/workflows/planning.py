@@ -108,12 +108,13 @@ class Planner:
 
     def _function(self, step: StepFields, function: Any = None) -> StepFunction:
         retry = step.retry.policy() if step.retry is not None else Retry() if step.on_failure is not None else None
+        waits = isinstance(step, HumanInLoopStep)  # its timeout is for whoever is asked
         return self._made(
             step.name,
             function if function is not None else self._look_up(step.function or ""),
             step.compensate_function,
             retry,
-            milliseconds(step.timeout) if step.timeout is not None and function is None else None,
+            milliseconds(step.timeout) if step.timeout is not None and function is None and not waits else None,
         )
 
     def _made(

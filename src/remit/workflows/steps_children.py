@@ -11,6 +11,7 @@ from remit.kernel.retry import Retry
 from remit.kernel.usage import Budget
 from remit.workflows.directed import call_child, reference
 from remit.workflows.flow import Ended, Flow, Frame, Started, key_of
+from remit.workflows.limits import within
 from remit.workflows.model import AwaitStep, FireAndForgetStep, SubWorkflowStep, Task
 from remit.workflows.reckoning import Filled
 
@@ -101,7 +102,7 @@ class AwaitUnit:
     output: Filled | None
 
     async def run(self, flow: Flow, frame: Frame, visit: int) -> Ended:  # noqa: ARG002  # as every unit
-        """Wait for it, or look at it; raises CallFailed where it did not complete."""
+        """Wait for it, or look at it; raises CallFailed where it did not complete. After its timeout the child is cancelled."""
         started = flow.started.get(self.spec.child)
         if started is None:
             raise DomainError(
@@ -111,7 +112,8 @@ class AwaitUnit:
             )
         if self.spec.want == "status":
             return self._given(flow, frame, await started.child.status())
-        result = (await started.child.outcome()).unwrap()
+        outcome = await within(self.spec.timeout, started.child.outcome(), self.spec.name)
+        result = outcome.unwrap()
         if self.output is None and self.spec.output_key is not None:
             flow.child_done(self.spec.child, started.workflow_type, result)
             return self._given(flow, frame, result)

@@ -59,7 +59,8 @@ class LoopUnit:
     async def _while(self, flow: Flow, frame: Frame) -> tuple[str | None, int]:
         """Until the condition no longer holds, or the limit is reached: then the workflow goes on all the same."""
         for index in range(self.spec.max_iterations):
-            turn = Frame({**frame.names, "loop_index": index}, frame.item, index, frame.inputs)
+            names = {"item": None, self.spec.item_var_name: None, **frame.names, "loop_index": index}
+            turn = Frame(names, frame.item, index, frame.inputs)
             if not self.by.holds(flow, turn):
                 return None, index
             goal = await self.body.run(flow, turn)
