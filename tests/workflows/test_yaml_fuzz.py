@@ -24,6 +24,7 @@ from remit.workflows.model import STEP_TYPES, HttpConfig, Route, Task, Workflow
 from remit.workflows.source import SourceError, parse
 from tests.workflows.expectations import BAD, GOOD
 
+LONG = os.environ.get("REMIT_LONG") == "1"
 LONGEST_S = 0.1
 KEYS = sorted(
     {name for section in (Workflow, Task, Route, HttpConfig, *STEP_TYPES.values()) for name in section.model_fields}
@@ -169,8 +170,9 @@ def checked(path: Path) -> tuple[tuple[Finding, ...], float]:
     return findings, time.thread_time() - start
 
 
+@pytest.mark.timeout(0 if LONG else 120)
 @settings(
-    max_examples=100_000 if os.environ.get("REMIT_LONG") == "1" else 400,
+    max_examples=100_000 if LONG else 400,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(seed=st.integers(0, 2**64 - 1), count=st.integers(1, 12))
