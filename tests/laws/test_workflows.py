@@ -473,3 +473,39 @@ async def test_L47_a_step_that_was_left_when_its_time_was_up_is_not_run_again_in
         found = (await app.outcome(execution.id, timeout=5)).unwrap()
     assert list(found["step_failures"]) == ["Together.slow"]
     assert runs == {"slow": 1, "quick": 1}
+
+
+@pytest.mark.parametrize("from_step", ["Together", "Together.two", "Each", "Call", "After"])
+async def test_L34_a_retry_from_a_step_makes_it_and_what_came_after_it_anew(from_step: str) -> None:
+    def task(name: str) -> Callable[..., dict[str, Any]]:
+        def work(state: Any) -> dict[str, Any]:
+            runs[name] += 1
+            return {}
+
+        return work
+
+    async def child(given: dict[str, Any]) -> None:
+        runs["child"] += 1
+
+    tasks = [{"name": name, "function": task(name)} for name in ("one", "two")]
+    flow = compiled(
+        "flow",
+        {"name": "Together", "type": "PARALLEL", "tasks": tasks},
+        {"name": "Each", "type": "PARALLEL", "iterate_over": "items", "task_function": task("item")},
+        {"name": "Call", "type": "SUB_WORKFLOW", "sub_workflow_type": "child", "input": {}},
+        {"name": "After", "function": task("after")},
+        {"name": "Fail", "function": counting("fail")},
+    )
+    broken.add("fail")
+    async with Remit(":memory:", processes=[flow, process("child")(child)]) as app:
+        execution = await app.start(flow, {"items": [1, 2]})
+        assert not (await execution.outcome(timeout=5)).ok
+        broken.clear()
+        await app.retry(execution.id, from_step=from_step)
+        assert (await app.outcome(execution.id, timeout=5)).ok
+    order = ["Together", "Each", "Call", "After"]
+    again = {"Together": ("one", "two"), "Each": ("item", "item"), "Call": ("child",), "After": ("after",)}
+    repeated = Counter(name for step in order[order.index(from_step.partition(".")[0]) :] for name in again[step])
+    if from_step == "Together.two":
+        repeated["one"] = runs["one"] - 1  # whichever of the two came first
+    assert runs == Counter(name for names in again.values() for name in names) + repeated + Counter({"fail": 2})

@@ -147,16 +147,18 @@ class Operations:
             )
         engine.durability.flush()
         entries = engine.store.journal(node.record.n, node.record.generation)
-        first = next((entry for entry in entries if entry.name == step), None)
         since = history_begins(node.record)
         children = [each for each in engine.store.children(node.record.n) if each.position >= since]
-        first_child = next((child for child in children if child.process == step), None)
-        if first is None and first_child is None:
-            names = sorted({entry.name for entry in entries} | {child.process for child in children})
+        named = [(entry.position, entry.name, _said_in(entry)) for entry in entries]
+        named += [(child.position, child.process, child.label) for child in children]
+        found = [position for position, *names in named if step in names]
+        found = found or [position for position, *names in named if any(_is_part(step, name) for name in names)]
+        if not found:
+            there = sorted({name for _, *names in named for name in names if name is not None})
             raise MisuseError(
-                f"{node.id} has recorded no step {step!r}; it has: {', '.join(names)}", code="invalid_input"
+                f"{node.id} has recorded no step {step!r}; it has: {', '.join(there)}", code="invalid_input"
             )
-        begin = min(found.position for found in (first, first_child) if found is not None)
+        begin = min(found)
         for entry in entries:
             if entry.position >= begin:
                 engine.durability.set_aside(entry)
@@ -196,6 +198,19 @@ class Operations:
         for paused in engine.store.subtree(node.id, open_only=True):
             if paused.status is Status.PAUSED and paused.error is not None and b'"budget_exhausted"' in paused.error:
                 engine.resume(self._node(paused.id))
+
+
+def _said_in(entry: JournalRecord) -> str | None:
+    """The step of a workflow that called a tool or model; None where no workflow did."""
+    if entry.kind not in (EffectKind.TOOL, EffectKind.MODEL):
+        return None
+    params = orjson.loads(entry.params or b"{}")
+    return params.get("step") if isinstance(params, dict) and isinstance(params.get("step"), str) else None
+
+
+def _is_part(step: str, name: str | None) -> bool:
+    """Whether something recorded is a task, an item or a later visit of a workflow's step: `Ship.express`, `Ship[3]`, `Ship#2`."""
+    return name is not None and name.startswith(step) and name[len(step) : len(step) + 1] in {".", "[", "#"}
 
 
 def _plain(value: Any, where: str) -> bytes:
