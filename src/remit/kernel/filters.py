@@ -34,6 +34,7 @@ def as_text(value: Any, work: Work) -> str:
     """A value as it stands in a text: text as it is, times in ISO 8601, the rest as JSON writes it; None is no text."""
     if value is None:
         raise work.failure("None is no text; write `| default('')` after it if it may be missing")
+    work.spend(3)
     data = _jsonable(value, work, 0)
     text = data if isinstance(data, str) else _json(data, None, work)
     work.spend(len(text) // 64)
@@ -56,7 +57,10 @@ def _jsonable(value: Any, work: Work, depth: int) -> Any:
         work.spend(len(data) // 64)
         return data
     if isinstance(data, dict):
-        return {as_text(key, work): _jsonable(item, work, depth + 1) for key, item in data.items()}
+        return {
+            key if type(key) is str else as_text(key, work): _jsonable(item, work, depth + 1)
+            for key, item in data.items()
+        }
     if isinstance(data, list | tuple):
         return [_jsonable(item, work, depth + 1) for item in data]
     if isinstance(data, set | frozenset):
