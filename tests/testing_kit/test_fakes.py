@@ -399,6 +399,19 @@ async def test_L37_pauses_between_tries_of_a_compensation_pass() -> None:
     assert time.perf_counter() - began < 2
 
 
+@process("calls_doomed", calls=[doomed], saga=True)
+async def calls_doomed(sku: str) -> str:
+    return (await call_process(doomed, sku)).unwrap()
+
+
+async def test_L37_a_caller_that_waits_for_its_childs_rollback_lets_those_pauses_pass() -> None:
+    broken = {"put_back": in_turn(*[ConnectionError("no")] * 3)}
+    async with TestApp([doomed, calls_doomed], compensations=broken) as app:
+        execution = await app.start(calls_doomed, "A-1")
+        assert (await asyncio.wait_for(execution.compensated(), 10)).compensation == "failed"
+        assert len(app.calls.of("put_back")) == 3
+
+
 async def test_L37_a_compensation_that_hangs_meets_its_ttl() -> None:
     async with TestApp([doomed], compensations={"put_back": hangs}) as app:
         execution = await app.start(doomed, "A-1")
