@@ -404,12 +404,11 @@ async def calls_doomed(sku: str) -> str:
     return (await call_process(doomed, sku)).unwrap()
 
 
-async def test_L37_a_caller_that_waits_for_its_childs_rollback_lets_those_pauses_pass() -> None:
-    broken = {"put_back": in_turn(*[ConnectionError("no")] * 3)}
-    async with TestApp([doomed, calls_doomed], compensations=broken) as app:
+@pytest.mark.parametrize("broken", [in_turn(*[ConnectionError("no")] * 3), hangs], ids=["it fails", "it hangs"])
+async def test_L37_time_passes_for_a_caller_that_waits_for_its_childs_rollback(broken: Any) -> None:
+    async with TestApp([doomed, calls_doomed], compensations={"put_back": broken}) as app:
         execution = await app.start(calls_doomed, "A-1")
         assert (await asyncio.wait_for(execution.compensated(), 10)).compensation == "failed"
-        assert len(app.calls.of("put_back")) == 3
 
 
 async def test_L37_a_compensation_that_hangs_meets_its_ttl() -> None:

@@ -166,14 +166,9 @@ class Sagas:
         await self._engine.durability.barrier()
 
     def at_work(self) -> list[str]:
-        """The executions whose rollbacks go on by themselves; one that waits for another goes on as that one does."""
-        return [each for each in self._running if not (self._waits_for(each) in self.pausing or self._stands_still(each))]
-
-    def _waits_for(self, execution_id: str) -> str:
-        """The execution at whose rollback it is really waiting; itself, where it waits for none."""
-        while (awaited := self.waits_for.get(execution_id)) is not None and awaited in self._running:
-            execution_id = awaited
-        return execution_id
+        """The executions whose rollbacks go on by themselves; one that waits for another's is as far as that one is."""
+        alone = (each for each in self._running if self.waits_for.get(each) not in self._running)
+        return [each for each in alone if each not in self.pausing and not self._stands_still(each)]
 
     def _stands_still(self, execution_id: str) -> bool:
         awaited = self.waits_for.get(execution_id)
