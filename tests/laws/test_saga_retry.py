@@ -1,4 +1,4 @@
-"""The operator's retry of what was rolled back (L34)."""
+"""Trying again what was rolled back: by an operator, and where an attempt is made by itself (L18, L34)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,7 @@ import asyncio
 
 import pytest
 
-from remit import (
-    DomainError,
-    MisuseError,
-    Remit,
-    call_process,
-    process,
-    step,
-)
+from remit import DomainError, MisuseError, Remit, Retry, TransientError, call_process, process, step
 from tests.laws.saga_scene import (
     PARTS,
     afresh,
@@ -26,7 +19,7 @@ from tests.laws.saga_scene import (
     rolled_back,
     undo,
 )
-from tests.laws.scene import every, open_store
+from tests.laws.scene import every, open_store, until
 
 
 @pytest.fixture(autouse=True)
@@ -161,3 +154,123 @@ async def test_L34_a_retry_while_compensations_run_is_refused_and_says_what_to_w
         await app.retry(execution.id + at)
         await app.outcome(execution.id, timeout=5)
         assert (await app.get(execution.id)).attempt == 2
+
+
+# -- attempts that are made by themselves ------------------------------------------------------------------------------
+
+
+@step
+async def first_time(what: str, seconds: float) -> None:
+    """Takes its time, once."""
+    if what not in done:
+        done.append(what)
+        await asyncio.sleep(seconds)
+
+
+@process("patient", saga=True)
+async def patient(name: str) -> str:
+    await do(f"{name} 1")
+    await first_time("paused", 5)
+    return await do(f"{name} 2")
+
+
+async def test_L18_children_of_an_attempt_that_ran_out_of_time_are_not_undone_but_go_on() -> None:
+    @process("hasty", calls=[patient], ttl=0.2, retry=Retry(2, first=0.001, retry_on_timeout=True))
+    async def hasty(_: str) -> str:
+        return (await call_process(patient, "child")).unwrap()
+
+    async with Remit(":memory:", processes=[hasty, patient]) as app:
+        execution = await app.start(hasty, "x")
+        assert (await execution.outcome(timeout=5)).value == "CHILD 2"
+        await app.engine.sagas.at_rest()
+        assert done == ["do child 1", "paused", "do child 2"]
+        family = await every(app, execution.id)
+        assert {place: (each.attempt, str(each.compensation)) for place, each in family.items()} == {
+            "": (2, "none"),
+            ".1": (2, "none"),
+        }
+
+
+@pytest.mark.parametrize("how_far", ["not begun", "under way", "over"])
+async def test_L34_the_next_attempt_waits_for_what_is_being_undone_below_it(how_far) -> None:
+    """A branch is given up, and with it its child; then the attempt fails, and is made again by itself."""
+    gate = asyncio.Event()
+
+    async def gated(result: str | None, what: str) -> None:
+        await gate.wait()
+        undo(result, what)
+
+    @step(compensate=gated)
+    async def act(what: str) -> str:
+        done.append(f"do {what}")
+        return what
+
+    @process("given_up", saga=True)
+    async def given_up(_: str) -> str:
+        await act("a")
+        await first_time("paused", 5)
+        return "done"
+
+    @process("gives_up", calls=[given_up], retry=Retry(2, first=0.001))
+    async def gives_up(_: str) -> str:
+        branch = asyncio.create_task(call_process(given_up, "x"))
+        if "stumbled" in done:
+            return (await branch).unwrap()
+        await until(lambda: asyncio.sleep(0.001, "paused" in done))
+        branch.cancel()
+        await asyncio.sleep(0 if how_far == "not begun" else 0.05)
+        if how_far == "over":
+            gate.set()
+            await asyncio.sleep(0.05)
+        done.append("stumbled")
+        raise TransientError("busy")
+
+    async with Remit(":memory:", processes=[gives_up, given_up]) as app:
+        execution = await app.start(gives_up, "x")
+        if how_far == "under way":
+            await asyncio.sleep(0.3)
+            assert done == ["do a", "paused", "stumbled"]
+            gate.set()
+        assert (await execution.outcome(timeout=5)).value == "done"
+        family = await every(app, execution.id)
+        assert {
+            "not begun": ["do a", "paused", "stumbled"],
+            "under way": ["do a", "paused", "stumbled", "undo a (a)", "do a"],
+            "over": ["do a", "paused", "undo a (a)", "stumbled", "do a"],
+        }[how_far] == done
+        told = {place: (str(each.status), each.generation, str(each.compensation)) for place, each in family.items()}
+        assert (
+            told
+            == {
+                "not begun": {"": ("COMPLETED", 0, "none"), ".1": ("COMPLETED", 0, "none")},
+                "under way": {
+                    "": ("COMPLETED", 0, "none"),
+                    ".1": ("CANCELLED", 0, "done"),
+                    ".2": ("COMPLETED", 0, "none"),
+                },
+                "over": {"": ("COMPLETED", 0, "none"), ".1": ("COMPLETED", 1, "none")},
+            }[how_far]
+        )
+
+
+async def test_L34_children_of_what_was_rolled_back_are_not_taken_up_by_a_later_attempt() -> None:
+    @process("runs_twice", saga=True, calls=[patient], retry=Retry(3, first=0.001))
+    async def runs_twice(_: str) -> str:
+        if "cancelled" not in done:
+            return (await call_process(patient, "old")).unwrap()
+        if "stumbled" not in done:
+            done.append("stumbled")
+            raise TransientError("busy")
+        return "done"
+
+    async with Remit(":memory:", processes=[runs_twice, patient]) as app:
+        execution = await app.start(runs_twice, "x")
+        await until(lambda: asyncio.sleep(0, "paused" in done))
+        await app.cancel(execution.id)
+        await execution.compensated(timeout=5)
+        done.append("cancelled")
+        await app.retry(execution.id)
+        assert (await execution.outcome(timeout=5)).value == "done"
+        await asyncio.sleep(0.05)
+        assert done == ["do old 1", "paused", "undo old 1 (OLD 1)", "cancelled", "stumbled"]
+        assert (await app.get(execution.id + ".1")).shown_status == "CANCELLED"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from remit.engine.faults import decode_error, encode_error
 from remit.engine.node import Node
-from remit.engine.terms import note, terms_of
+from remit.engine.terms import history_begins, note, terms_of
 from remit.errors import ErrorClass, ErrorInfo, MisuseError
 from remit.kernel.retry import Retry, backoff_ms, exhausted, retries
 from remit.kernel.states import Status, may
@@ -81,6 +81,7 @@ class Endings:
             engine.set_aside(node, fault["position"])
             engine.set_aside_left(node)
         engine.stop_run(node)
+        engine.traces.keep(node)  # as children leave memory and come back, they must find this very node
         if error.code == "lease_expired":
             self._cancel_children(node, awaited_only=True)
         self._reopen_children(node, None)  # children that run go on: the next attempt awaits them (L18)
@@ -95,6 +96,7 @@ class Endings:
         engine.waiting.park(node)
         engine.waiting.refresh(node)
         engine.timers.expect(record.wake_at)
+        engine.traces.no_longer_keep(node)
         if boundaries.reach is not None:
             boundaries.reach("retry.scheduled")
 
@@ -308,11 +310,11 @@ class Endings:
 
     def _reopen_children(self, node: Node, fault_child: str | None) -> None:
         """The child that failed unhandled, and those that were cancelled before their outcome was heard."""
-        engine = self._engine
+        engine, since = self._engine, history_begins(node.record)
         engine.durability.flush()
         for child in engine.store.children(node.record.n):
             collateral = child.awaited and child.answered is None and child.status is Status.CANCELLED
-            set_aside = child.key is None
+            set_aside = child.key is None or child.position < since
             if (
                 not set_aside
                 and child.ended_at is not None
@@ -321,4 +323,8 @@ class Endings:
             ):
                 below = engine.traces.load(child.id)
                 assert below is not None
-                self._reopen_one(below)
+                if engine.sagas.call_off(below):
+                    self._reopen_one(below)
+                else:  # it is being undone: its caller calls anew, once that is over
+                    below.record.key = None
+                    engine.durability.touch(below)

@@ -40,6 +40,7 @@ class Sagas:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._begun: set[str] = set()
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self.places = asyncio.Semaphore(_AT_ONCE)
         self.waits_for: dict[str, str] = {}
@@ -59,6 +60,16 @@ class Sagas:
                 note(record, {"unreached": left})
             self._becomes(node, Compensation.RUNNING)
             _ = self._task(node.id)
+
+    def call_off(self, node: Node) -> bool:
+        """An ended execution is tried again by itself: do not roll it back, where nothing of that has begun; whether so."""
+        if node.record.compensation is not Compensation.RUNNING:
+            return True
+        if node.id in self._begun:
+            return False
+        self._running.pop(node.id).cancel()
+        self._becomes(node, Compensation.NONE)
+        return True
 
     async def roll_back(self, execution_id: str) -> Compensation:
         """Roll back an execution that had completed, or wait for the rollback of one that had not; raises OnHold."""
@@ -92,8 +103,13 @@ class Sagas:
                 self._roll_back(execution_id), loop=self._engine.loop, context=Context(), name=f"saga {execution_id}"
             )
             self._running[execution_id] = task
-            task.add_done_callback(lambda _: self._running.pop(execution_id, None))
+            task.add_done_callback(lambda _: self._ended(execution_id, task))
         return task
+
+    def _ended(self, execution_id: str, task: asyncio.Task[None]) -> None:
+        if self._running.get(execution_id) is task:
+            del self._running[execution_id]
+            self._begun.discard(execution_id)
 
     def _becomes(self, node: Node, compensation: Compensation) -> None:
         record = node.record
@@ -110,6 +126,7 @@ class Sagas:
             return  # whoever takes the store for a moment without any code leaves this to the next owner
         place = Place(self)
         await place.take()
+        self._begun.add(execution_id)
         node = traces.load(execution_id)
         assert node is not None
         traces.keep(node)

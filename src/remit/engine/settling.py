@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Settling"]
 
+_LOOK_AGAIN_MS = 100
+
 
 class Settling:
     """Records what a wait has brought, and lets the branch go on."""
@@ -32,13 +34,21 @@ class Settling:
         if node is None or node.ended:
             return
         if position is None:
-            node.record.wake_at = None
-            self._engine.durability.touch(node)
-            self._engine.wake(node)
+            self._pause_is_over(node)
             return
         entry = self.entry_of(node, position)
         if entry is not None and entry.ended_at is None:
             self._wait_is_over(node, entry)
+
+    def _pause_is_over(self, node: Node) -> None:
+        """The next attempt begins, unless something below is still being undone: that comes first (L34)."""
+        engine, record = self._engine, node.record
+        record.wake_at = None
+        if engine.store.rolling_back(node.id):
+            record.wake_at = engine.clock.now() + _LOOK_AGAIN_MS
+            engine.timers.expect(record.wake_at)
+        engine.durability.touch(node)
+        engine.wake(node)
 
     def _wait_is_over(self, node: Node, entry: JournalRecord) -> None:
         if entry.kind is EffectKind.SLEEP:

@@ -31,6 +31,7 @@ COMPENSATIONS: tuple[tuple[Compensation, Compensation, str], ...] = (
     (C.NONE, C.RUNNING, "it ended without a result, or what called it is rolled back"),
     (C.RUNNING, C.DONE, "all of it is undone"),
     (C.RUNNING, C.FAILED, "something could not be undone"),
+    (C.RUNNING, C.NONE, "it is tried again by itself before anything is undone"),
     (C.DONE, C.NONE, "operator's retry"),
     (C.FAILED, C.NONE, "operator's retry"),
 )
