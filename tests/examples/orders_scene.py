@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from examples.orders.company import Company, company
+from examples.orders.demo import main
 
-__all__ = ["change", "diary", "free", "open_company", "order", "rows"]
+__all__ = ["change", "diary", "free", "open_company", "order", "rows", "run_demo"]
 
 
 @pytest.fixture
@@ -49,3 +50,8 @@ def free(found: Company, warehouse: str, sku: str) -> int:
     """How much of a part nobody holds."""
     ((quantity,),) = rows(found, "SELECT on_hand - held FROM stock WHERE warehouse = ? AND sku = ?", warehouse, sku)
     return int(quantity)
+
+
+def run_demo(folder: str) -> None:
+    """The demo as a program of its own, for those who kill it."""
+    main(["--folder", folder])

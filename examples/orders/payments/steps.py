@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 from urllib.parse import quote
-from urllib.request import Request, urlopen
+
+import httpx
 
 from examples.orders.shop import note, the_shop
 from remit import DomainError
@@ -59,9 +60,8 @@ def void_authorization(state: PaymentState) -> dict[str, Any]:
     """Have the provider give back what it blocked; where it blocked nothing, it says so too."""
     shop = the_shop()
     url = f"{shop.outside}/authorizations/{quote(state.order_id, safe='')}"
-    request = Request(url, method="DELETE", headers={"Authorization": f"Bearer {shop.token}"})  # noqa: S310  # the operator's own
-    with urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310
-        return {"status": response.status}
+    response = httpx.delete(url, headers={"Authorization": f"Bearer {shop.token}"}, timeout=_TIMEOUT_S)
+    return {"status": response.raise_for_status().status_code}
 
 
 def book_claim(state: PaymentState, context: StepContext) -> dict[str, Any]:

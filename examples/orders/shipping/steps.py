@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
-from urllib.error import HTTPError
 from urllib.parse import quote as quoted
-from urllib.request import urlopen
+
+import httpx
 
 from examples.orders.shop import note, the_shop
 from remit import DomainError, tool
@@ -33,14 +32,11 @@ def list_carriers(state: ShippingState) -> dict[str, Any]:
 @tool("carrier.rates", cost="0.01")
 def quote(state: ShippingState, _context: StepContext, carrier: str) -> dict[str, Any]:
     """What one carrier asks for; raises `no_offer` where it does not go there."""
-    url = f"{the_shop().outside}/rates/{quoted(carrier, safe='')}?grams={state.weight}"
-    try:
-        with urlopen(url, timeout=_TIMEOUT_S) as response:  # noqa: S310  # the operator's own URL
-            rate: dict[str, Any] = json.load(response)
-    except HTTPError as error:
-        if error.code != 404:
-            raise
-        raise DomainError(f"{carrier} does not take it there", code="no_offer") from None
+    url = f"{the_shop().outside}/rates/{quoted(carrier, safe='')}"
+    response = httpx.get(url, params={"grams": state.weight}, timeout=_TIMEOUT_S)
+    if response.status_code == 404:
+        raise DomainError(f"{carrier} does not take it there", code="no_offer")
+    rate: dict[str, Any] = response.raise_for_status().json()
     return {"carrier": carrier, "cost": rate["cost"], "days": rate["days"]}
 
 
