@@ -213,3 +213,26 @@ def test_the_largest_workflow_is_checked_within_its_time(tmp_path: Path) -> None
     (tmp_path / "long.yaml").write_text("workflow_type: Long\nsteps:\n" + steps)
     codes = {each.code for each in load([tmp_path]).findings}
     assert codes == {"missing_default", "dependency_order"}
+
+
+@pytest.mark.parametrize("condition", ["1/0 > 1", "'a' * 3 == 1", "1 in 2", "'x' | round > 0"])
+def test_L38_a_constant_condition_that_cannot_be_worked_out_does_not_stop_the_check(
+    tmp_path: Path, condition: str
+) -> None:
+    write(
+        tmp_path,
+        decided=f"""
+            workflow_type: Decided
+            steps:
+              - name: Look
+                type: DECISION
+                routes:
+                  - condition: "{condition}"
+                    target: Last
+                  - default: Last
+              - name: Last
+                function: steps.last
+        """,
+        steps_py="def last(state): return {}",
+    )
+    assert not load([tmp_path]).errors

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -175,6 +176,8 @@ REFUSED = {
         "[" * (DEPTH_MAX + 1),
         "a: " + "{b: " * DEPTH_MAX,
         "\n".join(f"{' ' * n}a:" for n in range(60)),
+        f"a: &a {'[' * 30}1{']' * 30}\nb: {'[' * 30}*a{']' * 30}",
+        f"a: &a {'{b: ' * 30}1{'}' * 30}\nc: {{<<: {'[' * 20}*a{']' * 20}}}",
     ],
     "yaml_too_large": [BOMB, "- 1\n" * (NODES_MAX + 1), "#" * (BYTES_MAX + 1), "é" * (BYTES_MAX // 2 + 1)],
     "yaml_documents": ["a: 1\n---\nb: 2", "--- 1\n--- 2"],
@@ -191,6 +194,14 @@ def test_what_may_not_be_read_is_refused_with_its_place(code: str, text: str) ->
     lines = text.split("\n")
     assert 1 <= line <= len(lines) + 1
     assert column >= 1
+
+
+def test_brackets_beyond_the_bound_are_not_read_ahead() -> None:
+    """The library reads a line of open brackets ahead, in time that grows with their square."""
+    started = time.process_time()
+    with pytest.raises(SourceError, match="levels deep"):
+        parse("a: " + "[" * 5000 + "]" * 5000, "f.yaml")
+    assert time.process_time() - started < 0.1
 
 
 @pytest.mark.parametrize(

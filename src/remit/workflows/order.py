@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from remit.kernel.conditions import ConditionError, parse
+from remit.kernel.plain import ConditionFailed
 from remit.workflows.expressions import RESULT
 from remit.workflows.findings import did_you_mean
 from remit.workflows.model import (
@@ -159,7 +160,7 @@ def _check_decision(view: View, placed: Placed) -> None:
         view.report("missing_field", told, placed.loc)
     certain = [number for number, route in enumerate(step.routes) if _always(route.condition)]
     if step.routes and not certain:
-        told = f"{placed.named} does not say what happens when no condition holds (it would go on with the next step): add `- default: …`"
+        told = f"{placed.named} does not say what happens when no condition holds (the step would fail): add `- default: …`"
         view.warn("missing_default", told, view.at(placed.loc, "routes"))
     for number in range(certain[0] + 1 if certain else len(step.routes), len(step.routes)):
         told = f"{placed.named}: this route is never looked at, the one before it always holds"
@@ -172,9 +173,9 @@ def _always(condition: str | None) -> bool:
         return True
     try:
         read = parse(condition, RESULT)
-    except ConditionError:
+        return read.is_constant and read.holds({})
+    except (ConditionError, ConditionFailed):
         return False
-    return read.is_constant and read.holds({})
 
 
 def _check_tasks(view: View, placed: Placed) -> None:

@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, Event, MappingStartEvent, NodeEvent, ScalarEvent, SequenceStartEvent
 from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.scanner import Scanner
 
 from remit.workflows.scalars import offsets
 
@@ -25,6 +26,7 @@ BYTES_MAX = 256 * 1024
 """A workflow of 1,000 steps takes about 150 KiB; the parser reads about 1 MB a second."""
 NODES_MAX = 20_000
 DEPTH_MAX = 40
+_TOO_DEEP = f"This lies more than {DEPTH_MAX} levels deep"
 
 Loc = tuple[str | int, ...]
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
@@ -68,6 +70,7 @@ class Node:
     end: int = 0
     style: str | None = None
     size: int = 1
+    height: int = 1
     children: dict[str | int, Node] = field(default_factory=dict)
     keys: dict[str, tuple[int, int]] = field(default_factory=dict)
 
@@ -132,7 +135,10 @@ def parse(text: str, file: str) -> Source:
             Position(file, 1, 1),
         )
     try:
-        return Source(file, text, _Builder(file).document(YAML(typ="safe", pure=True).parse(text)))
+        return Source(file, text, _Builder(file).document(_reader().parse(text)))
+    except _DeepError as error:
+        mark = error.problem_mark
+        raise SourceError("yaml_too_deep", _TOO_DEEP, Position(file, mark.line + 1, mark.column + 1)) from None
     except MarkedYAMLError as error:
         unfinished = error.context_mark is not None and re.search("end of stream|stream end", str(error.problem))
         mark = error.context_mark if unfinished else error.problem_mark or error.context_mark
@@ -146,6 +152,25 @@ def parse(text: str, file: str) -> Source:
         raise SourceError("yaml_syntax", f"{character} may not stand in YAML", place) from None
     except YAMLError as error:
         raise SourceError("yaml_syntax", f"This is no YAML: {error}", Position(file, 1, 1)) from None
+
+
+class _DeepError(MarkedYAMLError):
+    """Brackets nest deeper than DEPTH_MAX."""
+
+
+class _Scanner(Scanner):
+    """Gives up at the bracket that is one too many: it reads a line of them ahead, in time that grows with their square."""
+
+    def fetch_flow_collection_start(self, token_class: Any, to_push: str) -> None:
+        if self.flow_level > DEPTH_MAX:
+            raise _DeepError(problem_mark=self.reader.get_mark())
+        super().fetch_flow_collection_start(token_class, to_push)
+
+
+def _reader() -> YAML:
+    reader = YAML(typ="safe", pure=True)
+    reader.Scanner = _Scanner
+    return reader
 
 
 class _Builder:
@@ -173,9 +198,9 @@ class _Builder:
 
     def _value(self, event: NodeEvent, events: Iterator[Event], depth: int) -> Node:
         if isinstance(event, AliasEvent):
-            return self._alias(event)
+            return self._alias(event, depth)
         if depth > DEPTH_MAX:
-            raise self._error(event, "yaml_too_deep", f"This lies more than {DEPTH_MAX} levels deep")
+            raise self._error(event, "yaml_too_deep", _TOO_DEEP)
         self._grow(event, 1)
         mark = event.start_mark
         node = Node(None, mark.line + 1, mark.column + 1, mark.index, event.end_mark.index)
@@ -205,6 +230,7 @@ class _Builder:
             node.children[len(node.value)] = child
             node.value.append(child.value)
             node.size += child.size
+            node.height = max(node.height, child.height + 1)
 
     def _mapping(self, node: Node, events: Iterator[Event], depth: int) -> None:
         node.value = {}
@@ -218,6 +244,7 @@ class _Builder:
             assert isinstance(value, _VALUES)  # the parser gives a value for every key
             child = self._value(value, events, depth + 1)
             node.size += child.size + 1
+            node.height = max(node.height, child.height + 1)
             if is_merge:
                 merged += self._merged(event, child)
                 continue
@@ -254,7 +281,7 @@ class _Builder:
             raise self._error(event, "yaml_merge", "`<<` merges a mapping, or a list of mappings")
         return sources
 
-    def _alias(self, event: NodeEvent) -> Node:
+    def _alias(self, event: NodeEvent, depth: int) -> Node:
         if event.anchor in self._open:
             raise self._error(event, "yaml_alias", f"*{event.anchor} stands inside what it names, so it has no end")
         if event.anchor not in self._anchors:
@@ -262,6 +289,10 @@ class _Builder:
                 event, "yaml_alias", f"*{event.anchor} names nothing: no &{event.anchor} stands before it"
             )
         node = self._anchors[event.anchor]
+        if depth + node.height - 1 > DEPTH_MAX:
+            raise self._error(
+                event, "yaml_too_deep", f"What *{event.anchor} repeats lies more than {DEPTH_MAX} levels deep here"
+            )
         self._grow(event, node.size)
         return node
 
