@@ -11,14 +11,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from difflib import get_close_matches
 from enum import Enum
 from functools import lru_cache
 from types import GetSetDescriptorType, MappingProxyType, MemberDescriptorType, NoneType
 from typing import Any, NamedTuple
 
 from remit.errors import DomainError
-from remit.kernel.tokens import quoted
+from remit.kernel.tokens import nearest, quoted
 
 __all__ = [
     "SCALARS",
@@ -164,7 +163,7 @@ def _undeclared(shape: Shape, value: Any, name: str, work: Work) -> Any:
     extras = shape.undeclared(value)
     if extras is not None:
         return extras.get(name)
-    near = get_close_matches(name, list(shape.readers)[:200], 3) or list(shape.readers)[:10]
+    near = nearest(name, shape.readers, 3) or list(shape.readers)[:10]
     raise work.failure(f"{described(value)} declares no field {quoted(name)}; it has {', '.join(near) or 'none'}")
 
 

@@ -6,13 +6,12 @@ choice:  a if b else c       or, and, not       comparison, in, is       + -    
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from remit.kernel import nodes
 from remit.kernel.filters import FILTERS
 from remit.kernel.nodes import Node, Run
-from remit.kernel.tokens import ConditionError, Token, quoted, shortened
+from remit.kernel.tokens import ConditionError, Token, nearest, quoted, shortened
 
 __all__ = ["Reader"]
 
@@ -186,7 +185,7 @@ class Reader:
         word = self._take()
         found = FILTERS.get(word.text) if word.kind == "name" else None
         if found is None:
-            near = get_close_matches(word.text, FILTERS, 1)
+            near = nearest(word.text, FILTERS)
             raise self._error(f"there is no filter {quoted(word.text)}; there are {', '.join(FILTERS)}", word, *near)
         given = self._arguments(word, found.arguments)
         if len(given) < found.required:
@@ -346,7 +345,7 @@ class Reader:
 
     def _unknown(self, token: Token) -> ConditionError:
         roots = sorted(self._roots)
-        near: Sequence[str] = get_close_matches(token.text, [*roots, *_LITERALS, *_WORDS], 1)
+        near: Sequence[str] = nearest(token.text, [*roots, *_LITERALS, *sorted(_WORDS)])
         if not near and len(self._tokens) == 2:
             near = [repr(token.text)]
         elif not near and roots:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from itertools import islice
 from typing import NamedTuple
 
 from remit.errors import DefinitionError
 
-__all__ = ["TEXT_CHARS_MAX", "ConditionError", "Token", "Where", "quoted", "shortened", "tokenise"]
+__all__ = ["TEXT_CHARS_MAX", "ConditionError", "Token", "Where", "nearest", "quoted", "shortened", "tokenise"]
 
 TEXT_CHARS_MAX = 4_096
 NUMBER_CHARS_MAX = 100
@@ -67,6 +70,11 @@ def shortened(text: str) -> str:
 def quoted(text: str) -> str:
     """A text in quotes on one line, cut to what a message can hold."""
     return repr(shortened(text))
+
+
+def nearest(word: str, known: Iterable[str], count: int = 1) -> list[str]:
+    """Those of the known words that someone who wrote this one may have meant, the likeliest first."""
+    return get_close_matches(word[:64], list(islice(known, 200)), count)  # both bounds keep it below a few milliseconds
 
 
 def tokenise(text: str, start: int = 0, *, closing: bool = False) -> list[Token]:
