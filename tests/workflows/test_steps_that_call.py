@@ -310,3 +310,13 @@ async def test_an_await_has_a_timeout_which_ends_the_child() -> None:
         execution = await app.start(order, {})
         assert (await execution.outcome(timeout=5)).unwrap()["code"] == "step_timeout"
         assert (await app.get(f"{execution.id}.1")).status == "CANCELLED"
+
+
+async def test_the_function_of_a_step_that_calls_runs_before_the_call() -> None:
+    def prepare(state: Order) -> dict[str, Any]:
+        return {"warehouse": f"for {state.order_id}"}
+
+    call = {"name": "Call", "type": "SUB_WORKFLOW", "sub_workflow_type": "Stock", "function": prepare,
+            "input": {"order_id": "state.warehouse"}}  # fmt: skip
+    found = await results(compiled("Order", call, LOOK, state=Order), {}, stock)
+    assert (found["warehouse"], found["seen"]["Stock"]["order"]) == ("for o-1", "for o-1")

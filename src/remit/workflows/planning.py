@@ -97,9 +97,9 @@ class Planner:
         if make is None:
             raise DefinitionError(f"{self._at(step.name)}: steps of type {step.type} cannot be run here")
         unit = make(step, site)
-        if step.compensate_function is None or _has_function(unit):
+        if (step.compensate_function is None and step.function is None) or _has_function(unit):
             return unit
-        return MarkedUnit(unit, self._function(step, nothing))
+        return MarkedUnit(unit, self._function(step, nothing if step.function is None else None))
 
     # -- functions ----------------------------------------------------------------------------------------------------
 

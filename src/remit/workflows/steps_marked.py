@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from remit.workflows.asking import ANYTHING
 from remit.workflows.flow import Ended, Flow, Frame, Unit
 from remit.workflows.invoke import StepFunction
 from remit.workflows.model import StepFields
+from remit.workflows.steps_function import run_function
 
 __all__ = ["MarkedUnit", "nothing"]
 
@@ -18,7 +20,7 @@ def nothing(_state: Any) -> None:
 
 @dataclass(slots=True)
 class MarkedUnit:
-    """A step, and the mark that carries its compensation."""
+    """A step, and before it the mark that carries its compensation: the step's function, where the file names one."""
 
     unit: Unit
     mark: StepFunction
@@ -29,6 +31,9 @@ class MarkedUnit:
         return self.unit.spec
 
     async def run(self, flow: Flow, frame: Frame, visit: int) -> Ended:
-        """Record the mark, then do the step."""
-        await self.mark.perform(flow.given(self.mark, frame, {}), {} if visit == 1 else {"visit": visit})
-        return await self.unit.run(flow, frame, visit)
+        """Record the mark, then do the step; where the mark is a function of the file, it may lead elsewhere."""
+        before = await run_function(self.mark, flow, frame, visit, {}, None, ANYTHING)
+        if before.goto is not None:
+            return before
+        ended = await self.unit.run(flow, frame, visit)
+        return ended._replace(result={**before.result, **ended.result})
