@@ -59,6 +59,7 @@ class Rollback:
         """Whether each compensation, its own and its children's, was done; raises OnHold."""
         record, undone = self._node.record, list[bool]()
         children = await self._children(record.n, history_begins(record))
+        await self._place.take()
         try:
             for deed in last_first([*children, *self._steps()]):
                 if isinstance(deed.what, ChildEnd):
@@ -76,15 +77,14 @@ class Rollback:
     async def _children(self, parent_n: int, since: int) -> list[Deed[ChildEnd | JournalRecord]]:
         """The children of an execution, once all have ended: an async one goes on whatever became of its caller (L14)."""
         engine = self._engine
-        await engine.durability.settled()
-        while running := [each for each in engine.store.child_ends(parent_n, since) if each.ended_at is None]:
-            with self._place.given_up(self._node.id, running[0].id):
-                await engine.outcomes.ended(running[0].id)
-        await self._place.take()
-        await engine.durability.settled()
-        return [
-            Deed(each.position, each.answered, each.ended_at, each) for each in engine.store.child_ends(parent_n, since)
-        ]
+        while True:
+            await engine.durability.settled()
+            children = engine.store.child_ends(parent_n, since)
+            running = next((each.id for each in children if each.ended_at is None), None)
+            if running is None:
+                return [Deed(each.position, each.answered, each.ended_at, each) for each in children]
+            with self._place.given_up(self._node.id, running):
+                await engine.outcomes.ended(running)
 
     def _steps(self) -> list[Deed[ChildEnd | JournalRecord]]:
         """The compensatable steps; what has been done about them already is taken from the journal as well."""
