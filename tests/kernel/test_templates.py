@@ -120,6 +120,12 @@ def test_L38_a_fault_in_a_template_has_its_column_in_the_whole_text(text: str, c
     assert problem in error.problem
 
 
+def test_a_long_expression_is_cut_in_the_message_of_a_failure() -> None:
+    with pytest.raises(ConditionFailed) as caught:
+        rendered(f"a {{{{ state.{'n' * 3_000} }}}}")
+    assert len(caught.value.message) < 250
+
+
 def test_L38_all_faults_of_a_structure_are_told_at_once_with_their_places() -> None:
     error = error_of({"a": "{{ x }}", "b": ["fine", {"c": "{{ 1 +"}], "{{ k }}": 1, "d": "state.ok"})
     assert [(each.where, each.column) for each in (error, *error.others)] == [

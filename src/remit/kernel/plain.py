@@ -17,7 +17,7 @@ from types import GetSetDescriptorType, MappingProxyType, MemberDescriptorType, 
 from typing import Any, NamedTuple
 
 from remit.errors import DomainError
-from remit.kernel.tokens import nearest, quoted
+from remit.kernel.tokens import nearest, quoted, shortened
 
 __all__ = [
     "SCALARS",
@@ -67,7 +67,8 @@ class Work:
 
     def failure(self, message: str, kind: type[ConditionFailed] = ConditionFailed) -> ConditionFailed:
         """The error to raise, which names the part."""
-        return kind(f"{self.part}: {message}", part=self.part)
+        part = shortened(self.part)
+        return kind(f"{part}: {message}", part=part)
 
 
 class Guarded(dict[str, Any]):
