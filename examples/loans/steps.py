@@ -15,7 +15,7 @@ __all__ = [
     "decline",
     "look_up_applicant",
     "mail_head_of_credit",
-    "mail_manager",
+    "mail_approver",
     "pay_out",
     "return_decision",
     "write_letter",
@@ -59,7 +59,7 @@ def write_letter(state: LoanState) -> dict[str, Any]:
     return {}
 
 
-def mail_manager(state: ApprovalState, context: StepContext) -> dict[str, Any]:
+def mail_approver(state: ApprovalState, context: StepContext) -> dict[str, Any]:
     """Ask the manager; the answer is given with `remit answer`, and with the id that the mail names."""
     _mail(state, context, "manager", "Please decide within two days")
     return {}

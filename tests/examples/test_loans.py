@@ -63,7 +63,7 @@ async def test_rules_decline_what_is_too_much(bank):
 
 
 @pytest.mark.parametrize("at", ["the leaf", "the root"])
-async def test_L33_a_manager_is_waited_for_and_answers_at_the_leaf_or_through_the_root(at, bank, tmp_path):
+async def test_L33_somebody_is_waited_for_and_answers_at_the_leaf_or_through_the_root(at, bank, tmp_path):
     async with TestApp([WORKFLOWS], resources=bank) as app:
         loan = await app.start("LoanApproval", LARGE)
         await app.settle()
@@ -96,7 +96,7 @@ async def test_L33_a_manager_is_waited_for_and_answers_at_the_leaf_or_through_th
     assert "osei@customers.example" in mails(tmp_path)
 
 
-async def test_a_manager_says_no(bank):
+async def test_the_approver_says_no(bank):
     async with TestApp([WORKFLOWS], resources=bank, answers={"Wait_For_Approval": NO}) as app:
         outcome = await app.run("LoanApproval", LARGE)
     assert outcome.unwrap()["reason"] == "not this year"
