@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
-from remit import Remit, call_process, process, start_process, step
+from remit import Remit, ask, call_process, process, start_process, step
 from remit.durable import random as chance
 from remit.durable import sleep
 from remit.engine.delivery import Delivery
-from tests.laws.scene import every, open_store
+from tests.laws.scene import every, open_store, wait_until
 
 noted: list[str] = []
 SIZE = 14
@@ -177,3 +178,24 @@ async def test_L33_after_any_commit_the_file_alone_wakes_all_who_wait(tmp_path, 
     for copy in copies:
         async with Remit(open_store(copy), processes=[gathers, naps]) as app:
             assert (await app.outcome(id_, 3)).unwrap() == [1, 2, 3, 4], copy.name
+
+
+async def test_L11_a_group_that_has_come_is_handed_over_however_slow_the_turn_was(tmp_path):
+    """The look for branches that are stuck falls between the claims of a group and its being handed over."""
+
+    @process("slow_turn")
+    async def slow_turn() -> list[str]:
+        async def slow() -> list[str]:
+            time.sleep(0.01)  # longer than the look waits: it comes due in the very turn in which the others claim
+            return list(await asyncio.gather(work("left", 0), work("right", 0)))
+
+        first, others = await asyncio.gather(work("first", 0), slow())
+        await ask(bool, name="on")
+        return [first, *others]
+
+    async with Remit(open_store(tmp_path), processes=[slow_turn]) as app:
+        id_ = (await app.start(slow_turn)).id
+        await wait_until(app, id_, "WAITING_HUMAN_INPUT")
+    async with Remit(open_store(tmp_path), processes=[slow_turn]) as app:
+        await app.answer(id_, True)
+        assert (await app.outcome(id_, 5)).value == ["first", "left", "right"]

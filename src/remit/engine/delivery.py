@@ -67,8 +67,15 @@ class Delivery:
 
     @property
     def live(self) -> bool:
-        """Whether something live waits in the queue, or the spacing between two groups is under way."""
-        return bool(self._spacing or (self._queue and not self._recorded))
+        """Whether something is about to be handed over: live from the queue, recorded with its group, or after a spacing."""
+        return bool(self._spacing or (self._queue and not self._recorded) or self._next_has_come())
+
+    def _next_has_come(self) -> bool:
+        """Whether a branch has come for each member of the next recorded group."""
+        if not self._recorded:
+            return False
+        members = self._recorded[0]
+        return self._arrived.get(members[0] >> GROUP_SHIFT, 0) >= len(members)
 
     @property
     def held_back(self) -> int:
@@ -90,10 +97,8 @@ class Delivery:
 
     def _replay_group(self) -> None:
         """Hand the next recorded group over once a branch has come for each of its members."""
-        while self._recorded and not self._spacing and not self._run.stopped:
+        while self._recorded and not self._spacing and not self._run.stopped and self._next_has_come():
             members = self._recorded[0]
-            if self._arrived.get(members[0] >> GROUP_SHIFT, 0) < len(members):
-                return
             self._recorded.popleft()
             waiting = [completion for completion in map(self._claimed.pop, members) if completion is not None]
             for completion in waiting:
