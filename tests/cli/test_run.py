@@ -139,11 +139,11 @@ def test_a_module_on_the_path_is_a_target_too(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["nothere:order"], "TARGET is module:process or file.py:process"),
+        (["nothere:order"], "TARGET is module:process, file.py:process or workflow.yaml"),
         (["nothere.py:order"], "There is no file nothere.py"),
         ([SHOP], "names no process"),
         ([f"{SHOP}:ordr"], "there are select_warehouse, allocate, order"),
-        (["flow.yaml"], "written in Python"),
+        (["flow.yaml"], "name a workflow file, or a directory of them"),
         ([f"{SHOP}:order", "--input", '{"sku": x}'], "line 1, column 9"),
         ([f"{SHOP}:order", "--input", "@nofile"], "nofile cannot be read"),
         ([f"{SHOP}:order", "--budget-cost", "much"], "decimal string"),

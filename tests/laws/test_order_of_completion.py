@@ -182,19 +182,26 @@ async def test_L33_after_any_commit_the_file_alone_wakes_all_who_wait(tmp_path, 
 
 async def test_L11_a_group_that_has_come_is_handed_over_however_slow_the_turn_was(tmp_path):
     """The look for branches that are stuck falls between the claims of a group and its being handed over."""
+    now = asyncio.Event()
+
+    @step
+    async def meet(name: str) -> str:
+        await now.wait()
+        return name
 
     @process("slow_turn")
     async def slow_turn() -> list[str]:
         async def slow() -> list[str]:
-            time.sleep(0.01)  # longer than the look waits: it comes due in the very turn in which the others claim
-            return list(await asyncio.gather(work("left", 0), work("right", 0)))
+            time.sleep(0.01)  # noqa: ASYNC251 - longer than the look waits: it comes due in the very turn in which the others claim
+            return list(await asyncio.gather(meet("left"), meet("right")))
 
-        first, others = await asyncio.gather(work("first", 0), slow())
+        first, others = await asyncio.gather(meet("first"), slow())
         await ask(bool, name="on")
         return [first, *others]
 
     async with Remit(open_store(tmp_path), processes=[slow_turn]) as app:
         id_ = (await app.start(slow_turn)).id
+        asyncio.get_running_loop().call_later(0.1, now.set)  # all three in one turn, and so in one group
         await wait_until(app, id_, "WAITING_HUMAN_INPUT")
     async with Remit(open_store(tmp_path), processes=[slow_turn]) as app:
         await app.answer(id_, True)
