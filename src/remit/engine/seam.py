@@ -122,6 +122,10 @@ class Seam(Generic[T]):
             self._schema = self._describe()
         return self._schema
 
+    def written_schema(self) -> dict[str, Any]:
+        """The JSON Schema of what comes out: every field is there, those with a default too (L41)."""
+        return self._describe("serialization")
+
     def _unwritable(self, value: object, error: Exception) -> SeamError:
         """Find out which part cannot be written: as the type sees it first, then as JSON sees it."""
         try:

@@ -14,14 +14,15 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 from uuid import UUID
 
 import orjson
 from pydantic import BaseModel, TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUndefinedAnnotation, PydanticUserError
-from pydantic.json_schema import PydanticJsonSchemaWarning
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, PydanticJsonSchemaWarning
 from pydantic_core import SchemaError, SchemaSerializer, SchemaValidator
+from pydantic_core.core_schema import DataclassArgsSchema, ModelFieldsSchema
 
 from remit.errors import DefinitionError
 
@@ -64,7 +65,7 @@ class Coder(NamedTuple, Generic[T]):
     plain: Callable[..., Any]
     read: Callable[..., T]
     validate: Callable[..., T]
-    describe: Callable[[], dict[str, Any]]
+    describe: Callable[..., dict[str, Any]]
 
 
 def coder_of(annotation: Any, where: str) -> Coder[Any]:
@@ -83,8 +84,8 @@ def coder_of(annotation: Any, where: str) -> Coder[Any]:
     writer = SchemaSerializer(schema, _BYTES_AS_BASE64, _use_prebuilt=prebuilt)  # type: ignore[arg-type]
     reader = SchemaValidator(schema, _BYTES_AS_BASE64, _use_prebuilt=prebuilt)  # type: ignore[arg-type]
 
-    def describe() -> dict[str, Any]:
-        described = _schema_of(adapter, where)
+    def describe(mode: JsonSchemaMode = "validation") -> dict[str, Any]:
+        described = _schema_of(adapter, where, mode)
         return described if prebuilt else _bytes_described(described)
 
     return Coder(writer.to_python, reader.validate_json, adapter.validator.validate_python, describe)
@@ -209,13 +210,32 @@ def _read_names(node: Node, name: str) -> list[str]:
     return [path[0] for path in paths if len(path) == 1]
 
 
-def _schema_of(adapter: TypeAdapter[Any], where: str, mode: Any = "validation") -> dict[str, Any]:
+class _AsWritten(GenerateJsonSchema):
+    """What the seam writes: fields that have a default too, and no computed ones."""
+
+    def field_is_required(self, field: Any, total: bool) -> bool:
+        """Whether a field is always there; TypedDicts alone leave some out."""
+        written = self.mode == "serialization" and field["type"] != "typed-dict-field"
+        return written or super().field_is_required(field, total)
+
+    def model_fields_schema(self, schema: ModelFieldsSchema) -> dict[str, Any]:
+        """The fields of a model."""
+        fields = cast("ModelFieldsSchema", {**schema, "computed_fields": []})
+        return super().model_fields_schema(fields)
+
+    def dataclass_args_schema(self, schema: DataclassArgsSchema) -> dict[str, Any]:
+        """The fields of a dataclass."""
+        fields = cast("DataclassArgsSchema", {**schema, "computed_fields": []})
+        return super().dataclass_args_schema(fields)
+
+
+def _schema_of(adapter: TypeAdapter[Any], where: str, mode: JsonSchemaMode = "validation") -> dict[str, Any]:
     """The JSON Schema of a type; `DefinitionError` when it has none."""
     try:
         with warnings.catch_warnings():
             # a default without a JSON form is left out of the schema, which is no fault of the type
             warnings.simplefilter("ignore", PydanticJsonSchemaWarning)
-            return adapter.json_schema(mode=mode)
+            return adapter.json_schema(mode=mode, schema_generator=_AsWritten)
     except PydanticInvalidForJsonSchema as error:
         problem = f"the type has no JSON Schema ({error.message})"
         raise _refusal(where, "", problem, "use types that JSON can describe") from error
