@@ -39,6 +39,12 @@ def _check_failure(failed: ConditionFailed) -> None:
     assert len(failed.message) < 1_000
 
 
+def _seconds(text: str, names: dict[str, Any], kind: int) -> float:
+    began = thread_time()
+    _tried(text, names, kind)
+    return thread_time() - began
+
+
 def _tried(text: str, names: dict[str, Any], kind: int) -> None:
     try:
         if kind == 0:
@@ -60,10 +66,10 @@ def test_L38_no_text_crashes_imports_touches_or_takes_a_tenth_of_a_second(seed: 
     rng, names = Random(seed), {"state": STATE}
     modules = set(sys.modules)
     for _ in range(BATCH):
-        text = _made(rng)
-        began = thread_time()
-        _tried(text, names, rng.randrange(8))
-        spent = thread_time() - began
+        text, kind = _made(rng), rng.randrange(8)
+        spent = _seconds(text, names, kind)
+        if spent >= LIMIT_S:  # a busy machine and the collector only add: what is slow is slow three times
+            spent = min(spent, *(_seconds(text, names, kind) for _ in range(2)))
         assert spent < LIMIT_S, f"{spent:.3f} s for {text!r}"
         assert not TOUCHED, f"{TOUCHED[:3]} by {text!r}"
     assert set(sys.modules) == modules
@@ -118,6 +124,7 @@ truths = st.recursive(
 )
 
 
+@pytest.mark.timeout(0 if LONG else 120)
 @settings(max_examples=20_000 if LONG else 300)
 @given(truths | numbers | texts)
 def test_L38_what_python_can_evaluate_too_comes_out_the_same(text: str) -> None:
