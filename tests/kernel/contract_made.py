@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-__all__ = ["closed", "fits", "instances", "neighbours", "schemas"]
+__all__ = ["NAMES", "SCALARS", "closed", "fits", "instances", "neighbours", "schemas"]
 
 NAMES = ["a", "b", "kind"]
 PATTERNS = ["^a", "^[0-9]+$", "b"]

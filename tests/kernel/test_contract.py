@@ -152,7 +152,7 @@ def test_L41_what_cannot_be_looked_at_is_unknown() -> None:
     deep: dict[str, Any] = {}
     for _ in range(200):
         deep = {"items": deep}
-    for odd in (deep, {"const": 1 << 600}, [], "text"):
+    for odd in (deep, {"const": 1 << 600}, {"properties": {1: {}}}, [], "text"):
         for pair in ((odd, {}), ({}, odd)):
             assert [each.kind for each in compare(*pair, "result")] == [Kind.UNKNOWN]
     chain = {"$ref": "#/$defs/d0", "$defs": {f"d{n}": _object({"x": {"$ref": f"#/$defs/d{n + 1}"}}) for n in range(60)}}

@@ -10,7 +10,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from remit.kernel.contract import Kind, compare, is_compatible
-from tests.kernel.contract_made import closed, fits, instances, neighbours, schemas
+from remit.kernel.contract_keywords import KEYWORDS as KEYWORDS_READ
+from remit.kernel.contract_keywords import WRITTEN
+from remit.kernel.contract_schema import ANNOTATIONS, APPLIED
+from tests.kernel.contract_made import NAMES, SCALARS, closed, fits, instances, neighbours, schemas
 
 EXAMPLES = 20_000 if os.environ.get("REMIT_LONG") else 50
 ROLES = st.sampled_from(["input", "result"])
@@ -71,6 +74,27 @@ def test_L41_an_object_that_says_nothing_of_other_fields_has_none_in_a_result(da
     assume(is_compatible(compare(old, silent, "result")))
     for value in data.draw(st.lists(instances(closed(silent)), min_size=8, max_size=8)):
         assert not (fits(closed(silent), value) and fits(old, value) is False), value
+
+
+KEYWORDS = [*KEYWORDS_READ, *APPLIED, *WRITTEN, *ANNOTATIONS, "minContains", "dependencies", "x-note"]
+garbage = st.recursive(
+    st.sampled_from(
+        [*SCALARS, 1e308, -1e308, 5e-324, 10**150, "#", "#/", "#/$defs/one/properties/a", "#/allOf/0", "integer"]
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*KEYWORDS, *NAMES]), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@_made
+def test_L48_no_schema_however_odd_makes_the_check_fail(data) -> None:
+    odd = data.draw(garbage)
+    other = data.draw(st.one_of(garbage, schemas(), st.just({"allOf": [odd, {}]})))
+    for role in ("input", "result"):
+        for pair in ((odd, other), (other, odd)):
+            assert all(isinstance(each.kind, Kind) and str(each) for each in compare(*pair, role))
 
 
 def _silent(part: Any) -> Any:

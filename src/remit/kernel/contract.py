@@ -75,6 +75,8 @@ def _beyond(schema: Schema) -> str:
             return f"it is nested more than {NESTING_MAX} levels deep"
         if isinstance(part, int) and part.bit_length() > INTEGER_BITS_MAX:
             return "a number in it is too large"
+        if isinstance(part, Mapping) and not all(isinstance(key, str) for key in part):
+            return "a key in it is no text"
         if isinstance(part, Mapping | list):
             inner = part.values() if isinstance(part, Mapping) else part
             open_parts += [(each, level + 1) for each in inner]

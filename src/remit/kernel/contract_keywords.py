@@ -46,7 +46,7 @@ def _is_schema(value: object) -> bool:
 
 def _is_type(value: object) -> bool:
     names = value if isinstance(value, list) else [value]
-    return all(each in {*KINDS, "integer"} for each in names)
+    return all(isinstance(each, str) and each in {*KINDS, "integer"} for each in names)
 
 
 def _are_schemas(value: object) -> bool:

@@ -100,12 +100,18 @@ def _names(comparing: Comparing, given: Shape, taken: Shape) -> Iterator[Gap]:
         return
     text = taken.parts[0].document.negative.make({"type": "string"})
     found = comparing.below((text, *given.names), taken.names)
-    for name in (name for gap in found for name in gap.witness):
-        for shown in shown_in_object(given, name)(next(iter(sample(given.field(name))), None)):
-            if branch_accepts(given.branch, shown) and branch_accepts(taken.branch, shown) is False:
-                yield Gap(Form.VALUE, (f"a field named {text_of(name)}",), f"names: {said(taken.names)}", (shown,))
-                return
-    if found:
+    names = [name for gap in found for name in gap.witness]
+    made = [
+        (name, {**base, name: value}) for base in some(given) for name in names for value in sample(given.field(name))
+    ]
+    proofs = [
+        each
+        for each in made
+        if branch_accepts(given.branch, each[1]) and branch_accepts(taken.branch, each[1]) is False
+    ]
+    for name, shown in proofs[:1]:
+        yield Gap(Form.VALUE, (f"a field named {text_of(name)}",), f"a name that is {said(taken.names)}", (shown,))
+    if found and not proofs:
         yield unclear("the names of its fields cannot be compared")
 
 
@@ -122,16 +128,12 @@ def _further(comparing: Comparing, given: Shape, taken: Shape) -> Iterator[Gap]:
             continue
         name = _name_of(given, taken, hit, patterns)
         for gap in _rest(comparing, given, taken, hit):
-            yield gap.below("*", shown_in_object(given, name)) if name else gap.below("*", _unshown).doubted()
+            yield (gap if name is not None else gap.doubted()).below("*", shown_in_object(given, name or ""))
 
 
 def _rest(comparing: Comparing, given: Shape, taken: Shape, hit: frozenset[str]) -> list[Gap]:
     ours, theirs = given.further(hit), taken.further(hit)
     return [Gap(Form.EXTRA, (said(ours),), "", sample(ours))] if impossible(theirs) else comparing.below(ours, theirs)
-
-
-def _unshown(_value: object) -> Sampled:
-    return ()
 
 
 def _name_of(given: Shape, taken: Shape, hit: frozenset[str], patterns: list[str]) -> str | None:

@@ -83,10 +83,10 @@ class Document:
 
     def resolve(self, reference: object) -> Part | None:
         """What `#/$defs/Name` and its like lead to; None for what is elsewhere, or nowhere."""
-        if not isinstance(reference, str) or not reference.startswith("#") or "%" in reference:
+        if not isinstance(reference, str) or not f"{reference}/".startswith("#/") or "%" in reference:
             return None
         found: Any = self.root
-        for step in reference[1:].split("/")[1:] if reference.startswith("#/") else [*reference[1:]]:
+        for step in reference.split("/")[1:]:
             key = step.replace("~1", "/").replace("~0", "~")
             if isinstance(found, Mapping) and key in found:
                 found = found[key]
@@ -211,7 +211,7 @@ def _expanded(part: Part) -> tuple[Branch, ...]:
     if "$id" in schema and schema is not document.root:
         return _blind("a part of it has an `$id` of its own")
     found: tuple[Branch, ...] = (Branch((part,)),) if schema.keys() - _SILENT else _ANYTHING
-    for keyword in schema.keys() & APPLIED:
+    for keyword in (each for each in schema if each in APPLIED):
         found = _both(found, _applied(part, keyword, schema[keyword]))
     return found
 

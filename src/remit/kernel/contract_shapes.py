@@ -51,11 +51,11 @@ class Shape:
         self.written: set[tuple[str, str]] = set()
         self._read: list[tuple[Part, dict[str, Any]]] = []
         for part in branch.parts:
-            if isinstance(part.schema, Mapping):
-                understood: dict[str, Any] = {}
-                self._read.append((part, understood))
-                for keyword in part.schema.keys() - PASSED_OVER:
-                    self._take(part.document, part.schema, keyword, understood)
+            assert isinstance(part.schema, Mapping)  # true and false are no parts of a branch
+            understood: dict[str, Any] = {}
+            self._read.append((part, understood))
+            for keyword in (each for each in part.schema if each not in PASSED_OVER):
+                self._take(part.document, part.schema, keyword, understood)
 
     def _take(self, document: Document, schema: Mapping[str, Any], keyword: str, into: dict[str, Any]) -> None:
         value = schema[keyword]
@@ -256,7 +256,7 @@ class Shape:
             if name is not None and name in schema.get("properties", ()):
                 found.append(part.document.part(schema["properties"][name]))
                 named = ruled = True
-            for pattern in hit & set(schema.get("patternProperties", ())):
+            for pattern in (each for each in schema.get("patternProperties", ()) if each in hit):
                 ruled = named = True
                 if sure[pattern]:
                     found.append(part.document.part(schema["patternProperties"][pattern]))
