@@ -251,3 +251,31 @@ async def test_what_cannot_be_a_step_is_refused_when_the_workflow_is_compiled() 
 
     with pytest.raises(DefinitionError, match="is no function"):
         compiled("Order", {"name": "A", "function": other.definition})
+
+
+@pytest.mark.parametrize("number", [2**64, -(2**70), 10**400])
+async def test_L13_an_integer_beyond_64_bits_stays_exact_in_state_result_and_journal(number: int) -> None:
+    seen: list[Any] = []
+
+    def count(state: Any) -> dict[str, Any]:
+        return {"number": number}
+
+    def look(state: Any) -> None:
+        seen.append(state.number)
+
+    counted = compiled("Counted", {"name": "Count", "function": count}, {"name": "Look", "function": look})
+    async with Remit(":memory:", processes=[counted]) as app:
+        execution = await app.start(counted, {})
+        assert (await execution.outcome(timeout=10)).unwrap() == {"number": number}
+        assert (await app.journal(execution.id))[0].result == {"result": {"number": number}}
+    assert seen == [number]
+
+
+@pytest.mark.parametrize("raised", [GeneratorExit, KeyboardInterrupt])
+async def test_L48_what_a_thread_raises_to_leave_fails_its_step_and_nothing_else(raised: type[BaseException]) -> None:
+    def leave(state: Any) -> None:
+        raise raised
+
+    outcome = await run(compiled("Left", {"name": "Leave", "function": leave}), {})
+    assert outcome.error is not None
+    assert (outcome.error.code, outcome.error.message) == ("domain_error", f"{raised.__name__} was raised in a thread")

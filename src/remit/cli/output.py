@@ -8,11 +8,11 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, ParamSpec, TypeVar
 
-import orjson
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from remit.engine.plain_json import dumps
 from remit.errors import RemitError, class_of
 
 __all__ = ["PIPED_WIDTH", "Ending", "console", "ending_of", "errors_to", "print_json", "reported"]
@@ -60,8 +60,7 @@ def console(*, stderr: bool = False) -> Console:
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output: a line where it is piped, indented on a terminal."""
-    indent = orjson.OPT_INDENT_2 if sys.stdout.isatty() else 0
-    sys.stdout.write(orjson.dumps(value, option=indent, default=str).decode() + "\n")
+    sys.stdout.write(dumps(value, str, indent=sys.stdout.isatty()).decode() + "\n")
     sys.stdout.flush()
 
 

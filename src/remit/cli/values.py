@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from remit.engine.plain_json import dumps
 from remit.errors import MisuseError
 
 __all__ = ["compact", "example_of", "json_value"]
@@ -61,7 +62,7 @@ def _advice(text: str) -> str:
 
 def compact(value: Any, most: int | None = None) -> str:
     """A value as one line of JSON, cut to at most so many characters."""
-    text = orjson.dumps(value, default=str).decode()
+    text = dumps(value, str).decode()
     return text if most is None or len(text) <= most else text[: most - 1] + "…"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from remit.engine.faults import decode_error
+from remit.engine.plain_json import dumps, loads
 from remit.engine.redaction import redact
 from remit.errors import ErrorInfo
 from remit.kernel.states import Compensation, Status, shown
@@ -182,7 +183,7 @@ def _certain(milliseconds: int) -> datetime:
 
 
 def _json(payload: bytes | None) -> Any:
-    return None if payload is None else orjson.loads(payload)
+    return None if payload is None else loads(payload)
 
 
 def record_view(
@@ -298,4 +299,4 @@ def alert_view(alert: AlertRecord) -> AlertView:
 
 def plain(view: Any) -> Any:
     """A view as JSON-able data with the same snake_case names."""
-    return orjson.loads(orjson.dumps(view, default=str))
+    return loads(dumps(view, str))

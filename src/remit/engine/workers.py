@@ -74,6 +74,8 @@ class Workers:
         def work() -> Any:
             try:
                 return step.function(**arguments)
+            except (GeneratorExit, KeyboardInterrupt) as error:  # in the main thread they would close this program
+                raise RuntimeError(f"{type(error).__name__} was raised in a thread") from error
             finally:
                 state["done"] = True
                 if state["stuck"]:

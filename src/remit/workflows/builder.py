@@ -7,12 +7,11 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-import orjson
-
 from remit.authoring.outcome import Outcome
 from remit.engine.admission import RootTerms
 from remit.engine.engine import Engine
 from remit.engine.node import Node
+from remit.engine.plain_json import loads
 from remit.engine.terms import has_saga, is_held, note
 from remit.engine.texts import optional_ms, optional_text
 from remit.errors import InvalidInput, MisuseError
@@ -178,7 +177,7 @@ class WorkflowHandle:
             raise MisuseError(f"{self.id} is {status} and waits for no input", code="wrong_state", execution_id=self.id)
         async with asyncio.timeout(limit_ms / 1_000 if limit_ms is not None else None):
             record = await self._at_rest()
-        result = orjson.loads(record.result) if record.result is not None else {}
+        result = loads(record.result) if record.result is not None else {}
         return result if isinstance(result, dict) else {"result": result}, None
 
     async def _at_rest(self) -> ExecutionRecord:

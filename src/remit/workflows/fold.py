@@ -10,10 +10,9 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import orjson
-
 from remit.authoring.effects import current
 from remit.engine.engine import Engine
+from remit.engine.plain_json import loads
 from remit.engine.port import PORT
 from remit.workflows.compile import Program
 from remit.workflows.flow import NO_FRAME, Flow
@@ -36,7 +35,7 @@ class Folded:
 
     def plain(self) -> dict[str, Any]:
         """As plain data, the caller's own; results of children by step and by type, as steps see them (L36)."""
-        plain: dict[str, Any] = orjson.loads(self._held.payload())
+        plain: dict[str, Any] = loads(self._held.payload())
         plain[self._program.state.names["sub_workflow_results"]] = dict(self.typed().sub_workflow_results)
         return plain
 

@@ -11,11 +11,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
-import orjson
-
 from remit.authoring.effects import current
 from remit.authoring.step import Step
 from remit.engine.definitions import StepDefinition
+from remit.engine.plain_json import dumps, loads
 from remit.engine.port import current_port
 from remit.engine.seam import Seam, canonical
 from remit.errors import DefinitionError, DomainError, SystemFailure
@@ -55,11 +54,11 @@ class _RecordSeam(Seam[Any]):
     def cross(self, value: object) -> tuple[bytes, Any]:
         """The payload as it is, and a copy for the body."""
         assert isinstance(value, bytes)
-        return value, orjson.loads(value)
+        return value, loads(value)
 
     def decode(self, payload: bytes) -> Any:
         """The record."""
-        return orjson.loads(payload)
+        return loads(payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +219,7 @@ class _Calling:
         where = f"{step._where}, what its function returned"
         result: dict[str, Any] = {}
         if returned is not None:
-            plain = orjson.loads(canonical(returned, where))
+            plain = loads(canonical(returned, where))
             result = plain if isinstance(plain, dict) else {step.step: plain}
         after = step.state.from_dict(state, where) if step.shape.as_dict else step.state.write_after(state, held)
         touched = _touched(held, after)
@@ -268,7 +267,7 @@ def _played_by(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _touched(held: Held, after: dict[str, Any]) -> dict[str, Any]:
     """The fields that were changed in place; most often none."""
-    if after == held.plain and orjson.dumps(after) == held.payload():
+    if after == held.plain and dumps(after) == held.payload():
         return {}
     return _differing(held.plain, after)
 
@@ -281,7 +280,7 @@ def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str,
 def _unlike(one: Any, other: Any) -> bool:
     if type(one) is not type(other) or one != other:
         return True
-    return type(one) not in ATOMS and orjson.dumps(one) != orjson.dumps(other)
+    return type(one) not in ATOMS and dumps(one) != dumps(other)
 
 
 def _noted(directive: WorkflowDirective, where: str) -> dict[str, Any]:

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import orjson
-
 from remit.engine.answer import Answer
 from remit.engine.calls import answer_of
 from remit.engine.definitions import Definition, StepDefinition
@@ -15,6 +13,7 @@ from remit.engine.delivery import GROUP_SHIFT
 from remit.engine.engine import Engine
 from remit.engine.faults import decode_error, exception_of
 from remit.engine.history import History
+from remit.engine.plain_json import loads
 from remit.engine.port import Identity
 from remit.engine.request import CallRequest, ScheduleRequest
 from remit.engine.seam import Seam, canonical, digest
@@ -51,7 +50,7 @@ class RecordedPort:
     def noted(self, name: str) -> Any:
         """A value that was recorded; None where it was not yet."""
         found = self._history.claim(self._history.effect_key(EffectKind.VALUE, name, digest(b"null")))
-        return orjson.loads(found.result or b"null") if isinstance(found, JournalRecord) else None
+        return loads(found.result or b"null") if isinstance(found, JournalRecord) else None
 
     def hand_over(self) -> bool:
         """Let those go on who wait for the next group of completions; False where nobody does."""
@@ -181,7 +180,7 @@ class RecordedPort:
 
     async def wait_event(self, name: str, label: str | None, timeout_ms: int | None) -> Any:  # noqa: ARG002  # as every port
         """The event that came."""
-        return orjson.loads(await self._entry(EffectKind.EVENT, name, canonical({"key": label}, f"event {name!r}")))
+        return loads(await self._entry(EffectKind.EVENT, name, canonical({"key": label}, f"event {name!r}")))
 
     async def now(self) -> str:
         """The moment that was recorded."""
@@ -189,12 +188,12 @@ class RecordedPort:
 
     async def value(self, name: str, produce: Callable[[], Any]) -> Any:  # noqa: ARG002  # as every port
         """The value that was recorded."""
-        return orjson.loads(await self._entry(EffectKind.VALUE, name, b"null", in_turn=False))
+        return loads(await self._entry(EffectKind.VALUE, name, b"null", in_turn=False))
 
     async def schedule(self, request: ScheduleRequest) -> int | None:
         """When the schedule fired first."""
         params = canonical(request, f"schedule {request.name!r}")
-        first_at: int | None = orjson.loads(await self._entry(EffectKind.SCHEDULE, request.name, params, in_turn=False))
+        first_at: int | None = loads(await self._entry(EffectKind.SCHEDULE, request.name, params, in_turn=False))
         return first_at
 
     async def charge(self, usage: Usage) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import orjson
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -21,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticSerializationError, core_schema
 
+from remit.engine.plain_json import dumps, loads
 from remit.engine.seam import Seam, SeamError, canonical, refuse_nonfinite
 from remit.engine.seam_types import coder_of
 from remit.errors import DefinitionError, DomainError
@@ -108,7 +108,7 @@ class StateType:
 
     def as_dict(self, held: Held) -> dict[str, Any]:
         """The state for a function that takes a dict: a copy of its own."""
-        plain: dict[str, Any] = orjson.loads(held.payload())
+        plain: dict[str, Any] = loads(held.payload())
         results = self.names["sub_workflow_results"]
         return {**plain, results: SubWorkflowResults(**plain[results])}
 
@@ -126,7 +126,7 @@ class StateType:
     def settled(self, plain: Mapping[str, Any]) -> dict[str, Any]:
         """Plain data as the model takes it: validated, coerced, with defaults; raises DomainError `invalid_state`."""
         self.refuse_unfit(plain)
-        return self.write(self.read(orjson.dumps(plain)))
+        return self.write(self.read(dumps(plain)))
 
     def settled_fields(self, plain: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
         """The same for some fields, given all others: where no field depends on another, those alone are looked at."""
@@ -135,7 +135,9 @@ class StateType:
             if settled is not None:
                 return settled
         whole = self.settled({**plain, **fields})
-        return {name: value for name, value in whole.items() if name in fields or name not in plain or value != plain[name]}
+        return {
+            name: value for name, value in whole.items() if name in fields or name not in plain or value != plain[name]
+        }
 
     def refuse_unfit(self, plain: Mapping[str, Any]) -> None:
         """Check plain data against the schema that a file gives; raises DomainError `invalid_state`."""
@@ -197,7 +199,7 @@ class Held:
     def payload(self) -> bytes:
         """The state as JSON, from which each step gets its own copy."""
         if self._payload is None:
-            self._payload = orjson.dumps(self.plain)
+            self._payload = dumps(self.plain)
         return self._payload
 
     def view(self) -> Any:
@@ -244,12 +246,12 @@ class Held:
 
 
 def _has_null(value: Any) -> bool:
-    return b"null" in orjson.dumps(value)
+    return b"null" in dumps(value)
 
 
 def plain_data(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Values as plain data of their own: what JSON makes of models, dates and decimals; raises InvalidInput."""
-    plain: dict[str, Any] = orjson.loads(canonical(values, where))
+    plain: dict[str, Any] = loads(canonical(values, where))
     return plain
 
 
@@ -303,7 +305,7 @@ def _initial(type_: StateType) -> Any:
         if not isinstance(given, Mapping):
             raise ValueError(f"initial data are an object, not {type(value).__name__}")  # as pydantic wants it
         payload = canonical(given, type_.where)
-        plain: dict[str, Any] = orjson.loads(payload)
+        plain: dict[str, Any] = loads(payload)
         try:
             type_.refuse_unfit(plain)
         except DomainError as error:
