@@ -37,9 +37,9 @@ async def _found(app: Remit, node: Record) -> list[tuple[Record, Entry]]:
     """The same, by place instead of time: what a child did is undone before the step that stood before its call."""
     journal = await app.journal(node.execution_id)
     found = [(node, each) for each in journal if each.kind == "compensation" and each.generation == node.generation]
-    calls = [each.position for each in journal if each.kind == "child"]
-    for position, child in reversed(list(zip(calls, node.children, strict=True))):
-        before = (at for at, (owner, each) in enumerate(found) if owner is node and (each.undoes or 0) < position)
+    calls = zip((each for each in journal if each.kind == "child"), node.children, strict=True)
+    for call, child in reversed([each for each in calls if each[0].generation == node.generation]):
+        before = (at for at, (owner, each) in enumerate(found) if owner is node and (each.undoes or 0) < call.position)
         at = next(before, len(found))
         found[at:at] = await _found(app, child)
     return found

@@ -174,9 +174,10 @@ async def test_L34_a_refused_order_is_retried_when_the_books_are_open_again(open
         change(open_company, "UPDATE warehouses SET books_open = 1")
         await app.retry(outcome.execution_id)
         again = await app.outcome(outcome.execution_id)
-        record = await app.get(outcome.execution_id)
+        tree = await app.tree(outcome.execution_id)
+        assert await undone(app, tree) == []
     assert again.unwrap()["stage"] == "confirmed"
-    assert (record.attempt, record.generation) == (2, 1)
+    assert (tree.attempt, tree.generation) == (2, 1)
     assert free(open_company, "WH-3", "SLIP-RING") == 1
     assert rows(open_company, "SELECT stage FROM orders") == [("confirmed",)]
 
