@@ -15,6 +15,7 @@ from remit import __version__
 from remit.cli.backup import backup, migrate, restore
 from remit.cli.check import check
 from remit.cli.command import answer, cancel, retry, send, top_up
+from remit.cli.contract import contract
 from remit.cli.doctor import doctor
 from remit.cli.explain import explain
 from remit.cli.look import journal, lineage, ps, show, tree
@@ -41,6 +42,7 @@ app = typer.Typer(
 for panel, verbs in _PANELS.items():
     for name, verb in verbs.items():
         app.command(name, rich_help_panel=panel)(verb)
+app.add_typer(contract, rich_help_panel="Run")
 
 
 def _version(wanted: bool) -> None:
