@@ -38,6 +38,7 @@ KERNEL_ALLOWED = frozenset({"cronsim"})
 LAZY: dict[tuple[str, str], str] = {
     ("remit.cli.check", "remit.workflows.load"): "160 ms of every other verb",
     ("remit.cli.check", "remit.workflows.published"): "80 ms of every other verb",
+    ("remit.cli.contract", "remit.kernel.contract"): "26 ms of every other verb",
     ("remit.workflows.contracts", "jsonschema.exceptions"): "50 ms of loading workflows; only a state that is written as JSON Schema needs it",
     ("remit.workflows.contracts", "jsonschema.validators"): "50 ms of loading workflows; only a state that is written as JSON Schema needs it",
     ("remit.cli.target", "remit.cli.workflow_target"): "160 ms of every other verb",

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from rich.text import Text
@@ -20,14 +20,16 @@ from remit.cli.target import load_target
 from remit.cli.values import json_value
 from remit.control.hosting import Hosting
 from remit.errors import DefinitionError, MisuseError
-from remit.kernel.contract import Finding, Kind, Role, compare, is_compatible
+
+if TYPE_CHECKING:
+    from remit.kernel.contract import Finding, Role
 
 __all__ = ["contract"]
 
 _KINDS = (
     "module:process, file.py:process, workflow.yaml, or a file.json with a JSON Schema or what `contract show` printed"
 )
-_STYLES = {Kind.BREAKS: "bold red", Kind.UNKNOWN: "yellow", Kind.COMPATIBLE: "green"}
+_STYLES = {"breaks": "bold red", "unknown": "yellow", "compatible": "green"}
 _ROLES: tuple[Role, ...] = ("input", "result")
 
 contract = typer.Typer(
@@ -73,6 +75,8 @@ def diff(
     Results must stay usable for callers of the old version; inputs may only accept more. Exit codes: 0 compatible, 1 breaking
     or unknown, 2 wrong usage.
     """
+    from remit.kernel.contract import compare, is_compatible
+
     sides = _read([old, new], allow or [])
     chosen = [each for each in _ROLES if role in {Which.BOTH, Which(each)}]
     if role is Which.BOTH and any(side.plain for side in sides):
@@ -159,7 +163,9 @@ def _lines(found: Mapping[Role, list[Finding]]) -> Iterator[Text]:
         for each in findings:
             before, kind, after = str(each).partition(f" {each.kind}: ")
             yield Text.assemble((f"{role} {before}", "bold"), (kind, _STYLES[each.kind]), after)
-    every = [each.kind for findings in found.values() for each in findings]
-    broken = any(each is not Kind.COMPATIBLE for each in every)
-    counted = f"{every.count(Kind.BREAKS)} breaking, {every.count(Kind.UNKNOWN)} unknown, {every.count(Kind.COMPATIBLE)} compatible"
+    every = [str(each.kind) for findings in found.values() for each in findings]
+    broken = every.count("compatible") < len(every)
+    counted = (
+        f"{every.count('breaks')} breaking, {every.count('unknown')} unknown, {every.count('compatible')} compatible"
+    )
     yield Text(counted, style="bold red" if broken else "green")

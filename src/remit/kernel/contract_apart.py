@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from remit.kernel.contract_schema import Conjunction
 from remit.kernel.contract_shapes import Shape, shapes
-from remit.kernel.contract_values import branch_accepts, common_step, no_number
+from remit.kernel.contract_values import branch_accepts, least_step, no_number
 
 __all__ = ["apart"]
 
@@ -25,7 +25,7 @@ def _two(one: Shape, other: Shape, levels: int) -> bool:
     match one.kind:
         case "number":
             low, high = max(one.low, other.low), min(one.high, other.high, key=lambda end: (end.at, not end.open))
-            return no_number(low, high, common_step((*one.steps, *other.steps)))
+            return no_number(low, high, least_step((*one.steps, *other.steps)))
         case "string":
             return max(one.shortest, other.shortest) > min(one.longest, other.longest)
         case "array":

@@ -34,12 +34,11 @@ def object_gaps(comparing: Comparing, given: Shape, taken: Shape) -> Iterator[Ga
 
 
 def _missing(given: Shape, taken: Shape) -> Iterator[Gap]:
-    base = some(given)
     for name in taken.required:
         if name in given.required:
             continue
         form = Form.MISSING if name in given.declared or not given.open_by_silence else Form.UNDECLARED
-        shown = ({key: value for key, value in base[0].items() if key != name},) if base else ()
+        shown = tuple({key: value for key, value in base.items() if key != name} for base in some(given))
         yield Gap(form, (), said(taken.field(name)), shown, path=(name,))
 
 

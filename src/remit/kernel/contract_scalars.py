@@ -8,7 +8,7 @@ from typing import Any
 from remit.kernel.contract_gaps import Comparing, Form, Gap, unclear
 from remit.kernel.contract_shapes import INFINITE, Bound, Shape
 from remit.kernel.contract_texts import EXAMPLES
-from remit.kernel.contract_values import Sampled, branch_accepts, common_step, no_number, numbers_between, samples
+from remit.kernel.contract_values import Sampled, branch_accepts, least_step, no_number, numbers_between, samples
 from remit.kernel.contract_words import text_of, worded
 
 __all__ = ["number_gaps", "text_gaps"]
@@ -31,7 +31,7 @@ def _shown(values: Iterable[Any], given: Shape, taken: Shape) -> Sampled:
 
 def number_gaps(_comparing: Comparing, given: Shape, taken: Shape) -> Iterator[Gap]:
     """Numbers outside the range, and those that are no multiple."""
-    step = common_step(given.steps)
+    step = least_step(given.steps)
     below = min(given.high, Bound(taken.low.at, not taken.low.open), key=lambda end: (end.at, not end.open))
     if taken.low.at != -INFINITE and not no_number(given.low, below, step):
         shown = _shown(numbers_between(given.low, below, step), given, taken)

@@ -16,9 +16,9 @@ __all__ = [
     "Sampled",
     "accepts",
     "branch_accepts",
-    "common_step",
     "equal",
     "exact",
+    "least_step",
     "no_number",
     "numbers_between",
     "sample",
@@ -139,7 +139,7 @@ def exact(number: float) -> Fraction:
     return Fraction(number) if isinstance(number, int) else Fraction(str(number))
 
 
-def common_step(steps: tuple[Fraction, ...]) -> Fraction | None:
+def least_step(steps: tuple[Fraction, ...]) -> Fraction | None:
     """The least number that is a multiple of each."""
     if not steps:
         return None
@@ -175,7 +175,7 @@ def numbers_between(low: Bound, high: Bound, step: Fraction | None) -> Iterator[
 
 
 def _numbers(found: Shape, _levels: int) -> Iterator[Any]:
-    step = common_step(found.steps)
+    step = least_step(found.steps)
     yield from numbers_between(found.low, found.high, step)
     yield 0.5
 
