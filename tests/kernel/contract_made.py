@@ -223,11 +223,26 @@ def _of_kind(draw: st.DrawFn, kind: Any, part: dict[str, Any], root: dict[str, A
 
 
 def fits(schema: Any, value: Any) -> bool | None:
-    """What `jsonschema` says; None where it goes round in circles."""
-    try:
-        return Draft202012Validator(schema).is_valid(value)
-    except RecursionError:
-        return None
+    """What `jsonschema` says; None where a schema goes round in circles over the same value, which it cannot bear."""
+    return None if _goes_round(schema) else Draft202012Validator(schema).is_valid(value)
+
+
+def _goes_round(schema: Any) -> bool:
+    reached = {f"#/$defs/{name}": _referred(part) for name, part in schema["$defs"].items()}
+    for _ in reached:
+        reached = {name: found.union(*(reached.get(each, set()) for each in found)) for name, found in reached.items()}
+    return any(name in found for name, found in reached.items())
+
+
+def _referred(part: Any) -> set[str]:
+    """The references that a part follows before it comes to a field or an item."""
+    if not isinstance(part, dict):
+        return set()
+    inner = [part[key] for key in ("not", "if", "then", "else") if key in part]
+    inner += [each for key in ("anyOf", "oneOf", "allOf") for each in part.get(key, ())]
+    inner += part.get("dependentSchemas", {}).values()
+    own = {part["$ref"]} if "$ref" in part else set()
+    return own.union(*map(_referred, inner))
 
 
 def closed(part: Any, *, to: bool = False) -> Any:
