@@ -8,6 +8,7 @@ import orjson
 
 from remit.control.queries import unknown
 from remit.engine.engine import Engine
+from remit.engine.json_schemas import validator_of
 from remit.engine.node import Node
 from remit.engine.seam import SeamError, canonical
 from remit.engine.terms import history_begins
@@ -222,11 +223,9 @@ def _plain(value: Any, where: str) -> bytes:
 
 def _checked(value: Any, entry: JournalRecord) -> bytes:
     """The answer as JSON, checked against what was asked for."""
-    from jsonschema import Draft202012Validator
-
     payload = _plain(value, f"the answer to {entry.name!r}")
     schema = orjson.loads(entry.terms or b"{}").get("schema") or {}
-    problem = next(iter(Draft202012Validator(schema).iter_errors(orjson.loads(payload))), None)
+    problem = next(iter(validator_of(schema).iter_errors(orjson.loads(payload))), None)
     if problem is not None:
         path = "/" + "/".join(str(part) for part in problem.absolute_path) if problem.absolute_path else ""
         raise InvalidInput(

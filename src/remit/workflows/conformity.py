@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from remit.engine.json_schemas import unreadable_pattern, validator_of
 from remit.errors import DefinitionError
 
 __all__ = ["problem_finder"]
@@ -19,7 +20,12 @@ def problem_finder(schema: dict[str, Any], where: str) -> Callable[[Any], tuple[
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
         raise DefinitionError(f"{where}: this is no JSON Schema: {error.message}") from None
-    validator = Draft202012Validator(schema)
+    pattern = unreadable_pattern(schema)
+    if pattern is not None:
+        raise DefinitionError(
+            f"{where}: the pattern {pattern!r} cannot be matched in linear time; write it without looking around or back"
+        )
+    validator = validator_of(schema)
 
     def first_problem(data: Any) -> tuple[str, str] | None:
         problem = next(iter(validator.iter_errors(data)), None)
