@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import Any
 
 from hypothesis import HealthCheck, assume, given, settings
@@ -71,9 +72,11 @@ def test_L41_what_breaks_breaks(data) -> None:
 def test_L41_an_object_that_says_nothing_of_other_fields_has_none_in_a_result(data) -> None:
     old, new = _pair(data)
     silent = _silent(new)
+    assume(not re.search('"(if|not)":', json.dumps(silent)))  # to close what is excluded would let more in
     assume(is_compatible(compare(old, silent, "result")))
     for value in data.draw(st.lists(instances(closed(silent)), min_size=8, max_size=8)):
-        assert not (fits(closed(silent), value) and fits(old, value) is False), value
+        given_so = fits(silent, value) and fits(closed(silent), value)
+        assert not (given_so and fits(old, value) is False), value
 
 
 KEYWORDS = [*KEYWORDS_READ, *APPLIED, *WRITTEN, *ANNOTATIONS, "minContains", "dependencies", "x-note"]
