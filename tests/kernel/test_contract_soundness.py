@@ -7,6 +7,7 @@ import os
 import re
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from remit.kernel.contract_schema import ANNOTATIONS, APPLIED
 from tests.kernel.contract_made import NAMES, SCALARS, closed, fits, instances, neighbours, schemas
 
 EXAMPLES = 20_000 if os.environ.get("REMIT_LONG") else 50
+pytestmark = pytest.mark.timeout(3_600)  # the long run makes 20,000 pairs for each property
 ROLES = st.sampled_from(["input", "result"])
 
 
