@@ -390,6 +390,7 @@ class Engine:
                 timeout=1,
             )
         await self.driver.reaped()
+        await asyncio.sleep(0)  # the channels of killed processes close in the loop's next turn
         self.durability.flush()
         self._make_tasks_as_before()
         self._collect_as_before()
