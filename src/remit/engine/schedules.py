@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextvars import Context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -38,16 +38,13 @@ _LOOK_EVERY_MS = 600_000
 _log = logging.getLogger("remit.schedules")
 
 
-class Holder:
+class Holder(NamedTuple):
     """On whose behalf a schedule starts roots, and who registered it (None: somebody outside)."""
 
-    __slots__ = ("execution_id", "owner", "region", "tenant")
-
-    def __init__(self, tenant: str | None, owner: str | None, region: str | None, execution_id: str | None) -> None:
-        self.tenant = tenant
-        self.owner = owner
-        self.region = region
-        self.execution_id = execution_id
+    tenant: str | None
+    owner: str | None
+    region: str | None
+    execution_id: str | None
 
 
 class Schedules:
