@@ -19,6 +19,7 @@ from remit.cli.contract import contract
 from remit.cli.doctor import doctor
 from remit.cli.explain import explain
 from remit.cli.look import journal, lineage, ps, show, tree
+from remit.cli.registry import callers, declare, deprecate, promote, publish, retire, rollback, rollout, versions
 from remit.cli.run import run
 from remit.cli.schedules import schedules
 
@@ -28,6 +29,17 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
     "Run": {"run": run, "check": check},
     "Look": {"tree": tree, "show": show, "journal": journal, "lineage": lineage, "ps": ps, "schedules": schedules},
     "Command": {"answer": answer, "send": send, "cancel": cancel, "retry": retry, "top-up": top_up},
+    "Versions": {
+        "publish": publish,
+        "versions": versions,
+        "callers": callers,
+        "declare": declare,
+        "promote": promote,
+        "rollout": rollout,
+        "rollback": rollback,
+        "deprecate": deprecate,
+        "retire": retire,
+    },
     "Keep": {"backup": backup, "restore": restore, "migrate": migrate, "doctor": doctor, "explain": explain},
 }
 

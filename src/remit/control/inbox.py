@@ -7,7 +7,9 @@ import logging
 from typing import Any
 
 from remit.control.operations import Operations
+from remit.control.registry import Registry
 from remit.control.schedules import remove
+from remit.control.views import plain
 from remit.engine.engine import Engine
 from remit.errors import ErrorInfo, MisuseError, RemitError, StoreError
 from remit.kernel.lease import CLAIM_RENEWAL_MS
@@ -17,15 +19,17 @@ from remit.store.records import Command
 __all__ = ["Inbox"]
 
 _LOOK_EVERY_S = 0.1
+_REGISTRY = frozenset({"publish", "promote", "rollback", "deprecate", "retire", "declare"})
 _log = logging.getLogger("remit.inbox")
 
 
 class Inbox:
     """Looks for commands while the app is open, and shows a sign of life to other processes (L21)."""
 
-    def __init__(self, engine: Engine, operations: Operations) -> None:
+    def __init__(self, engine: Engine, operations: Operations, registry: Registry) -> None:
         self._engine = engine
         self._operations = operations
+        self._registry = registry
         self._task: asyncio.Task[None] | None = None
 
     def open(self) -> None:
@@ -85,6 +89,8 @@ class Inbox:
             return await remove(self._engine, arguments["name"], arguments.get("tenant"))
         if verb == "top-up":
             return await act.top_up(arguments["execution_id"], Budget(arguments.get("tokens"), arguments.get("cost")))
+        if verb in _REGISTRY:
+            return plain(await getattr(self._registry, verb)(**arguments))
         raise MisuseError(
             f"{verb!r} is no command this Remit knows: upgrade the process that owns the store", code="invalid_input"
         )

@@ -50,6 +50,9 @@ class Call:
         """Record when the caller got the outcome, among its other completions."""
         self.record.answered = order
         self._run.history.bytes += len(self.record.result or b"")
+        routing = self._run.engine.routing
+        if routing.watched and self.record.process in routing.watched:
+            routing.told(self.record, self.result)
         self._run.engine.durability.touch(self.node or Node(self.record, self._run.node))
 
     def resolve(self) -> None:
@@ -126,7 +129,7 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
     if not run.may_act():
         await run.never()
     engine, history = run.engine, run.history
-    found = engine.catalog.resolve(run.definition, request.target, request.versions)
+    found = engine.catalog.resolve(run.definition, request.target, request.versions, run.node.id)
     definition = found if isinstance(found, Definition) else None
     payload, fault = _encoded(definition, request)
     if not isinstance(found, Definition):

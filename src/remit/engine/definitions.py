@@ -16,6 +16,8 @@ from remit.store.records import EffectKind
 if TYPE_CHECKING:
     from semantic_version import NpmSpec, Version  # type: ignore[import-untyped]
 
+    from remit.engine.routes import Choice, Routes
+
 __all__ = ["CallRule", "Catalog", "Definition", "Isolation", "StepDefinition", "in_range", "parse_version"]
 
 Isolation = Literal["none", "process"]
@@ -109,6 +111,8 @@ class Definition:
     saga: bool = False
     isolation: Isolation = "none"
     where: str = ""
+    source: bytes | None = None
+    """What a workflow file says; None where the text of `body` does."""
 
 
 @lru_cache(maxsize=4096)
@@ -145,7 +149,9 @@ class Catalog:
 
     def __init__(self, definitions: Iterable[Definition] = ()) -> None:
         self._by_name: dict[str, list[Definition]] = {}
-        self._resolved: dict[tuple[Definition, str, str | None], Definition | ErrorInfo] = {}
+        self._resolved: dict[tuple[Definition, str, str | None], Definition | ErrorInfo | Choice] = {}
+        self.routes: Routes | None = None
+        """What was published and declared; None where nothing was: every hosted version may be called then."""
         self._kept: dict[tuple[str, str], list[tuple[int, Callable[[], Definition | None]]]] = {}
         for definition in definitions:
             self.add(definition)
@@ -172,9 +178,21 @@ class Catalog:
         """Every definition hosted here."""
         return [definition for name in self.names() for definition in self._by_name[name]]
 
+    def route_by(self, routes: Routes | None) -> None:
+        """Calls from now on go by what was published and declared; None: by what is hosted."""
+        self.routes = routes
+        self._resolved.clear()
+
+    def hosted(self, name: str) -> list[Definition]:
+        """The versions of a process whose code is here, highest first."""
+        return self._by_name.get(name, [])
+
     def newest(self, name: str, versions: str = "*") -> Definition | None:
-        """The highest hosted version in the range (L40)."""
-        return next((each for each in self._by_name.get(name, ()) if in_range(each.version, versions)), None)
+        """The highest hosted version in the range; of a published process, the highest that is promoted (L40)."""
+        hosted = self.hosted(name)
+        if self.routes is not None and self.routes.knows(name):
+            return self.routes.newest(name, versions, hosted)
+        return next((each for each in hosted if in_range(each.version, versions)), None)
 
     def continue_with(self, kept: Iterable[tuple[str, str, int, Callable[[], Definition | None]]]) -> None:
         """Continue executions of a name and version, from a row number on, with what is read then; lowest numbers first (L39)."""
@@ -197,25 +215,31 @@ class Catalog:
             (each for each in hosted if each.resumes is not None and in_range(version, each.resumes)), None
         )
 
-    def resolve(self, caller: Definition, target: str, versions: str | None) -> Definition | ErrorInfo:
-        """The definition a call goes to, or why there is none: undeclared, unknown, or no version in range (L6, L40)."""
+    def resolve(self, caller: Definition, target: str, versions: str | None, by: str) -> Definition | ErrorInfo:
+        """The definition a call goes to, or why there is none: undeclared, unknown, or no version in range (L6, L40).
+
+        `by` is the execution that calls: while a version is rolled out, its trace decides (L42).
+        """
         wanted = (caller, target, versions)  # not by name and version: a workflow that was edited has two definitions
         found = self._resolved.get(wanted)
         if found is None:
             found = self._resolved[wanted] = self._find(caller, target, versions)
-        return found
+        return found if isinstance(found, (Definition, ErrorInfo)) else found.of(by)
 
-    def _find(self, caller: Definition, target: str, versions: str | None) -> Definition | ErrorInfo:
-        rules = [rule for rule in caller.calls if rule.covers(target)]
+    def _find(self, caller: Definition, target: str, versions: str | None) -> Definition | ErrorInfo | Choice:
+        calls = caller.calls if self.routes is None else self.routes.rules_of(caller)
+        rules = [rule for rule in calls if rule.covers(target)]
         if not rules:
-            declared = ", ".join(f"{rule.pattern}@{rule.versions}" for rule in caller.calls) or "nothing"
+            declared = ", ".join(f"{rule.pattern}@{rule.versions}" for rule in calls) or "nothing"
             return _fault(
                 "undeclared_call",
                 f"Process {caller.name!r} declares {declared} in calls=; it may not call {target!r}."
                 f" Fix: mend the name, or add it to the calls= of {caller.where}.",
                 target,
             )
-        hosted = self._by_name.get(target)
+        hosted = self.hosted(target)
+        if self.routes is not None and self.routes.knows(target):
+            return self.routes.choice(caller, target, rules, versions, hosted)
         if not hosted:
             return _fault(
                 "unknown_process",

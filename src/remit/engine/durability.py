@@ -15,7 +15,15 @@ from remit.engine.node import Node
 from remit.errors import StoreError
 from remit.store import boundaries
 from remit.store.port import Batch, Store
-from remit.store.records import AlertRecord, Command, EventRecord, JournalRecord, ScheduleRecord
+from remit.store.records import (
+    AlertRecord,
+    Command,
+    DeclarationRecord,
+    EventRecord,
+    JournalRecord,
+    ScheduleRecord,
+    VersionRecord,
+)
 
 __all__ = ["Durability"]
 
@@ -90,6 +98,16 @@ class Durability:
     def schedule(self, tenant: str, name: str, schedule: ScheduleRecord | None) -> None:
         """The schedule is new or has changed; None: it is removed."""
         self._batch.schedules[tenant, name] = schedule
+        self._soon_or_later()
+
+    def version(self, version: VersionRecord) -> None:
+        """The published version is new or has changed."""
+        self._batch.versions[version.process, version.version] = version
+        self._soon_or_later()
+
+    def declaration(self, declaration: DeclarationRecord) -> None:
+        """A caller has declared what it works with."""
+        self._batch.declarations.append(declaration)
         self._soon_or_later()
 
     def reply(self, command: Command) -> None:

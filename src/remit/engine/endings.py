@@ -215,6 +215,8 @@ class Endings:
         if node.subtree != [record.tokens, record.input_tokens, record.output_tokens, record.cost]:
             note(record, {"subtree": node.subtree})
         engine.durability.touch(node)
+        if engine.routing.watched and record.process in engine.routing.watched:
+            engine.routing.ended(record, error)
         engine.waiting.ended(node)
         if boundaries.reach is not None:
             boundaries.reach("ending.decided")

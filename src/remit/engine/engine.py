@@ -26,6 +26,7 @@ from remit.engine.metering import Metering
 from remit.engine.node import Node
 from remit.engine.outcomes import Outcomes
 from remit.engine.port import Port
+from remit.engine.routing import Routing
 from remit.engine.run import Run
 from remit.engine.saga import Sagas
 from remit.engine.schedules import Schedules
@@ -60,6 +61,7 @@ class Engine:
         self.resources = resources
         self.log = logging.getLogger("remit.engine")
         self.durability = Durability(store, self.loop, self._fenced)
+        self.routing = Routing(self)
         self.traces = Traces(self)
         self.waiting = Waiting(self)
         self.leases = Leases(clock, self._expired)
@@ -364,6 +366,19 @@ class Engine:
             record.epoch += 1
             self.durability.touch(node)
             self.begin(node, self.definition_of(node))
+
+    def take_up(self, definition: Definition) -> None:
+        """Drive on what waited for code that is hosted from now on."""
+        self.durability.flush()
+        for execution_id in self.store.to_recover():
+            node = self.traces.load(execution_id)
+            if node is None:
+                continue
+            if node.record.process == definition.name and node.run is None and not node.queued and not node.ended:
+                self._recover_one(node)
+            if node.run is None and not node.queued:
+                self.traces.let_go(node)
+        self.timers.expect_next()
 
     async def close(self) -> None:
         """Make what was decided durable and leave the code of every execution; the next owner drives them on."""

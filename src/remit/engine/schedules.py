@@ -65,7 +65,7 @@ class Schedules:
         holder = Holder(record.tenant, record.owner, record.region, record.id)
         if request.target == caller.name and request.versions is None:
             return self.put(request, caller, f"^{caller.version}", holder)
-        found = self._engine.catalog.resolve(caller, request.target, request.versions)
+        found = self._engine.catalog.resolve(caller, request.target, request.versions, record.id)
         if not isinstance(found, Definition):
             raise exception_of(found)
         rules = [rule.versions for rule in caller.calls if rule.covers(request.target)]

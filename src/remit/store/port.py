@@ -9,6 +9,7 @@ from remit.store.records import (
     AlertRecord,
     ChildEnd,
     Command,
+    DeclarationRecord,
     DefinitionRecord,
     EventRecord,
     ExecutionFilter,
@@ -16,6 +17,7 @@ from remit.store.records import (
     JournalRecord,
     ScheduleRecord,
     UsageTotals,
+    VersionRecord,
 )
 
 __all__ = ["Batch", "Reader", "Store"]
@@ -28,6 +30,7 @@ class Batch:
         "alerts",
         "changed",
         "created",
+        "declarations",
         "definitions",
         "events",
         "journal",
@@ -35,6 +38,7 @@ class Batch:
         "replies",
         "schedules",
         "set_aside",
+        "versions",
     )
 
     def __init__(self) -> None:
@@ -49,6 +53,8 @@ class Batch:
         """By tenant and name; None where the schedule is removed."""
         self.set_aside: list[JournalRecord] = []
         self.definitions: list[DefinitionRecord] = []
+        self.versions: dict[tuple[str, str], VersionRecord] = {}
+        self.declarations: list[DeclarationRecord] = []
 
     def __bool__(self) -> bool:
         return bool(
@@ -62,6 +68,8 @@ class Batch:
             or self.schedules
             or self.set_aside
             or self.definitions
+            or self.versions
+            or self.declarations
         )
 
 
@@ -136,6 +144,12 @@ class Reader(Protocol):
 
     def definitions(self) -> list[DefinitionRecord]:
         """What workflows said, those with the lowest `first_n` first."""
+
+    def versions(self) -> list[VersionRecord]:
+        """All published versions, by process."""
+
+    def declarations(self) -> list[DeclarationRecord]:
+        """What callers have declared, oldest first."""
 
     def listing(self, narrowed: ExecutionFilter) -> list[ExecutionRecord]:
         """Executions, newest first."""

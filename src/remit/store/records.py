@@ -221,6 +221,36 @@ class DefinitionRecord:
     kept_at: int
 
 
+@dataclass(slots=True)
+class VersionRecord:
+    """A published version (L40); `contract` and `rollout` are JSON, `recent` tells its last ends."""
+
+    process: str
+    version: str
+    digest: bytes
+    contract: bytes
+    state: str
+    published_at: int
+    published_by: str | None
+    changed_at: int
+    changed_by: str | None
+    rollout: bytes | None = None
+    violations: int = 0
+    recent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeclarationRecord:
+    """A version of a caller works with these versions of a target too (L41)."""
+
+    caller: str
+    caller_version: str
+    target: str
+    versions: str
+    declared_at: int
+    declared_by: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class UsageTotals:
     """Sums over several executions, in integers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from hashlib import blake2b
 from pathlib import Path
@@ -125,7 +125,8 @@ class HostedWorkflows:
 
     def _compile_file(self, file: WorkflowFile) -> _Compiled:
         source = source_of(file.workflow)
-        return _Compiled(file, self._compile(file.workflow, file), source, blake2b(source, digest_size=16).digest())
+        definition = replace(self._compile(file.workflow, file), source=source)
+        return _Compiled(file, definition, source, blake2b(source, digest_size=16).digest())
 
     def _compile(self, workflow: Workflow, file: WorkflowFile) -> Definition:
         """Without `calls`, a workflow may call those that were loaded from its own directory (L6)."""

@@ -11,6 +11,7 @@ from remit.kernel.trace import descendant_range, is_execution_id
 from remit.store.records import (
     AlertRecord,
     ChildEnd,
+    DeclarationRecord,
     DefinitionRecord,
     EventRecord,
     ExecutionFilter,
@@ -18,9 +19,18 @@ from remit.store.records import (
     JournalRecord,
     ScheduleRecord,
     UsageTotals,
+    VersionRecord,
 )
 from remit.store.sqlite.database import Location, explained
-from remit.store.sqlite.rows import EXECUTION_COLUMNS, JOURNAL_COLUMNS, SCHEDULE_COLUMNS, execution_of, journal_of
+from remit.store.sqlite.rows import (
+    DECLARATION_COLUMNS,
+    EXECUTION_COLUMNS,
+    JOURNAL_COLUMNS,
+    SCHEDULE_COLUMNS,
+    VERSION_COLUMNS,
+    execution_of,
+    journal_of,
+)
 
 __all__ = ["SqliteReader"]
 
@@ -198,6 +208,15 @@ class SqliteReader:
         """What workflows said, those with the lowest `first_n` first."""
         query = "SELECT process, version, first_n, digest, source, kept_at FROM definitions ORDER BY first_n"
         return [DefinitionRecord(*row) for row in self._rows(query)]
+
+    def versions(self) -> list[VersionRecord]:
+        """All published versions, by process."""
+        return [VersionRecord(*row) for row in self._rows(f"SELECT {VERSION_COLUMNS} FROM versions")]
+
+    def declarations(self) -> list[DeclarationRecord]:
+        """What callers have declared, oldest first."""
+        query = f"SELECT {DECLARATION_COLUMNS} FROM declarations ORDER BY declared_at"
+        return [DeclarationRecord(*row) for row in self._rows(query)]
 
     def listing(self, narrowed: ExecutionFilter) -> list[ExecutionRecord]:
         """Executions, newest first."""

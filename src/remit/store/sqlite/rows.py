@@ -8,17 +8,29 @@ from operator import attrgetter
 from typing import Any
 
 from remit.kernel.states import Compensation, Status
-from remit.store.records import EffectKind, ExecutionRecord, JournalRecord, ScheduleRecord
+from remit.store.records import (
+    DeclarationRecord,
+    EffectKind,
+    ExecutionRecord,
+    JournalRecord,
+    ScheduleRecord,
+    VersionRecord,
+)
 
 __all__ = [
+    "DECLARATION_COLUMNS",
     "EXECUTION_COLUMNS",
     "INSERT_EXECUTION",
     "INSERT_JOURNAL",
     "JOURNAL_COLUMNS",
+    "PUT_DECLARATION",
     "PUT_SCHEDULE",
+    "PUT_VERSION",
     "SCHEDULE_COLUMNS",
     "UPDATE_EXECUTION",
     "UPDATE_JOURNAL",
+    "VERSION_COLUMNS",
+    "declaration_row",
     "execution_of",
     "execution_row",
     "execution_update",
@@ -26,11 +38,14 @@ __all__ = [
     "journal_row",
     "journal_update",
     "schedule_row",
+    "version_row",
 ]
 
 _EXECUTION = [field.name for field in fields(ExecutionRecord)]
 _JOURNAL = [field.name for field in fields(JournalRecord)]
 _SCHEDULE = [field.name for field in fields(ScheduleRecord)]
+_VERSION = [field.name for field in fields(VersionRecord)]
+_DECLARATION = [field.name for field in fields(DeclarationRecord)]
 _FIXED = {
     "n",
     "id",
@@ -56,10 +71,16 @@ _JOURNAL_ID = ["execution_n", "generation", "position"]
 EXECUTION_COLUMNS = ", ".join(_EXECUTION)
 JOURNAL_COLUMNS = ", ".join(_JOURNAL)
 SCHEDULE_COLUMNS = ", ".join(_SCHEDULE)
+VERSION_COLUMNS = ", ".join(_VERSION)
+DECLARATION_COLUMNS = ", ".join(_DECLARATION)
 
 
 def _insert(table: str, columns: list[str]) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+
+
+def _put(table: str, columns: list[str]) -> str:
+    return _insert(table, columns).replace("INSERT", "INSERT OR REPLACE", 1)
 
 
 def _update(table: str, columns: list[str], identity: Iterable[str]) -> str:
@@ -70,13 +91,17 @@ INSERT_EXECUTION = _insert("executions", _EXECUTION)
 UPDATE_EXECUTION = _update("executions", _MUTABLE, ["n"])
 INSERT_JOURNAL = _insert("journal", _JOURNAL)
 UPDATE_JOURNAL = _update("journal", _JOURNAL_MUTABLE, _JOURNAL_ID)
-PUT_SCHEDULE = _insert("schedules", _SCHEDULE).replace("INSERT", "INSERT OR REPLACE", 1)
+PUT_SCHEDULE = _put("schedules", _SCHEDULE)
+PUT_VERSION = _put("versions", _VERSION)
+PUT_DECLARATION = _put("declarations", _DECLARATION)
 
 execution_row = attrgetter(*_EXECUTION)
 execution_update = attrgetter(*_MUTABLE, "n")
 journal_row = attrgetter(*_JOURNAL)
 journal_update = attrgetter(*_JOURNAL_MUTABLE, *_JOURNAL_ID)
 schedule_row = attrgetter(*_SCHEDULE)
+version_row = attrgetter(*_VERSION)
+declaration_row = attrgetter(*_DECLARATION)
 
 _STATUS = {status.value: status for status in Status}
 _KIND = {kind.value: kind for kind in EffectKind}

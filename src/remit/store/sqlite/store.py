@@ -20,14 +20,18 @@ from remit.store.sqlite.reader import SqliteReader
 from remit.store.sqlite.rows import (
     INSERT_EXECUTION,
     INSERT_JOURNAL,
+    PUT_DECLARATION,
     PUT_SCHEDULE,
+    PUT_VERSION,
     UPDATE_EXECUTION,
     UPDATE_JOURNAL,
+    declaration_row,
     execution_row,
     execution_update,
     journal_row,
     journal_update,
     schedule_row,
+    version_row,
 )
 
 __all__ = ["CHECKPOINT_PAGES", "SqliteStore"]
@@ -134,7 +138,7 @@ class SqliteStore(SqliteReader):
         self._write_for_outsiders(writes, batch)
 
     def _write_for_outsiders(self, writes: apsw.Connection, batch: Batch) -> None:
-        """What operators see and set: alerts, schedules, replies to commands."""
+        """What operators see and set: alerts, schedules, versions, replies to commands."""
         if batch.alerts:
             rows = [(a.code, a.execution_id, a.tenant, a.message, a.details, a.raised_at) for a in batch.alerts]
             writes.executemany(_INSERT_ALERT, rows)
@@ -146,6 +150,10 @@ class SqliteStore(SqliteReader):
         if batch.definitions:
             kept = [(d.process, d.version, d.first_n, d.digest, d.source, d.kept_at) for d in batch.definitions]
             writes.executemany(_KEEP_DEFINITION, kept)
+        if batch.versions:
+            writes.executemany(PUT_VERSION, map(version_row, batch.versions.values()))
+        if batch.declarations:
+            writes.executemany(PUT_DECLARATION, map(declaration_row, batch.declarations))
         for command in batch.replies:
             writes.execute(
                 "UPDATE inbox SET reply = ?, replied_at = ? WHERE id = ?",

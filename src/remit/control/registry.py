@@ -1,0 +1,294 @@
+"""Publishing, promoting, rolling out and taking back versions; every gate is here and not in the code it lets through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from remit.authoring.process import split_reference
+from remit.control.published import VersionView, VersionViews, unpublished, version_view
+from remit.engine.definitions import in_range
+from remit.engine.engine import Engine
+from remit.engine.routes import release_of
+from remit.engine.texts import optional_text
+from remit.errors import InvalidInput, MisuseError
+from remit.kernel.registry import (
+    SHARES,
+    Act,
+    Release,
+    Rollout,
+    State,
+    after,
+    closing_path,
+    stranded,
+    to_migrate,
+)
+from remit.store.records import DeclarationRecord, VersionRecord
+
+__all__ = ["Registry", "To"]
+
+To = float | Iterable[str] | None
+"""Whom a version is for: all (None), a share of traces above 0 and at most 1, or callers by name."""
+
+
+class Registry:
+    """What is done to published versions on one engine. Each act is durable when it returns; a refused one has changed nothing."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._routing = engine.routing
+
+    # -- publish ------------------------------------------------------------------------------------------------------
+
+    async def publish(self, publications: list[dict[str, Any]], by: str | None = None) -> VersionViews:
+        """Publish versions, all or none; one that was published before with the same content is left as it is.
+
+        Raises MisuseError `version_exists` for other content, `declared_cycle` for calls that lead back to the caller (L5).
+        """
+        optional_text(by, "by")
+        now = self._engine.clock.now()
+        new = [record for each in publications if (record := self._to_publish(each, now, by)) is not None]
+        self._refuse_cycles(new)
+        self._routing.put(*new)
+        await self._engine.durability.barrier()
+        return [version_view(self._known(each["process"], each["version"])) for each in publications]
+
+    def _to_publish(self, given: dict[str, Any], now: int, by: str | None) -> VersionRecord | None:
+        name, version, digest = given["process"], given["version"], bytes.fromhex(given["digest"])
+        known = self._routing.version(name, version)
+        if known is None:
+            contract = orjson.dumps(given["contract"])
+            return VersionRecord(name, version, digest, contract, str(State.PUBLISHED), now, by, now, by)
+        if known.digest == digest:
+            return None
+        raise MisuseError(
+            f"{name} {version} was published with other content, and a version never changes: give this one a higher version",
+            code="version_exists",
+            process=name,
+            version=version,
+            published=known.digest.hex(),
+            given=digest.hex(),
+        )
+
+    def _refuse_cycles(self, new: list[VersionRecord]) -> None:
+        calls: dict[str, set[str]] = {}
+        recursive: set[str] = set()
+        for record in (*self._routing.versions(), *new):
+            contract = orjson.loads(record.contract)
+            if record.state != State.RETIRED:
+                calls.setdefault(record.process, set()).update(name for name, _ in contract["calls"])
+                recursive |= {record.process} if contract["recursion"] else set()
+        for record in new:
+            path = closing_path(record.process, calls)
+            if path is not None and not recursive.intersection(path):
+                raise MisuseError(
+                    f"{record.process} {record.version} closes a cycle of declared calls: {' → '.join(path)}."
+                    " Take a call out of one of them, or declare recursion= on it.",
+                    code="declared_cycle",
+                    process=record.process,
+                    version=record.version,
+                    path=path,
+                )
+
+    # -- who gets it --------------------------------------------------------------------------------------------------
+
+    async def promote(self, reference: str, to: To = None, by: str | None = None) -> VersionView:
+        """Let all callers get a version, or some callers or a share of traces first (L41, L42).
+
+        Raises MisuseError `callers_to_migrate` (with an alert) where callers have to declare first, `contract_breaks` with
+        findings, `wrong_state`, `unknown_version`.
+        """
+        record = self._find(reference)
+        state = self._after(Act.PROMOTE if to is None else Act.ROLL_OUT, record)
+        rollout = self._rollout(record, to)
+        if record.state == State.PUBLISHED:
+            await self._pass_gate(record)
+        if to is not None:
+            self._begin_to_watch(record)
+        record.rollout = orjson.dumps({"callers": rollout.callers, "stages": rollout.stages})
+        return await self._set(record, state, by)
+
+    def _rollout(self, record: VersionRecord, to: To) -> Rollout:
+        so_far, now = release_of(record).rollout or Rollout(), self._engine.clock.now()
+        if to is None:
+            return so_far._replace(stages=(*so_far.stages, (now, SHARES)))
+        if self._routing.beside(record) is None:
+            raise MisuseError(
+                f"No other version of {record.process!r} is promoted: whoever does not get {record.version} would get none."
+                " Promote it for all callers.",
+                code="wrong_state",
+            )
+        if isinstance(to, bool | str) or not isinstance(to, int | float | Iterable):
+            raise InvalidInput(f"to={to!r}: give a share such as 0.1, or a list of callers' names")
+        if isinstance(to, int | float):
+            if not 0 < to <= 1:
+                raise InvalidInput(f"to={to!r}: a share of traces is above 0 and at most 1")
+            return so_far._replace(stages=(*so_far.stages, (now, max(1, round(to * SHARES)))))
+        names = list(to)
+        if not names or not all(isinstance(each, str) and each for each in names):
+            raise InvalidInput(f"to={to!r}: name the callers: to=['order']")
+        return so_far._replace(callers=tuple((dict.fromkeys(names, now) | dict(so_far.callers)).items()))
+
+    def _begin_to_watch(self, record: VersionRecord) -> None:
+        """A rollout that begins counts from nothing; one that is widened goes on counting."""
+        if record.rollout is not None:
+            return
+        under_way = self._routing.watched.get(record.process)
+        if under_way is not None:
+            raise MisuseError(
+                f"{record.process} {under_way.version} is being rolled out: promote it or roll it back first",
+                code="wrong_state",
+            )
+        old = self._routing.beside(record)
+        for each in (record, old):
+            if each is not None:
+                each.violations, each.recent = 0, ""
+                self._routing.put(each)
+
+    async def rollback(self, reference: str, by: str | None = None) -> VersionView:
+        """Take a version back at once: new calls go to others, what runs ends as it began (L42)."""
+        record = self._find(reference)
+        self._after(Act.ROLL_BACK, record)
+        if record.state == State.PUBLISHED and record.rollout is None:
+            raise MisuseError(
+                f"{record.process} {record.version} is neither promoted nor rolled out", code="wrong_state"
+            )
+        self._refuse_stranding(record)
+        self._routing.roll_back(record, "an operator asked for it", by=by)
+        await self._engine.durability.barrier()
+        return version_view(record)
+
+    async def deprecate(self, reference: str, by: str | None = None) -> VersionView:
+        """Let callers get a version only where their range has no promoted one."""
+        record = self._find(reference)
+        return await self._set(record, self._after(Act.DEPRECATE, record), by)
+
+    async def retire(self, reference: str, by: str | None = None) -> VersionView:
+        """Let nobody get a version again; raises MisuseError `callers_to_migrate` where callers would be left with none."""
+        record = self._find(reference)
+        state = self._after(Act.RETIRE, record)
+        self._refuse_stranding(record)
+        record.rollout = None
+        return await self._set(record, state, by)
+
+    # -- callers ------------------------------------------------------------------------------------------------------
+
+    async def declare(self, caller: str, with_: str, by: str | None = None) -> None:
+        """Record that a caller's version works with versions of what it calls: `declare("order@1.1", with_="inventory@3")`.
+
+        Raises MisuseError `unknown_version`, `undeclared_call`; InvalidInput where no versions are named.
+        """
+        record = self._find(caller)
+        target, versions = split_reference(with_, where="declare")
+        optional_text(by, "by")
+        if versions is None:
+            raise InvalidInput(f"with_={with_!r}: say which versions it works with: {target}@3")
+        if not release_of(record).ranges_for(target):
+            raise MisuseError(
+                f"{record.process} {record.version} declares no call of {target!r}",
+                code="undeclared_call",
+                target=target,
+            )
+        now = self._engine.clock.now()
+        self._routing.declare(DeclarationRecord(record.process, record.version, target, versions, now, by))
+        await self._engine.durability.barrier()
+
+    # -- gates --------------------------------------------------------------------------------------------------------
+
+    async def _pass_gate(self, record: VersionRecord) -> None:
+        routes = self._routing.routes
+        candidate = routes.releases[record.process, record.version]
+        same = self._same_contract_as_before(candidate)
+        missing = to_migrate(candidate, list(routes.releases.values()), routes.declarations, in_range, unknown=not same)
+        if not missing:
+            return
+        how = f"Callers that have not declared that they work with it: {{}}. {self._how(missing, candidate)}"
+        error = self._to_migrate(record, missing, f"cannot be promoted. {how}")
+        self._routing.alert(error.code, error.message, error.details)
+        await self._engine.durability.barrier()
+        raise error
+
+    def _same_contract_as_before(self, candidate: Release) -> bool:
+        """Whether the newest version of the same major, where there is one, has the very same input and result."""
+        others = self._routing.routes.versions_of(candidate.process)
+        before = next((each for each in others if each.live and each.major == candidate.major), None)
+        if before is None:
+            return True
+        old, new = (orjson.loads(self._known(each.process, each.version).contract) for each in (before, candidate))
+        return bool(old["input"] == new["input"] and old["result"] == new["result"])
+
+    def _how(self, missing: list[Release], candidate: Release) -> str:
+        first = missing[0]
+        return (
+            f"For each: `remit declare {first.process}@{first.version} --with {candidate.process}@{candidate.major}`."
+        )
+
+    def _refuse_stranding(self, record: VersionRecord) -> None:
+        routes = self._routing.routes
+        leaving = routes.releases[record.process, record.version]
+        left = stranded(leaving, list(routes.releases.values()), routes.declarations, in_range) if leaving.live else []
+        if left:
+            how = "Promote another one in their range first."
+            raise self._to_migrate(record, left, f"cannot be taken away: no other version is left for {{}}. {how}")
+
+    def _to_migrate(self, record: VersionRecord, callers: list[Release], what: str) -> MisuseError:
+        names = ", ".join(f"{each.process}@{each.version}" for each in callers)
+        details = []
+        for each in callers:
+            known = self._known(each.process, each.version)
+            department = orjson.loads(known.contract)["department"]
+            details.append(
+                {
+                    "caller": each.process,
+                    "version": each.version,
+                    "ranges": each.ranges_for(record.process),
+                    "department": department,
+                    "owner": known.published_by,
+                }
+            )
+        return MisuseError(
+            f"{record.process} {record.version} {what.format(names)}",
+            code="callers_to_migrate",
+            process=record.process,
+            version=record.version,
+            callers=details,
+        )
+
+    # -- records ------------------------------------------------------------------------------------------------------
+
+    def _known(self, process: str, version: str) -> VersionRecord:
+        found = self._routing.version(process, version)
+        assert found is not None
+        return found
+
+    def _find(self, reference: str) -> VersionRecord:
+        """The version that 'order@1.1.0' names, or the highest that 'order@1.1' does."""
+        name, wanted = split_reference(reference, where="registry")
+        if wanted is None:
+            raise InvalidInput(f"{reference!r} names no version: write {name}@1.0.0")
+        exact = self._routing.version(name, wanted)
+        if exact is not None:
+            return exact
+        records = [each for each in self._routing.versions(name) if in_range(each.version, wanted)]
+        if not records:
+            raise unpublished(reference, self._routing.versions())
+        return max(records, key=lambda each: (each.state != State.RETIRED, release_of(each).order))
+
+    def _after(self, act: Act, record: VersionRecord) -> State:
+        state = after(act, State(record.state))
+        if state is None:
+            raise MisuseError(
+                f"{record.process} {record.version} is {record.state}: {act} is not for it (`remit versions {record.process}`)",
+                code="wrong_state",
+                state=record.state,
+            )
+        return state
+
+    async def _set(self, record: VersionRecord, state: State, by: str | None) -> VersionView:
+        optional_text(by, "by")
+        record.state, record.changed_at, record.changed_by = str(state), self._engine.clock.now(), by
+        self._routing.put(record)
+        await self._engine.durability.barrier()
+        return version_view(record)
