@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from remit.authoring.process import Process, ProcessRef, process
     from remit.authoring.step import Step, model, step, tool
     from remit.control.app import Execution, Remit, run
+    from remit.control.published import CallerView, VersionView
     from remit.control.schedules import ScheduleView
     from remit.control.views import AlertView, CompensationView, Entry, Record, UndoStatus
     from remit.errors import (
@@ -56,6 +57,7 @@ __all__ = [
     "AlertView",
     "Budget",
     "CallFailed",
+    "CallerView",
     "Child",
     "Compensation",
     "CompensationView",
@@ -88,6 +90,7 @@ __all__ = [
     "TransientError",
     "UndoStatus",
     "Usage",
+    "VersionView",
     "ask",
     "call_process",
     "changed",
@@ -109,6 +112,7 @@ _HOMES = {
     "remit.authoring.process": "Process ProcessRef process",
     "remit.authoring.step": "Step model step tool",
     "remit.control.app": "Execution Remit run",
+    "remit.control.published": "CallerView VersionView",
     "remit.control.schedules": "ScheduleView",
     "remit.control.views": "AlertView CompensationView Entry Record UndoStatus",
     "remit.errors": "CallFailed ContractViolation DefinitionError DomainError ErrorClass ErrorInfo InvalidInput LimitExceeded MisuseError RemitError StepFailed StoreError StoreOwned SystemFailure TransientError",

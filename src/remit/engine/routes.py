@@ -47,10 +47,12 @@ class Routes:
 
     def __init__(self, versions: Iterable[VersionRecord], declared: Iterable[DeclarationRecord]) -> None:
         self._records = {(each.process, each.version): each for each in versions}
-        self.releases = {key: release_of(each) for key, each in self._records.items()}
+        releases = sorted(map(release_of, self._records.values()), key=lambda each: (each.process, each.order))
+        self.releases = {(each.process, each.version): each for each in releases}
+        """By process and version, the lowest first."""
         self.declarations = [Declaration(*_four(each)) for each in declared]
         self._by_name: dict[str, list[Release]] = defaultdict(list)
-        for release in sorted(self.releases.values(), key=_best_first):
+        for release in sorted(releases, key=_best_first):
             self._by_name[release.process].append(release)
 
     def knows(self, name: str) -> bool:
