@@ -169,7 +169,7 @@ def calling(name: str, *calls: str, version: str = "1.0.0", recursion: int = 0) 
 async def test_L5_a_definition_that_closes_a_cycle_is_refused_naming_process_and_path() -> None:
     async with Remit(":memory:") as app:
         await app.publish(calling("a", "b@^1"), calling("b", "c@^1"))
-        with pytest.raises(MisuseError, match="c 1.0.0 closes a cycle of declared calls: c → a → b → c") as refused:
+        with pytest.raises(MisuseError, match=r"c 1\.0\.0 closes a cycle of declared calls: c → a → b → c") as refused:
             await app.publish(calling("c", "a@^1"))
         assert refused.value.code == "declared_cycle"
         assert refused.value.details["path"] == ["c", "a", "b", "c"]
@@ -222,6 +222,16 @@ async def test_L41_one_that_has_not_declared_keeps_its_range() -> None:
         assert await version_called(app, "late") == "2.0.0"
         await app.declare("late@1.0.0", with_="inventory@3")
         assert await version_called(app, "late", 2) == "3.0.0"
+
+
+async def test_L41_a_declaration_widens_one_version_of_one_caller() -> None:
+    callers = [caller("order"), caller("other")]
+    shop = [child("2.0.0"), child("3.0.0", WithoutShelf)]
+    async with Remit(":memory:", processes=[*callers, *shop]) as app:
+        await open_shop(app, *shop, *callers)
+        await app.declare("order@1.0.0", with_="inventory@3")
+        assert await version_called(app, "order") == "3.0.0"
+        assert await version_called(app, "other") == "2.0.0"
 
 
 async def test_L41_a_declaration_must_name_what_the_caller_calls_and_which_versions() -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
-from types import ModuleType, TracebackType
+from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, Unpack, cast, overload
 
 from remit.authoring.outcome import Outcome
@@ -16,17 +16,10 @@ from remit.control.hosting import Hosted, Hosting, OperatorsList
 from remit.control.inbox import Inbox
 from remit.control.logs import carry_trace_context
 from remit.control.operations import Operations
-from remit.control.published import (
-    CallerViews,
-    VersionView,
-    VersionViews,
-    caller_views,
-    publication_of,
-    version_views,
-)
 from remit.control.queries import Page, Queries, unknown
-from remit.control.registry import Registry, To
+from remit.control.registry import Registry
 from remit.control.schedules import ScheduleTerms, ScheduleView, ScheduleViews
+from remit.control.versions import Versions
 from remit.control.views import Alerts, Entries, Record
 from remit.engine.admission import RootTerms
 from remit.engine.clock import Clock, SystemClock
@@ -80,7 +73,7 @@ class Execution(Generic[T]):
         return f"<Execution {self.id}>"
 
 
-class Remit:
+class Remit(Versions):
     """Runs processes on a store: `async with Remit("sqlite:///orders.db", processes=[order]) as app`.
 
     `processes` lists processes, modules that hold them, and paths of YAML workflows or of directories of them; import paths
@@ -111,8 +104,8 @@ class Remit:
         self._limits = limits or Limits()
         self._engine: Engine | None = None
         self._queries: Queries | None = None
+        self._registry = None
         self._operations: Operations | None = None
-        self._registry: Registry | None = None
         self._inbox: Inbox | None = None
 
     async def __aenter__(self) -> Self:
@@ -381,62 +374,6 @@ class Remit:
         """
         holder = Holder(tenant, owner, region, None)
         return await _schedules.set_up(self.engine, self._definition, name, cron, target, input, holder, **terms)
-
-    # -- published versions -------------------------------------------------------------------------------------------
-
-    def _versions(self) -> Registry:
-        _ = self.engine
-        assert self._registry is not None
-        return self._registry
-
-    def host(self, *processes: Process[Any, Any] | ModuleType) -> None:
-        """Host more code while the app is open: a new version is called as soon as it is promoted, or at once where no
-        version of its name was published. Executions that waited for it go on. Raises DefinitionError.
-        """
-        engine = self.engine
-        for definition in Hosting(processes).catalog().all():
-            self._catalog.add(definition)
-            engine.take_up(definition)
-
-    async def publish(self, *targets: Hosted, by: str | None = None) -> VersionViews:
-        """Publish processes, those that modules hold, or workflow files, as immutable versions that nobody gets yet (L40).
-
-        Raises MisuseError `version_exists`, `declared_cycle`; a refused publication has published none of them.
-        """
-        definitions = Hosting(targets, *self._how_hosted).catalog().all()
-        return await self._versions().publish([publication_of(each) for each in definitions], by)
-
-    async def promote(self, reference: str, to: To = None, *, by: str | None = None) -> VersionView:
-        """Let all callers get 'inventory@2.1.0', or callers by name or a share of traces first; see `Registry.promote`."""
-        return await self._versions().promote(reference, to, by)
-
-    async def rollout(self, reference: str, to: float | Iterable[str], *, by: str | None = None) -> VersionView:
-        """Let some callers or a share of traces get a version first (L42); the same as `promote` with `to`."""
-        return await self._versions().promote(reference, to, by)
-
-    async def rollback(self, reference: str, *, by: str | None = None) -> VersionView:
-        """Take a version back at once for whoever is called from now on (L42)."""
-        return await self._versions().rollback(reference, by)
-
-    async def deprecate(self, reference: str, *, by: str | None = None) -> VersionView:
-        """Let callers get a version only where their range has no promoted one."""
-        return await self._versions().deprecate(reference, by)
-
-    async def retire(self, reference: str, *, by: str | None = None) -> VersionView:
-        """Let nobody get a version again; refused while callers need it."""
-        return await self._versions().retire(reference, by)
-
-    async def declare(self, caller: str, with_: str, *, by: str | None = None) -> None:
-        """Record that 'order@1.1' works with 'inventory@3' too (L41)."""
-        await self._versions().declare(caller, with_, by)
-
-    async def callers(self, process: str) -> CallerViews:
-        """Who declares calls of a process, in which ranges, and what they have declared since."""
-        return caller_views(self.engine.store, process)
-
-    async def versions(self, process: str | None = None) -> VersionViews:
-        """The published versions of a process, or of all, newest first; raises MisuseError `unknown_version`."""
-        return version_views(self.engine.store, process)
 
     async def schedules(self, tenant: str | None = None) -> ScheduleViews:
         """A tenant's schedules, or all, by name."""
