@@ -17,11 +17,19 @@ BROKEN = 13
 
 class Stock(BaseModel):
     left: int
-    shelf: str = "a1"
+    shelf: str
+
+    @classmethod
+    def of(cls, n: int) -> Stock:
+        return cls(left=n, shelf="a1")
 
 
 class WithoutShelf(BaseModel):
     left: int
+
+    @classmethod
+    def of(cls, n: int) -> WithoutShelf:
+        return cls(left=n)
 
 
 def child(version: str, result: Any = Stock, **terms: Any) -> Process[int, Any]:
@@ -29,7 +37,7 @@ def child(version: str, result: Any = Stock, **terms: Any) -> Process[int, Any]:
 
     @process("inventory", version=version, **terms)
     async def inventory(n: int) -> result:
-        return "broken" if n == BROKEN else result(left=n)
+        return "broken" if n == BROKEN else result.of(n)
 
     return inventory
 

@@ -97,6 +97,14 @@ async def test_L40_a_root_starts_with_a_promoted_version_too() -> None:
         assert await version_called(app, "order") == "2.0.0"
 
 
+async def test_L42_a_root_is_not_started_with_a_version_that_is_being_rolled_out() -> None:
+    old, new = caller("order"), caller("order", version="1.1.0")
+    async with Remit(":memory:", processes=[child("2.0.0"), old, new]) as app:
+        await open_shop(app, old, published=(new,))
+        await app.rollout("order@1.1.0", 1.0)
+        assert (await (await app.start("order", 1)).record()).version == "1.0.0"
+
+
 async def test_L40_version_2_1_goes_live_while_the_worker_of_its_caller_runs() -> None:
     shop, waits = child("2.0.0"), patient()
     async with Remit(":memory:", processes=[shop, waits]) as app:
@@ -212,6 +220,16 @@ async def test_L41_figure_05_two_parents_on_2_and_a_child_that_breaks_its_contra
             await app.declare(each, with_="inventory@3", by="bob")
         await app.promote("inventory@3.0.0")
         assert await version_called(app, "parent", 4) == "3.0.0"
+
+
+async def test_L41_within_a_major_another_contract_is_for_the_callers_to_judge() -> None:
+    async with Remit(":memory:") as app:
+        await open_shop(app, child("2.0.0"), caller("order"), published=(child("2.1.0", WithoutShelf),))
+        with pytest.raises(MisuseError) as refused:
+            await app.promote("inventory@2.1.0")
+        assert refused.value.code == "callers_to_migrate"
+        await app.declare("order@1.0.0", with_="inventory@2.1.0")
+        assert (await app.promote("inventory@2.1.0")).state == "promoted"
 
 
 async def test_L41_one_that_has_not_declared_keeps_its_range() -> None:
