@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from remit import InvalidInput, MisuseError, Remit, call_process, process
+from remit import DefinitionError, InvalidInput, MisuseError, Remit, call_process, process
 from tests.laws.registry_scene import WithoutShelf, caller, child, open_shop, patient, version_called
 from tests.laws.scene import open_store, wait_until
 
@@ -112,6 +112,8 @@ async def test_L40_version_2_1_goes_live_while_the_worker_of_its_caller_runs() -
         root = await app.start(waits, 1)
         await wait_until(app, root.id, "PENDING_ASYNC", "WAITING_HUMAN_INPUT")
         newer = child("2.1.0")
+        with pytest.raises(DefinitionError, match="when an app opens"):
+            app.host("shop.yaml")  # type: ignore[arg-type]
         app.host(newer)
         await app.publish(newer)
         await app.promote("inventory@2.1.0")
@@ -183,6 +185,40 @@ async def test_L5_a_definition_that_closes_a_cycle_is_refused_naming_process_and
         assert refused.value.details["path"] == ["c", "a", "b", "c"]
         assert [each.process for each in await app.versions()] == ["a", "b"]
         await app.publish(calling("c", "a@^1", recursion=1))
+
+
+OUTER = """
+workflow_type: Outer
+workflow_version: "1.0.0"
+steps:
+  - {name: Inside, type: SUB_WORKFLOW, sub_workflow_type: Inner, input: {}}
+"""
+INNER = """
+workflow_type: Inner
+workflow_version: "1.0.0"
+steps:
+  - {name: Only, type: STANDARD, function: steps.only}
+"""
+
+
+def workflows(directory: Path, inner: str = INNER) -> str:
+    (directory / "outer.yaml").write_text(OUTER, "utf-8")
+    (directory / "inner.yaml").write_text(inner, "utf-8")
+    (directory / "steps.py").write_text("def only(state, context):\n    return {'told': 'yes'}\n", "utf-8")
+    return str(directory)
+
+
+async def test_L6_a_workflow_without_calls_is_published_with_those_it_is_seen_to_make(tmp_path: Path) -> None:
+    shop = workflows(tmp_path)
+    async with Remit(":memory:", processes=[shop]) as app:
+        inner, outer = await app.publish(shop)
+        assert (inner.calls, outer.calls) == ([], ["Inner@^1.0.0"])
+        for each in (inner, outer):
+            await app.promote(f"{each.process}@{each.version}")
+        assert (await (await app.start("Outer", {})).outcome(timeout=5)).ok
+        with pytest.raises(MisuseError) as refused:
+            await app.publish(workflows(tmp_path, INNER.replace("Only,", "Other,")))
+        assert refused.value.code == "version_exists"
 
 
 async def test_L5_what_is_retired_closes_no_cycle() -> None:

@@ -63,10 +63,11 @@ def publish(
 def _publication(text: str, allow: list[str]) -> dict[str, Any]:
     target = load_target(text, [], allow)
     if isinstance(target.process, Process):
-        return publication_of(target.process.definition)
+        return publication_of(target.process.definition, target.process.definition.calls)
     name, _, version = target.process.partition("@")
-    hosted = Hosting(target.hosted, allow).catalog().hosted(name)
-    return publication_of(next(each for each in hosted if each.version == version))
+    hosting = Hosting(target.hosted, allow)
+    definition = next(each for each in hosting.catalog().hosted(name) if each.version == version)
+    return publication_of(definition, hosting.published_calls(definition))
 
 
 @reported

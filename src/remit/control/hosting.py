@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from remit.authoring.process import Process
-from remit.engine.definitions import Catalog, Definition, parse_version
+from remit.engine.definitions import CallRule, Catalog, Definition, parse_version
 from remit.errors import DefinitionError
 from remit.store.port import Store
 
@@ -64,6 +64,10 @@ class Hosting:
         """All that is hosted, by name and version; raises DefinitionError where two have the same of both."""
         workflows = self._workflows.definitions if self._workflows is not None else []
         return Catalog(dict.fromkeys([*self._definitions, *workflows]))
+
+    def published_calls(self, definition: Definition) -> tuple[CallRule, ...]:
+        """What a definition is published with: what it declares, else what a workflow is seen to call (L6)."""
+        return definition.calls if self._workflows is None else self._workflows.published_calls(definition)
 
     def remember(self, store: Store, catalog: Catalog, now_ms: int) -> None:
         """Let each workflow's running executions go on by what its file said when they began (L39)."""

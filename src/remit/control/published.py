@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from remit.control.views import moment
-from remit.engine.definitions import Definition
+from remit.engine.definitions import CallRule, Definition
 from remit.engine.routes import Routes, release_of
 from remit.errors import MisuseError
 from remit.kernel.registry import SHARES, Release
@@ -81,7 +81,7 @@ VersionViews = list[VersionView]
 CallerViews = list[CallerView]
 
 
-def publication_of(definition: Definition) -> dict[str, Any]:
+def publication_of(definition: Definition, calls: Iterable[CallRule]) -> dict[str, Any]:
     """What is published of a definition, as plain data: its contract, and a digest of that and of its source.
 
     The source is the text of a body's function or a workflow file's content; what these import is not part of it.
@@ -89,7 +89,7 @@ def publication_of(definition: Definition) -> dict[str, Any]:
     contract = {
         "input": definition.input.schema(),
         "result": definition.result.schema(),
-        "calls": [[rule.pattern, rule.versions] for rule in definition.calls],
+        "calls": [[rule.pattern, rule.versions] for rule in calls],
         "callers": list(definition.callers) if definition.callers is not None else None,
         "department": definition.department,
         "recursion": definition.recursion,

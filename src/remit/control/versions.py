@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from os import PathLike
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +21,7 @@ from remit.control.published import (
 from remit.control.registry import Registry, To
 from remit.engine.definitions import Catalog
 from remit.engine.engine import Engine
+from remit.errors import DefinitionError
 
 __all__ = ["Versions"]
 
@@ -46,6 +48,8 @@ class Versions(ABC):
         version of its name was published. Executions that waited for it go on. Raises DefinitionError.
         """
         engine = self.engine
+        if any(isinstance(each, str | PathLike) for each in processes):
+            raise DefinitionError("host() takes processes and modules that hold them; workflow files are hosted when an app opens")
         for definition in Hosting(processes).catalog().all():
             self._catalog.add(definition)
             engine.take_up(definition)
@@ -55,8 +59,9 @@ class Versions(ABC):
 
         Raises MisuseError `version_exists`, `declared_cycle`; a refused publication has published none of them.
         """
-        definitions = Hosting(targets, *self._how_hosted).catalog().all()
-        return await self._versions().publish([publication_of(each) for each in definitions], by)
+        hosting = Hosting(targets, *self._how_hosted)
+        publications = [publication_of(each, hosting.published_calls(each)) for each in hosting.catalog().all()]
+        return await self._versions().publish(publications, by)
 
     async def promote(self, reference: str, to: To = None, *, by: str | None = None) -> VersionView:
         """Let all callers get 'inventory@2.1.0', or callers by name or a share of traces first; see `Registry.promote`."""

@@ -12,16 +12,19 @@ from pathlib import Path
 
 import orjson
 
-from remit.engine.definitions import Catalog, Definition
+from remit.engine.definitions import CallRule, Catalog, Definition
 from remit.errors import RemitError
 from remit.store.port import Batch, Store
 from remit.store.records import DefinitionRecord
 from remit.workflows.access import HttpAccess
+from remit.workflows.calling import calls_of
+from remit.workflows.code import Modules
 from remit.workflows.compile import compile_workflow
 from remit.workflows.functions import Functions
 from remit.workflows.load import load
 from remit.workflows.model import Workflow
 from remit.workflows.reading import WorkflowFile
+from remit.workflows.views import view
 
 __all__ = ["HostedWorkflows", "source_of", "workflow_of"]
 
@@ -79,6 +82,14 @@ class HostedWorkflows:
     def definitions(self) -> list[Definition]:
         """What the engine drives."""
         return [each.definition for each in self._compiled]
+
+    def published_calls(self, definition: Definition) -> tuple[CallRule, ...]:
+        """What a workflow is published with: what it declares, else what its steps and functions are seen to call (L6)."""
+        file = next((each.file for each in self._compiled if each.definition is definition), None)
+        if file is None or file.workflow.calls is not None:
+            return definition.calls
+        seen = {call.target for _, call in calls_of(view(file, self._allow, Modules()))}
+        return tuple(rule for rule in definition.calls if rule.pattern in seen)
 
     def remember(self, store: Store, catalog: Catalog, now_ms: int) -> None:
         """Keep what the files say now, and let the executions that began with other words go on by those (L39)."""
