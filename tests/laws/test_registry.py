@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import Field
 
 from remit import DefinitionError, InvalidInput, MisuseError, Remit, call_process, process
-from tests.laws.registry_scene import WithoutShelf, caller, child, open_shop, patient, version_called
+from tests.laws.registry_scene import Stock, WithoutShelf, caller, child, open_shop, patient, version_called
 from tests.laws.scene import open_store, wait_until
 
 # -- versions never change --------------------------------------------------------------------------------------------
@@ -258,10 +259,40 @@ async def test_L41_figure_05_two_parents_on_2_and_a_child_that_breaks_its_contra
         assert await version_called(app, "parent", 4) == "3.0.0"
 
 
-async def test_L41_within_a_major_another_contract_is_for_the_callers_to_judge() -> None:
+class More(Stock):
+    row: int = 1
+
+
+class Coded(Stock):
+    shelf: str = Field(pattern="^[a-z][0-9]$")
+
+
+class CodedOtherwise(Stock):
+    shelf: str = Field(pattern="^[a-c]([0-9]|[1-9]0)$")
+
+
+async def test_L41_within_a_major_what_breaks_callers_is_refused_with_findings() -> None:
     async with Remit(":memory:") as app:
         await open_shop(app, child("2.0.0"), caller("order"), published=(child("2.1.0", WithoutShelf),))
-        with pytest.raises(MisuseError) as refused:
+        for _ in range(2):
+            with pytest.raises(MisuseError, match="would break callers of its major: result /shelf") as refused:
+                await app.promote("inventory@2.1.0")
+            assert refused.value.code == "contract_breaks"
+            first = refused.value.details["findings"][0]
+            assert (first["part"], first["pointer"], first["kind"]) == ("result", "/shelf", "breaks")
+            await app.declare("order@1.0.0", with_="inventory@2.1.0")  # which helps with a new major only
+
+
+async def test_L41_within_a_major_what_only_adds_is_promoted() -> None:
+    async with Remit(":memory:") as app:
+        await open_shop(app, child("2.0.0"), caller("order"), published=(child("2.1.0", More),))
+        assert (await app.promote("inventory@2.1.0")).state == "promoted"
+
+
+async def test_L41_what_nobody_can_tell_is_for_the_callers_to_say() -> None:
+    async with Remit(":memory:") as app:
+        await open_shop(app, child("2.0.0", Coded), caller("order"), published=(child("2.1.0", CodedOtherwise),))
+        with pytest.raises(MisuseError, match="Whether it breaks them cannot be told: result /shelf") as refused:
             await app.promote("inventory@2.1.0")
         assert refused.value.code == "callers_to_migrate"
         await app.declare("order@1.0.0", with_="inventory@2.1.0")
@@ -308,7 +339,7 @@ async def test_L40_a_version_that_callers_need_is_not_taken_away() -> None:
     async with Remit(":memory:", processes=[child("2.0.0"), order]) as app:
         await open_shop(app, child("2.0.0"), order, published=(child("2.1.0"),))
         for act in (app.retire, app.rollback):
-            with pytest.raises(MisuseError, match=r"no other version is left for order@1\.0\.0") as refused:
+            with pytest.raises(MisuseError, match=r"No other version would be left for order@1\.0\.0") as refused:
                 await act("inventory@2.0.0")
             assert refused.value.code == "callers_to_migrate"
         await app.promote("inventory@2.1.0")

@@ -14,6 +14,7 @@ from remit.engine.engine import Engine
 from remit.engine.routes import release_of
 from remit.engine.texts import optional_text
 from remit.errors import InvalidInput, MisuseError
+from remit.kernel.contract import Kind, Role, compare
 from remit.kernel.registry import (
     SHARES,
     Act,
@@ -28,6 +29,8 @@ from remit.kernel.registry import (
 from remit.store.records import DeclarationRecord, VersionRecord
 
 __all__ = ["Registry", "To"]
+
+ROLES: tuple[Role, ...] = ("input", "result")
 
 To = float | Iterable[str] | None
 """Whom a version is for: all (None), a share of traces above 0 and at most 1, or callers by name."""
@@ -200,24 +203,34 @@ class Registry:
     async def _pass_gate(self, record: VersionRecord) -> None:
         routes = self._routing.routes
         candidate = routes.releases[record.process, record.version]
-        same = self._same_contract_as_before(candidate)
-        missing = to_migrate(candidate, list(routes.releases.values()), routes.declarations, in_range, unknown=not same)
+        findings = self._findings(candidate)
+        if any(each["kind"] == Kind.BREAKS for each in findings):
+            raise MisuseError(
+                f"{record.process} {record.version} would break callers of its major: {_told(findings)}."
+                " Mend it, or publish it as a new major.",
+                code="contract_breaks",
+                findings=findings,
+            )
+        unknown = any(each["kind"] == Kind.UNKNOWN for each in findings)
+        missing = to_migrate(candidate, list(routes.releases.values()), routes.declarations, in_range, unknown=unknown)
         if not missing:
             return
-        how = f"Callers that have not declared that they work with it: {{}}. {self._how(missing, candidate)}"
-        error = self._to_migrate(record, missing, f"cannot be promoted. {how}")
+        doubt = f" Whether it breaks them cannot be told: {_told(findings)}." if unknown else ""
+        how = f"Callers that have not declared that they work with it: {{}}.{doubt} {self._how(missing, candidate)}"
+        error = self._to_migrate(record, missing, how, findings)
         self._routing.alert(error.code, error.message, error.details)
         await self._engine.durability.barrier()
         raise error
 
-    def _same_contract_as_before(self, candidate: Release) -> bool:
-        """Whether the newest version of the same major, where there is one, has the very same input and result."""
+    def _findings(self, candidate: Release) -> list[dict[str, str | None]]:
+        """What changes since the version before it in the same major, in input and result (L41)."""
         others = self._routing.routes.versions_of(candidate.process)
-        before = next((each for each in others if each.live and each.major == candidate.major), None)
-        if before is None:
-            return True
-        old, new = (orjson.loads(self._known(each.process, each.version).contract) for each in (before, candidate))
-        return bool(old["input"] == new["input"] and old["result"] == new["result"])
+        before = [each for each in others if each.live and each.major == candidate.major]
+        last = next((each for each in before if each.order < candidate.order), None)
+        if last is None:
+            return []
+        old, new = (orjson.loads(self._known(each.process, each.version).contract) for each in (last, candidate))
+        return [{"part": part, **each.as_dict()} for part in ROLES for each in compare(old[part], new[part], part)]
 
     def _how(self, missing: list[Release], candidate: Release) -> str:
         first = missing[0]
@@ -230,31 +243,31 @@ class Registry:
         leaving = routes.releases[record.process, record.version]
         left = stranded(leaving, list(routes.releases.values()), routes.declarations, in_range) if leaving.live else []
         if left:
-            how = "Promote another one in their range first."
-            raise self._to_migrate(record, left, f"cannot be taken away: no other version is left for {{}}. {how}")
+            how = "No other version would be left for {}. Promote another one in their range first."
+            raise self._to_migrate(record, left, how, [])
 
-    def _to_migrate(self, record: VersionRecord, callers: list[Release], what: str) -> MisuseError:
+    def _to_migrate(
+        self, record: VersionRecord, callers: list[Release], how: str, findings: list[dict[str, str | None]]
+    ) -> MisuseError:
         names = ", ".join(f"{each.process}@{each.version}" for each in callers)
-        details = []
-        for each in callers:
-            known = self._known(each.process, each.version)
-            department = orjson.loads(known.contract)["department"]
-            details.append(
-                {
-                    "caller": each.process,
-                    "version": each.version,
-                    "ranges": each.ranges_for(record.process),
-                    "department": department,
-                    "owner": known.published_by,
-                }
-            )
         return MisuseError(
-            f"{record.process} {record.version} {what.format(names)}",
+            f"{record.process} {record.version} is held back. {how.format(names)}",
             code="callers_to_migrate",
             process=record.process,
             version=record.version,
-            callers=details,
+            callers=[self._told_of(each, record.process) for each in callers],
+            findings=findings,
         )
+
+    def _told_of(self, caller: Release, target: str) -> dict[str, Any]:
+        known = self._known(caller.process, caller.version)
+        return {
+            "caller": caller.process,
+            "version": caller.version,
+            "ranges": caller.ranges_for(target),
+            "department": orjson.loads(known.contract)["department"],
+            "owner": known.published_by,
+        }
 
     # -- records ------------------------------------------------------------------------------------------------------
 
@@ -292,3 +305,10 @@ class Registry:
         self._routing.put(record)
         await self._engine.durability.barrier()
         return version_view(record)
+
+
+def _told(findings: list[dict[str, str | None]]) -> str:
+    """The first findings that are no mere additions, each with its place."""
+    found = [each for each in findings if each["kind"] != Kind.COMPATIBLE]
+    said = [f"{each['part']} {each['pointer'] or '/'}: {each['what']}; {each['why']}" for each in found[:3]]
+    return " | ".join(said) + (f" (and {len(found) - 3} more)" if len(found) > 3 else "")
