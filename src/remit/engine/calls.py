@@ -60,6 +60,8 @@ class Call:
         self.answer = answer_of(self.record, self.result)
         if self.answer.status != "completed" and self.waiters:  # whom nobody awaits any more has failed nobody (L19)
             self._run.unseen.append(self.answer)
+            if self.answer.error is not None:
+                self._run.failed_lately.append((self.record.id, self.answer.error.error_class))
         for waiter in self.waiters:
             if not waiter.done():
                 waiter.set_result(None)

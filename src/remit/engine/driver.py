@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from remit.engine.blame import blame_of, fault_of
 from remit.engine.definitions import Definition
 from remit.engine.elsewhere import locate
-from remit.engine.faults import info_of
-from remit.engine.port import ContinueAs, handed_out
+from remit.engine.port import ContinueAs
 from remit.engine.remote import RemoteBody, UnfitError
 from remit.engine.seam import SeamError
 from remit.engine.terms import note
 from remit.engine.watchdog import LoopBlocked
-from remit.errors import CallFailed, DefinitionError, ErrorClass, ErrorInfo, StoreError
+from remit.errors import DefinitionError, ErrorClass, ErrorInfo, StoreError
 
 if TYPE_CHECKING:
     from remit.engine.engine import Engine
@@ -98,20 +98,13 @@ class Driver:
 
     def _raised(self, run: Run, error: BaseException) -> None:
         node = run.node
-        cause = handed_out(error)
-        if isinstance(cause, CallFailed) and cause is error and cause.error is not None:
-            self._child_failed(run, cause.error, cause.execution_id)
-            return
-        fault: dict[str, Any] | None = None
-        if isinstance(cause, CallFailed):
-            fault = {"child": cause.execution_id}
-        elif cause is not None:
-            fault = {"position": getattr(cause, "position", None)}
-        info = info_of(error, node.id, node.record.attempt, run.definition.classifier)
-        self._engine.endings.fail(node, info, fault)
+        blame = blame_of(error, node.id, node.record.attempt, run.definition.classifier)
+        fault = fault_of(blame.children, blame.positions, run.lately(blame.error))
+        self._engine.endings.fail(node, blame.error, fault, child_failed=blame.child_failed)
 
     def _child_failed(self, run: Run, error: ErrorInfo, child_id: str | None) -> None:
-        self._engine.endings.fail(run.node, error, {"child": child_id} if child_id else None, child_failed=True)
+        fault = fault_of([child_id] if child_id else [], (), run.lately(error))
+        self._engine.endings.fail(run.node, error, fault, child_failed=True)
 
     def _continue_as(self, run: Run, value: object) -> None:
         """A fresh history under the same id, root and ledger (L48)."""
@@ -179,10 +172,9 @@ class Driver:
         elif "result" in end:
             run.code_changed(None)
         else:
-            fault = {key: end[key] for key in ("child", "position") if end.get(key) is not None}
-            self._engine.endings.fail(
-                run.node, end["error"], fault or None, child_failed=end.get("child_failed", False)
-            )
+            error = end["error"]
+            fault = fault_of(end.get("children", ()), end.get("positions", ()), run.lately(error))
+            self._engine.endings.fail(run.node, error, fault, child_failed=end.get("child_failed", False))
 
     def cut_off(self, run: Run, where: str, step: str | None) -> None:
         """A body has blocked the loop: it goes on in a process of its own, by replay, or in a thread where none finds its code (L22).

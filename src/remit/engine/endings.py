@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from random import random
 from typing import TYPE_CHECKING, Any
 
@@ -77,14 +78,14 @@ class Endings:
         engine, record = self._engine, node.record
         pause_ms = backoff_ms(record.attempt, policy, random())  # noqa: S311  # jitter
         _log.info("attempt %s of %s failed (%s); trying again in %s ms", record.attempt, record.id, error, pause_ms)
-        if fault is not None and "position" in fault:
-            engine.set_aside(node, fault["position"])
+        if fault is not None and "positions" in fault:
+            engine.set_aside(node, fault["positions"])
             engine.set_aside_left(node)
         engine.stop_run(node)
         engine.traces.keep(node)  # as children leave memory and come back, they must find this very node
         if error.code == "lease_expired":
             self._cancel_children(node, awaited_only=True)
-        self._reopen_children(node, None)  # children that run go on: the next attempt awaits them (L18)
+        self._reopen_children(node, ())  # children that run go on: the next attempt awaits them (L18)
         record.attempt += 1
         record.epoch += 1
         node.trace.attempts += 1
@@ -113,7 +114,7 @@ class Endings:
             if current is None or current.ended:
                 self._tell(below)
             else:
-                self._remember_fault(current, {"child": below.id})
+                self._remember_fault(current, {"children": [below.id]})
                 self._release(below)
 
     def expire(self, node: Node) -> None:
@@ -231,7 +232,7 @@ class Endings:
         if parent is not None and not parent.ended:
             system = record.error is not None and b'"class":"SYSTEM"' in record.error
             if system and record.awaited:
-                self._remember_fault(parent, {"child": record.id})
+                self._remember_fault(parent, {"children": [record.id]})
                 self.abort(parent, self._error_of(node))
             else:
                 engine.child_ended(parent, node)
@@ -272,7 +273,7 @@ class Endings:
             above = top.parent
             fault = terms_of(above.record).get("fault") or {}
             failed = above.ended and above.record.status is not Status.COMPLETED
-            if not failed or (top.record.answered is not None and fault.get("child") != top.id):
+            if not failed or (top.record.answered is not None and top.id not in fault.get("children", ())):
                 mend = (
                     f"retry {above.id} from the step {top.record.process!r}" if failed else "start the work afresh"
                 )
@@ -290,7 +291,7 @@ class Endings:
         afresh = engine.sagas.start_over(node)
         note(record, {"fault": None, "subtree": None, "unreached": None})
         if not afresh:
-            engine.set_aside(node, fault.get("position"))
+            engine.set_aside(node, fault.get("positions", ()))
             engine.set_aside_rejections(node)
             engine.set_aside_left(node)
         record.status = Status.PENDING
@@ -307,11 +308,11 @@ class Endings:
             node.parent.open_children += 1
             node.parent.awaiting += record.awaited
         if not afresh:
-            self._reopen_children(node, fault.get("child"))
+            self._reopen_children(node, fault.get("children", ()))
         engine.begin(node, engine.definition_of(node))
 
-    def _reopen_children(self, node: Node, fault_child: str | None) -> None:
-        """The child that failed unhandled, and those that were cancelled before their outcome was heard."""
+    def _reopen_children(self, node: Node, at_fault: Collection[str]) -> None:
+        """The children that failed unhandled, and those that were cancelled before their outcome was heard."""
         engine, since = self._engine, history_begins(node.record)
         engine.durability.flush()
         for child in engine.store.children(node.record.n):
@@ -321,7 +322,7 @@ class Endings:
                 not set_aside
                 and child.ended_at is not None
                 and child.status is not Status.COMPLETED
-                and (child.id == fault_child or collateral)
+                and (child.id in at_fault or collateral)
             ):
                 below = engine.traces.load(child.id)
                 assert below is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -248,14 +249,13 @@ class Engine:
 
     # -- retry --------------------------------------------------------------------------------------------------------
 
-    def set_aside(self, node: Node, position: int | None) -> None:
-        """A record that the next attempt must make anew."""
-        if position is None:
-            return
+    def set_aside(self, node: Node, positions: Iterable[int]) -> None:
+        """Records that the next attempt must make anew."""
         self.durability.flush()
-        entry = self.store.journal_entry(node.record.n, node.record.generation, position)
-        if entry is not None:
-            self.durability.set_aside(entry)
+        for position in positions:
+            entry = self.store.journal_entry(node.record.n, node.record.generation, position)
+            if entry is not None:
+                self.durability.set_aside(entry)
 
     def set_aside_rejections(self, node: Node) -> None:
         """Recorded rejections are evaluated anew (L34)."""

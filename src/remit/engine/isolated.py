@@ -18,18 +18,19 @@ from typing import Any
 import orjson
 
 from remit.engine.answer import Answer
+from remit.engine.blame import blame_of
 from remit.engine.channel import Channel
 from remit.engine.definitions import Definition, StepDefinition
 from remit.engine.elsewhere import end_with, find, prepare
 from remit.engine.faults import exception_of, info_of
 from remit.engine.intents import as_json, name_of
 from remit.engine.log_lines import LogLines
-from remit.engine.port import INSIDE_STEP, PORT, ContinueAs, Identity, handed_out, no_effect_inside_step
+from remit.engine.port import INSIDE_STEP, PORT, ContinueAs, Identity, no_effect_inside_step
 from remit.engine.quiet import waits
 from remit.engine.request import CallRequest, ScheduleRequest
 from remit.engine.seam import Seam, SeamError, canonical
 from remit.engine.steps import own
-from remit.errors import CallFailed, ErrorClass, ErrorInfo
+from remit.errors import ErrorClass, ErrorInfo
 from remit.kernel.usage import Usage
 from remit.store.records import EffectKind
 
@@ -96,7 +97,8 @@ class Body:
             )
             unseen = next((answer for answer in self._unseen if not answer.seen), None)
             if unseen is not None:
-                return {"error": unseen.error, "child": unseen.execution_id, "child_failed": True}
+                failed = [unseen.execution_id] if unseen.execution_id else []
+                return {"error": unseen.error, "children": failed, "child_failed": True}
             result = definition.result.encode(value)
             definition.result.decode(result)
             return {"result": result}
@@ -114,13 +116,8 @@ class Body:
         return ErrorInfo(error_class, code, message, details, self.identity.execution_id, self.identity.attempt)
 
     def _raised(self, error: BaseException) -> dict[str, Any]:
-        cause = handed_out(error)
-        if isinstance(cause, CallFailed) and cause is error and cause.error is not None:
-            return {"error": cause.error, "child": cause.execution_id, "child_failed": True}
-        info = info_of(error, self.identity.execution_id, self.identity.attempt, self.definition.classifier)
-        if isinstance(cause, CallFailed):
-            return {"error": info, "child": cause.execution_id}
-        return {"error": info, "position": getattr(cause, "position", None)}
+        identity = self.identity
+        return blame_of(error, identity.execution_id, identity.attempt, self.definition.classifier)._asdict()
 
     async def _listen(self) -> None:
         while True:

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from remit.errors import CallFailed, MisuseError, Suspension
+from remit.errors import MisuseError, Suspension
 
 if TYPE_CHECKING:
     from remit.engine.answer import Answer
@@ -23,7 +23,6 @@ __all__ = [
     "Identity",
     "Port",
     "current_port",
-    "handed_out",
     "no_effect_inside_step",
 ]
 
@@ -149,15 +148,3 @@ def no_effect_inside_step(effect: str) -> None:
             code="effect_inside_step",
             step=step,
         )
-
-
-def handed_out(error: BaseException) -> BaseException | None:
-    """The exception the engine handed to the body that this one is, or was raised from."""
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        if isinstance(current, CallFailed) or hasattr(current, "position"):
-            return current
-        seen.add(id(current))
-        current = current.__cause__ or current.__context__
-    return None

@@ -40,6 +40,7 @@ class Run:
         "delivery",
         "engine",
         "epoch",
+        "failed_lately",
         "history",
         "loop",
         "node",
@@ -68,6 +69,8 @@ class Run:
         self.started: dict[str, Call] = {}
         self.waits: dict[int, Wait] = {}
         self.unseen: list[Answer] = []
+        self.failed_lately: list[tuple[str | int, ErrorClass]] = []
+        """The failures the body has heard of since it last did anything: children by id, steps by position."""
         self.stopped = False
         self.pulse = 0
         """Counts effects and branches: what still counts on is at work with the engine, however long it takes."""
@@ -145,10 +148,17 @@ class Run:
     def may_act(self) -> bool:
         """Whether an effect may begin; False once the run is over, and then nothing resumes."""
         self.pulse += 1
+        if self.failed_lately:
+            self.failed_lately.clear()
         if self.stopped or self.epoch != self.node.record.epoch:
             self.engine.refused(self)
             return False
         return True
+
+    def lately(self, error: ErrorInfo) -> list[str | int]:
+        """What else a retry after that error makes anew: one for a TRANSIENT error repeats nothing that was not (L18)."""
+        transient = error.error_class is ErrorClass.TRANSIENT
+        return [what for what, how in self.failed_lately if not transient or how is ErrorClass.TRANSIENT]
 
     async def never(self) -> NoReturn:
         """Wait for ever; only cancellation ends it."""

@@ -105,6 +105,7 @@ async def recorded_value(run: Run, step: StepDefinition, entry: JournalRecord) -
     if info.error_class is ErrorClass.SYSTEM:
         run.engine.endings.fail(run.node, info, {"position": entry.position})
         await run.never()
+    run.failed_lately.append((entry.position, info.error_class))
     error = exception_of(info)
     error.position = entry.position  # type: ignore[attr-defined]  # which record a retry must set aside (L18, L34)
     raise error
