@@ -229,6 +229,23 @@ def test_L25_what_a_settled_lender_lent_goes_to_the_headroom() -> None:
     assert (parent.tokens.unused, root.tokens.held, root.tokens.headroom()) == (0, 0, 100)
 
 
+def test_L25_who_lent_is_recorded_and_gets_the_rest_back_all_the_same() -> None:
+    root = account(tokens=100, cost=100)
+    top = account(root, estimate=Amount(40, 0))
+    parent = account(top, estimate=Amount(30, 20))
+    child = account(parent, estimate=Amount(35, 30))
+    assert (parent.lent(), child.lent()) == ([(1, 30, 0)], [(1, 30, 20), (2, 5, 0)])
+    again = Account(parent)
+    for name in ("tokens", "cost"):
+        old, new = getattr(child, name), getattr(again, name)
+        new.estimate, new.unused, new.held = old.estimate, old.unused, old.held
+    again.owe(child.lent())
+    again.spend(Amount(10, 4))
+    again.settle()
+    assert (parent.tokens.unused, top.tokens.unused, parent.cost.unused) == (20, 10, 16)
+    assert account(root).lent() == []
+
+
 def test_L27_what_was_spent_stays_spent_when_its_account_is_settled() -> None:
     root = account(tokens=100)
     child = account(root, estimate=Amount(10, 0))

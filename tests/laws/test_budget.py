@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from remit import Budget, Remit, Retry, Usage, call_process, charge, model, process, step, tool
+from remit.durable import wait_event
 from tests.laws.scene import every, flatten, look_at, open_store, status, until, wait_until, working
 
 
@@ -172,6 +173,40 @@ async def test_L25_settling_releases_the_rest_once() -> None:
         outcome = await (await app.start(one_by_one, 1, budget=Budget(tokens=160))).outcome(timeout=3)
         # 160, 130 and 100 left: each time the rest of 70 came back, once; then 70 are too few for 100.
         assert outcome.value == ["completed", "completed", "completed", "rejected"]
+
+
+async def test_L25_a_lender_gets_the_rest_back_though_the_execution_has_left_memory_meanwhile(tmp_path) -> None:
+    @process("asks")
+    async def asks(_: int) -> str:
+        await charge(Usage(tokens=10))
+        return str(await wait_event("go"))
+
+    @process("lender", calls=[asks])
+    async def lender(_: int) -> str:
+        (await call_process(asks, 1, estimate=80)).unwrap()
+        return str(await wait_event("more"))
+
+    @process("rest", calls=[lender])
+    async def rest(_: int) -> str:
+        return (await call_process(lender, 1, estimate=90)).unwrap()
+
+    async def reserved(*expected: int) -> None:
+        async def seen() -> bool:
+            return [row[0] for row in look_at(tmp_path, "SELECT reserved_tokens FROM executions ORDER BY n")] == list(
+                expected
+            )
+
+        await until(seen)
+
+    async with Remit(open_store(tmp_path), processes=[rest, lender, asks]) as app:
+        execution_id = (await app.start(rest, 1, budget=Budget(tokens=100))).id
+        await reserved(0, 10, 70)
+    async with Remit(open_store(tmp_path), processes=[rest, lender, asks]) as app:
+        await app.send(f"{execution_id}.1.1", "go", 1)
+        await reserved(0, 80, 0)  # the 70 that were left are the lender's again, not the root's
+        await app.send(f"{execution_id}.1", "more", 1)
+        assert (await app.outcome(execution_id, timeout=3)).ok
+        await reserved(0, 0, 0)
 
 
 async def test_L24_sub_caps_only_narrow() -> None:

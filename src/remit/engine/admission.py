@@ -11,6 +11,7 @@ from remit.engine.definitions import Definition
 from remit.engine.node import Node
 from remit.engine.request import CallRequest
 from remit.engine.seam import SeamError, digest
+from remit.engine.terms import note
 from remit.errors import InvalidInput, MisuseError
 from remit.kernel.lease import DEFAULT_TTL_MS, ROOT_TTL_MS, granted_ttl
 from remit.kernel.retry import Retry
@@ -114,6 +115,9 @@ class Admission:
         node = engine.traces.admit(record, parent)
         if estimate.tokens or estimate.cost:
             node.account.reserve(estimate)
+            lent = node.account.lent()
+            if lent:
+                note(record, {"lent": lent})
             engine.touch_lenders(node)
         engine.durability.create(node)
         if boundaries.reach is not None:

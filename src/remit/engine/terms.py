@@ -12,7 +12,7 @@ __all__ = ["has_saga", "history_begins", "is_at_work", "is_held", "note", "terms
 
 
 def terms_of(record: ExecutionRecord | ChildEnd) -> dict[str, Any]:
-    """All of them: `retry`, `on_exhausted`, `saga`, `since`, `at_work`, and at the end `fault` and `subtree`."""
+    """All of them: `retry`, `on_exhausted`, `saga`, `lent`, `since`, `at_work`, and at the end `fault` and `subtree`."""
     terms: dict[str, Any] = orjson.loads(record.terms) if record.terms else {}
     return terms
 

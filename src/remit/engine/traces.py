@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from remit.engine.node import Node
+from remit.engine.terms import terms_of
 from remit.kernel.states import TERMINAL, Status
 from remit.kernel.trace import ordinal_of, parent_of
 from remit.store.records import ExecutionRecord
@@ -71,6 +72,8 @@ class Traces:
         ):
             pool.spent, pool.held, pool.unused, pool.estimate = spent, held, unused, estimate
             pool.settled = record.status in TERMINAL
+        if record.terms is not None:
+            node.account.owe(terms_of(record).get("lent", ()))
         node.entrusted = set() if record.reserved_tokens or record.reserved_cost else None
 
     def _restore_family(self, node: Node) -> None:

@@ -10,6 +10,7 @@ afterwards can.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from remit.kernel.usage import Amount, decimal_string
@@ -109,6 +110,21 @@ class Pool:
             pool.held -= released
             pool = pool.parent
 
+    def lent(self) -> dict[int, int]:
+        """What ancestors lent to the reservation, by how many levels above they stand."""
+        drawn = {id(pool): amount for pool, amount in self.loans or ()}
+        return {level: drawn[id(pool)] for level, pool in enumerate(self._above(), 1) if id(pool) in drawn}
+
+    def owe(self, lent: Mapping[int, int]) -> None:
+        """Remember what ancestors lent, as it was recorded."""
+        self.loans = [(pool, lent[level]) for level, pool in enumerate(self._above(), 1) if level in lent]
+
+    def _above(self) -> Iterator[Pool]:
+        pool = self.parent
+        while pool is not None:
+            yield pool
+            pool = pool.parent
+
 
 class Account:
     """An execution's share in the ledger of its trace."""
@@ -150,6 +166,17 @@ class Account:
             self.tokens.spend(amount.tokens)
         if amount.cost:
             self.cost.spend(amount.cost)
+
+    def lent(self) -> list[tuple[int, int, int]]:
+        """Who lent to its reservations, for its record: (levels above, tokens, micro-dollars)."""
+        tokens, cost = self.tokens.lent(), self.cost.lent()
+        return [(level, tokens.get(level, 0), cost.get(level, 0)) for level in sorted({*tokens, *cost})]
+
+    def owe(self, lent: Iterable[tuple[int, int, int]]) -> None:
+        """Remember who lent, as it was recorded."""
+        both = list(lent)
+        self.tokens.owe({level: tokens for level, tokens, _ in both if tokens})
+        self.cost.owe({level: cost for level, _, cost in both if cost})
 
     def settle(self) -> None:
         """Release what both reservations have left, once."""
