@@ -72,6 +72,7 @@ CODES: dict[str, CodeEntry] = {
     "undeclared_call": CodeEntry(_D, "The caller does not list the target in `calls=`.", "Add the target, with a version range, to the caller's `calls`."),
     "unknown_process": CodeEntry(_D, "No process of that name is registered here.", "Pass it in `Remit(..., processes=[...])`, or mend the name."),
     "no_matching_version": CodeEntry(_D, "No registered version lies in the declared range.", "Register a version in the range or widen the range."),
+    "department_denied": CodeEntry(_D, "The target is for other departments than the caller's.", "Let the owner of the target name the caller's department in its `callers`."),
     "invalid_input": CodeEntry(_D, "The input does not fit the callee's input type.", "Mend the value at the path in `details`."),
     "policy_denied": CodeEntry(_D, "A policy in force forbids the call.", "See `details` for the policy; `remit policy explain` shows why."),
     "fanout_exceeded": CodeEntry(_D, "The trace has reached its limit of executions.", "Process fewer items per root, or raise `max_descendants`."),

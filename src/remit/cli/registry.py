@@ -58,6 +58,8 @@ def publish(
         return
     for each in done:
         _say(f"{each['process']} {each['version']} is {each['state']}.")
+        for why in each["denied"]:
+            console().print(Text(f"As things stand a call of its would be rejected: {why}", "yellow"), soft_wrap=True)
 
 
 def _publication(text: str, allow: list[str]) -> dict[str, Any]:

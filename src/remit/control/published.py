@@ -58,6 +58,8 @@ class VersionView:
     to_share: float
     violations: int
     recent: str
+    denied: list[str]
+    """Declared calls that would be rejected as things stand, each with why: every version in their range denies them (L45)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +123,15 @@ def version_views(reader: Reader, process: str | None = None) -> VersionViews:
         raise unpublished(process, reader.versions())
     releases = {id(each): release_of(each) for each in records}
     records.sort(key=lambda each: releases[id(each)].order, reverse=True)
-    return [version_view(each) for each in sorted(records, key=lambda each: each.process)]
+    routes = Routes(reader.versions(), ())
+    return [version_view(each, routes) for each in sorted(records, key=lambda each: each.process)]
 
 
-def version_view(record: VersionRecord) -> VersionView:
-    """One published version."""
+def version_view(record: VersionRecord, routes: Routes) -> VersionView:
+    """One published version, among all that are."""
     contract = orjson.loads(record.contract)
-    rollout = release_of(record).rollout
+    release = release_of(record)
+    rollout = release.rollout
     return VersionView(
         process=record.process,
         version=record.version,
@@ -148,6 +152,7 @@ def version_view(record: VersionRecord) -> VersionView:
         to_share=rollout.stages[-1][1] / SHARES if rollout is not None and rollout.stages else 0.0,
         violations=record.violations,
         recent=record.recent,
+        denied=routes.denials(release),
     )
 
 

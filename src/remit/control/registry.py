@@ -56,7 +56,7 @@ class Registry:
         self._refuse_cycles(new)
         self._routing.put(*new)
         await self._engine.durability.barrier()
-        return [version_view(self._known(each["process"], each["version"])) for each in publications]
+        return [self._view(self._known(each["process"], each["version"])) for each in publications]
 
     def _to_publish(self, given: dict[str, Any], now: int, by: str | None) -> VersionRecord | None:
         name, version, digest = given["process"], given["version"], bytes.fromhex(given["digest"])
@@ -161,7 +161,7 @@ class Registry:
         self._refuse_stranding(record)
         self._routing.roll_back(record, "an operator asked for it", by=by)
         await self._engine.durability.barrier()
-        return version_view(record)
+        return self._view(record)
 
     async def deprecate(self, reference: str, by: str | None = None) -> VersionView:
         """Let callers get a version only where their range has no promoted one."""
@@ -271,6 +271,9 @@ class Registry:
 
     # -- records ------------------------------------------------------------------------------------------------------
 
+    def _view(self, record: VersionRecord) -> VersionView:
+        return version_view(record, self._routing.routes)
+
     def _known(self, process: str, version: str) -> VersionRecord:
         found = self._routing.version(process, version)
         assert found is not None
@@ -304,7 +307,7 @@ class Registry:
         record.state, record.changed_at, record.changed_by = str(state), self._engine.clock.now(), by
         self._routing.put(record)
         await self._engine.durability.barrier()
-        return version_view(record)
+        return self._view(record)
 
 
 def _told(findings: list[dict[str, str | None]]) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from remit.engine.seam import Seam
 from remit.errors import DefinitionError, ErrorClass, ErrorInfo
+from remit.kernel.departments import admits, denial
 from remit.kernel.retry import Classifier, Retry
 from remit.kernel.usage import NOTHING, Amount, Usage, decimal_string, measured
 from remit.store.records import EffectKind
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from remit.engine.routes import Choice, Routes
 
-__all__ = ["CallRule", "Catalog", "Definition", "Isolation", "StepDefinition", "in_range", "parse_version"]
+__all__ = ["CallRule", "Catalog", "Definition", "Isolation", "StepDefinition", "denied", "in_range", "parse_version"]
 
 Isolation = Literal["none", "process"]
 
@@ -251,12 +252,30 @@ class Catalog:
             if any(in_range(each.version, rule.versions) for rule in rules) and (
                 versions is None or in_range(each.version, versions)
             ):
-                return each
+                its = caller.department if self.routes is None else self.routes.department_of(caller)
+                return denied(caller.name, its, target, each.department, each.callers) or each
         wanted = versions or " or ".join(rule.versions for rule in rules)
         there = ", ".join(each.version for each in hosted)
         return _fault(
             "no_matching_version", f"No registered version of {target!r} lies in {wanted}; there are: {there}", target
         )
+
+    def closed_to(self, caller: str, its: str | None, target: Definition) -> ErrorInfo | None:
+        """Why a process of that department may not have the target run; None where it may (L45)."""
+        release = self.routes.releases.get((target.name, target.version)) if self.routes is not None else None
+        department, callers = (release or target).department, (release or target).callers
+        return denied(caller, its, target.name, department, callers)
+
+
+def denied(
+    caller: str, its: str | None, target: str, department: str | None, callers: Sequence[str] | None
+) -> ErrorInfo | None:
+    """Why a process of that department may not call the target; None where it may (L45)."""
+    if callers is None or admits(department, callers, its):
+        return None
+    message = denial(target, department, callers, caller, its)
+    details = {"target": target, "department": department, "callers": list(callers), "caller_department": its}
+    return ErrorInfo(ErrorClass.DOMAIN, "department_denied", message, details)
 
 
 def _fault(code: str, message: str, target: str) -> ErrorInfo:

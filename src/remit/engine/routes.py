@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from remit.engine.definitions import CallRule, Definition, in_range, parse_version
+from remit.engine.definitions import CallRule, Definition, denied, in_range, parse_version
 from remit.errors import ErrorClass, ErrorInfo
 from remit.kernel.registry import Declaration, Release, Rollout, State, reaches
 from remit.kernel.trace import root_of
@@ -18,7 +18,7 @@ __all__ = ["Choice", "Routes", "release_of"]
 
 
 class _Option(NamedTuple):
-    definition: Definition
+    definition: Definition | ErrorInfo
     release: Release
     declared_only: bool
 
@@ -34,7 +34,7 @@ class Choice:
         self._fault = fault
 
     def of(self, execution_id: str) -> Definition | ErrorInfo:
-        """The version for a call from that execution, or why there is none."""
+        """The version for a call from that execution, or why there is none; one that denies the call is not passed over."""
         root = root_of(execution_id)
         for definition, release, declared_only in self._options:
             if reaches(release, self._caller, root, declared_only=declared_only):
@@ -68,6 +68,11 @@ class Routes:
         release = self.releases.get((caller.name, caller.version))
         return caller.calls if release is None else tuple(CallRule(*each) for each in release.calls)
 
+    def department_of(self, definition: Definition) -> str | None:
+        """Whose a process is: as it was published, else as its code says."""
+        release = self.releases.get((definition.name, definition.version))
+        return definition.department if release is None else release.department
+
     def newest(self, name: str, versions: str, hosted: Sequence[Definition]) -> Definition | None:
         """The best version in a range for whoever comes from outside: a promoted one."""
         here = self._here(name, hosted)
@@ -84,18 +89,33 @@ class Routes:
         """What a caller's call of a published process may lead to."""
         me = (caller.name, caller.version, target)
         declared = [each.versions for each in self.declarations if each[:3] == me]
+        its = self.department_of(caller)
         options = []
         for release, code in self._here(target, hosted):
             own = any(in_range(release.version, rule.versions) for rule in rules) and (
                 versions is None or in_range(release.version, versions)
             )
             if own or any(in_range(release.version, each) for each in declared):
-                options.append(_Option(code, release, not own))
+                denial = denied(caller.name, its, target, release.department, release.callers)
+                options.append(_Option(denial or code, release, not own))
         wanted = " or ".join([versions or " or ".join(rule.versions for rule in rules), *declared])
         there = self.listing(target, hosted)
         message = f"No version of {target!r} in {wanted} is promoted and hosted here; there are: {there}"
         fault = ErrorInfo(ErrorClass.DOMAIN, "no_matching_version", message, {"target": target})
         return Choice(caller.name, options, fault)
+
+    def denials(self, caller: Release) -> list[str]:
+        """Why declared calls would be rejected: all published versions in their range are for other departments (L45)."""
+        said = []
+        for pattern, versions in caller.calls:
+            for name in (each for each in sorted(self._by_name) if CallRule(pattern, versions).covers(each)):
+                there = [each for each in self._by_name[name] if each.state is not State.RETIRED]
+                in_reach = [each for each in there if in_range(each.version, versions)]
+                found = [denied(caller.process, caller.department, name, each.department, each.callers) for each in in_reach]
+                why = [each.message for each in found if each is not None]
+                if why and len(why) == len(found):
+                    said.append(why[0])
+        return said
 
     def listing(self, name: str, hosted: Sequence[Definition]) -> str:
         """The versions of a process with what keeps each from being called."""
@@ -129,6 +149,7 @@ def release_of(record: VersionRecord) -> Release:
     """A published version as the rules see it."""
     version = parse_version(record.version)
     rollout = orjson.loads(record.rollout) if record.rollout is not None else None
+    contract = orjson.loads(record.contract)
     return Release(
         record.process,
         record.version,
@@ -136,7 +157,9 @@ def release_of(record: VersionRecord) -> Release:
         version,
         State(record.state),
         None if rollout is None else Rollout(*(tuple(map(tuple, rollout[part])) for part in Rollout._fields)),
-        tuple((pattern, versions) for pattern, versions in orjson.loads(record.contract)["calls"]),
+        tuple((pattern, versions) for pattern, versions in contract["calls"]),
+        contract["department"],
+        None if contract["callers"] is None else tuple(contract["callers"]),
     )
 
 

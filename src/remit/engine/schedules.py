@@ -173,6 +173,7 @@ class Schedules:
                 raise DomainError(
                     f"No version of {record.target!r} in {record.versions} is hosted here", code="no_matching_version"
                 )
+            self._refuse_others(record, definition)
             value = definition.input.decode(record.input)
             terms = RootTerms(key, record.tenant or None, record.owner, record.region, _budget(record), None, None)
             started, new = self._engine.start(definition, value, terms)
@@ -181,6 +182,14 @@ class Schedules:
             return
         record.last_at, record.last_execution = at, started.id
         record.fired += new
+
+    def _refuse_others(self, record: ScheduleRecord, definition: Definition) -> None:
+        """What an execution has registered fires what its department may call, also when that has changed since (L45)."""
+        by = self._engine.store.execution(record.registered_by) if record.registered_by is not None else None
+        if by is not None and by.process != definition.name:
+            fault = self._engine.catalog.closed_to(by.process, by.department, definition)
+            if fault is not None:
+                raise exception_of(fault)
 
     # -- one after another --------------------------------------------------------------------------------------------
 

@@ -101,19 +101,27 @@ def _tenant(facts: CallFacts) -> Rejection | None:
     return None
 
 
-def _fault_of(check: str, codes: frozenset[str]) -> Callable[[CallFacts], Rejection | None]:
+def _fault_of(check_of: dict[str, str]) -> Callable[[CallFacts], Rejection | None]:
+    """A check that refuses what was found wrong before, where its code is among these; each code says what was checked."""
+
     def found(facts: CallFacts) -> Rejection | None:
         fault = facts.fault
-        if fault is None or fault.code not in codes:
+        check = check_of.get(fault.code) if fault is not None else None
+        if fault is None or check is None:
             return None
         return Rejection(fault.code, check, fault.message, None, None, fault.details)
 
     return found
 
 
-_declared = _fault_of("declared", frozenset({"undeclared_call", "unknown_process", "no_matching_version"}))
-_input = _fault_of("input", frozenset({"invalid_input", "limit_exceeded"}))
-_policy = _fault_of("policy", frozenset({"policy_denied"}))
+_declared = _fault_of(
+    {
+        **dict.fromkeys(("undeclared_call", "unknown_process", "no_matching_version"), "declared"),
+        "department_denied": "department",
+    }
+)
+_input = _fault_of(dict.fromkeys(("invalid_input", "limit_exceeded"), "input"))
+_policy = _fault_of({"policy_denied": "policy"})
 
 
 def _depth(facts: CallFacts) -> Rejection | None:

@@ -96,6 +96,9 @@ class Release:
     state: State = State.PUBLISHED
     rollout: Rollout | None = None
     calls: tuple[tuple[str, str], ...] = ()
+    department: str | None = None
+    callers: tuple[str, ...] | None = None
+    """The departments that may call it; None: all."""
 
     @property
     def live(self) -> bool:

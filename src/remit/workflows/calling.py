@@ -9,6 +9,7 @@ from typing import NamedTuple
 from remit.authoring.process import split_reference
 from remit.engine.definitions import in_range
 from remit.errors import DefinitionError
+from remit.kernel.departments import admits, denial
 from remit.workflows.findings import did_you_mean
 from remit.workflows.model import CronScheduleStep, FireAndForgetStep, ParallelStep, SubWorkflowStep
 from remit.workflows.source import Loc
@@ -133,6 +134,17 @@ def _check_call(view: View, call: Call, book: Book) -> None:
         told = f"{call.by} calls {call.target!r}, which is not in its own directory: list it in `calls`"
         view.report("undeclared_call", told, call.loc)
     _check_version(view, call, call.versions or "", book)
+    _check_department(view, call, book)
+
+
+def _check_department(view: View, call: Call, book: Book) -> None:
+    """A call that every version of its target denies to the caller's department can only be rejected (L45)."""
+    its = view.file.workflow.department
+    targets = [each.file.workflow for each in book.views.get(call.target, ())]
+    if targets and not any(admits(each.department, each.callers, its) for each in targets):
+        first = targets[0]
+        told = f"{call.by}: {denial(call.target, first.department, first.callers or (), view.name, its)}"
+        view.report("department_denied", told.rstrip("."), call.loc)
 
 
 def _rule(target: str, declared: Sequence[str]) -> str | None:
