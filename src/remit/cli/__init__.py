@@ -17,6 +17,7 @@ from remit.cli.check import check
 from remit.cli.command import answer, cancel, retry, send, top_up
 from remit.cli.contract import contract
 from remit.cli.doctor import doctor
+from remit.cli.evaluate import evaluate, evaluations, require
 from remit.cli.explain import explain
 from remit.cli.look import journal, lineage, ps, show, tree
 from remit.cli.registry import callers, declare, deprecate, promote, publish, retire, rollback, rollout, versions
@@ -34,6 +35,9 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "versions": versions,
         "callers": callers,
         "declare": declare,
+        "evaluate": evaluate,
+        "evaluations": evaluations,
+        "require": require,
         "promote": promote,
         "rollout": rollout,
         "rollback": rollback,

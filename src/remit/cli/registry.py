@@ -23,7 +23,22 @@ from remit.control.views import plain
 from remit.errors import MisuseError
 from remit.kernel.registry import State
 
-__all__ = ["callers", "declare", "deprecate", "promote", "publish", "retire", "rollback", "rollout", "versions"]
+__all__ = [
+    "By",
+    "Reference",
+    "callers",
+    "carry_out",
+    "declare",
+    "deprecate",
+    "promote",
+    "publish",
+    "retire",
+    "rollback",
+    "rollout",
+    "say",
+    "table",
+    "versions",
+]
 
 _WAIT_S = 10.0
 Reference = Annotated[
@@ -52,12 +67,12 @@ def publish(
 ) -> None:
     """Publish processes and workflows as versions that never change, all or none. Nobody gets them before `remit promote`."""
     publications = [_publication(each, allow or []) for each in targets]
-    done = _carry_out(store, "publish", {"publications": publications, "by": by}, timeout)
+    done = carry_out(store, "publish", {"publications": publications, "by": by}, timeout)
     if as_json:
         print_json({"published": done})
         return
     for each in done:
-        _say(f"{each['process']} {each['version']} is {each['state']}.")
+        say(f"{each['process']} {each['version']} is {each['state']}.")
         for why in each["denied"]:
             console().print(Text(f"As things stand a call of its would be rejected: {why}", "yellow"), soft_wrap=True)
 
@@ -160,11 +175,11 @@ def declare(
     as_json: JsonFlag = False,
 ) -> None:
     """Record that a version of a caller works with further versions of what it calls."""
-    _carry_out(store, "declare", {"caller": caller, "with_": with_, "by": by}, timeout)
+    carry_out(store, "declare", {"caller": caller, "with_": with_, "by": by}, timeout)
     if as_json:
         print_json({"caller": caller, "with": with_})
     else:
-        _say(f"{caller} works with {with_}.")
+        say(f"{caller} works with {with_}.")
 
 
 @reported
@@ -182,7 +197,7 @@ def versions(
         rows = [
             (each.process, each.version, _state(each), each.department or "", ", ".join(each.calls)) for each in found
         ]
-        console().print(_table(("process", "version", "state", "department", "calls"), rows))
+        console().print(table(("process", "version", "state", "department", "calls"), rows))
     else:
         console().print("No version is published.")
 
@@ -207,7 +222,7 @@ def callers(
         print_json({"callers": plain(found)})
     elif found:
         rows = [_caller_row(each) for each in found]
-        console().print(_table(("caller", "version", "state", "calls", "declared", "department", "by"), rows))
+        console().print(table(("caller", "version", "state", "calls", "declared", "department", "by"), rows))
     else:
         console().print(f"No published version declares calls of {name!r}.")
 
@@ -217,25 +232,28 @@ def _caller_row(view: CallerView) -> tuple[str, ...]:
     return view.caller, view.version, view.state, ranges, declared, view.department or "", view.published_by or ""
 
 
-def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:
-    table = Table(*titles, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
+def table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:
+    """A table as all verbs about versions print it."""
+    drawn = Table(*titles, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
     for row in rows:
-        table.add_row(*map(Text, row))
-    return table
+        drawn.add_row(*map(Text, row))
+    return drawn
 
 
 def _act(store: str, verb: str, arguments: dict[str, Any], wait_s: float, *, as_json: bool) -> None:
-    done = _carry_out(store, verb, arguments, wait_s)
+    done = carry_out(store, verb, arguments, wait_s)
     if as_json:
         print_json(done)
     else:
-        _say(f"{done['process']} {done['version']} is {_state(VersionView(**done))}.")
+        say(f"{done['process']} {done['version']} is {_state(VersionView(**done))}.")
 
 
-def _carry_out(store: str, verb: str, arguments: dict[str, Any], wait_s: float) -> Any:
+def carry_out(store: str, verb: str, arguments: dict[str, Any], wait_s: float) -> Any:
+    """What a command gave, by whoever drives the store, else done right here."""
     logging.getLogger("remit.engine").setLevel(logging.ERROR)  # that no code is hosted here is on purpose
     return asyncio.run(Client(store).command(verb, arguments, wait_s)).done
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """One line about what was done."""
     console().print(Text(text, "green"), soft_wrap=True)

@@ -12,6 +12,7 @@ from typing import Any, Generic, Self, TypeVar, Unpack, cast, overload
 from remit.authoring.outcome import Outcome
 from remit.authoring.process import Process, ProcessRef, split_reference
 from remit.control import schedules as _schedules
+from remit.control.gate import Gate
 from remit.control.hosting import Hosted, Hosting, OperatorsList
 from remit.control.inbox import Inbox
 from remit.control.logs import carry_trace_context
@@ -120,7 +121,7 @@ class Remit(Versions):
         self._engine = Engine(store, self._catalog, self._limits, self._clock(), self._resources)
         self._queries = Queries(store)
         self._operations = Operations(self._engine)
-        self._registry = Registry(self._engine)
+        self._registry = Registry(self._engine, Gate(self._engine, self._digest_of))
         self._inbox = Inbox(self._engine, self._operations, self._registry)
         carry_trace_context()
         try:

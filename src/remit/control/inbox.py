@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import Any
 
+from remit.control.evaluation import Asked
 from remit.control.operations import Operations
 from remit.control.registry import Registry
 from remit.control.schedules import remove
@@ -20,6 +21,8 @@ __all__ = ["Inbox"]
 
 _LOOK_EVERY_S = 0.1
 _REGISTRY = frozenset({"publish", "promote", "rollback", "deprecate", "retire", "declare"})
+_GATE = {"record-evaluation": "record", "require-evaluation": "require"}
+_LISTS = frozenset({"live", "ignore", "expect"})
 _log = logging.getLogger("remit.inbox")
 
 
@@ -31,6 +34,8 @@ class Inbox:
         self._operations = operations
         self._registry = registry
         self._task: asyncio.Task[None] | None = None
+        self._long: dict[str, asyncio.Task[None]] = {}
+        """Commands that take their time, by id: the others do not wait for them."""
 
     def open(self) -> None:
         """Begin to look."""
@@ -40,6 +45,8 @@ class Inbox:
         """Stop looking."""
         if self._task is not None:
             self._task.cancel()
+        for task in self._long.values():
+            task.cancel()
 
     async def _watch(self) -> None:
         loop = self._engine.loop
@@ -53,9 +60,17 @@ class Inbox:
                     renewed_at = loop.time()
                 if self._engine.store.inbox_changed():
                     for command in self._engine.store.commands():
-                        await self._carry_out(command)
+                        if command.verb != "evaluate":
+                            await self._carry_out(command)
+                        elif command.id not in self._long:
+                            self._begin(command)
             except StoreError as error:
                 _log.warning("the inbox cannot be read: %s", error)
+
+    def _begin(self, command: Command) -> None:
+        task = self._engine.loop.create_task(self._carry_out(command), name=f"remit-inbox-{command.verb}")
+        self._long[command.id] = task
+        task.add_done_callback(lambda _: self._long.pop(command.id))
 
     async def _carry_out(self, command: Command) -> None:
         try:
@@ -89,8 +104,16 @@ class Inbox:
             return await remove(self._engine, arguments["name"], arguments.get("tenant"))
         if verb == "top-up":
             return await act.top_up(arguments["execution_id"], Budget(arguments.get("tokens"), arguments.get("cost")))
+        if verb == "evaluate":
+            return (await self._registry.gate.evaluate(_asked(arguments))).as_dict()
+        if verb in _GATE:
+            return await getattr(self._registry.gate, _GATE[verb])(**arguments)
         if verb in _REGISTRY:
             return plain(await getattr(self._registry, verb)(**arguments))
         raise MisuseError(
             f"{verb!r} is no command this Remit knows: upgrade the process that owns the store", code="invalid_input"
         )
+
+
+def _asked(arguments: dict[str, Any]) -> Asked:
+    return Asked(**arguments | {name: tuple(arguments.get(name, ())) for name in _LISTS})

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from remit.authoring.process import split_reference
+from remit.control.gate import Gate
 from remit.control.published import VersionView, VersionViews, unpublished, version_view
 from remit.engine.definitions import in_range
 from remit.engine.engine import Engine
@@ -39,9 +40,10 @@ To = float | Iterable[str] | None
 class Registry:
     """What is done to published versions on one engine. Each act is durable when it returns; a refused one has changed nothing."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, gate: Gate) -> None:
         self._engine = engine
         self._routing = engine.routing
+        self.gate = gate
 
     # -- publish ------------------------------------------------------------------------------------------------------
 
@@ -101,13 +103,15 @@ class Registry:
         """Let all callers get a version, or some callers or a share of traces first (L41, L42).
 
         Raises MisuseError `callers_to_migrate` (with an alert) where callers have to declare first, `contract_breaks` with
-        findings, `wrong_state`, `unknown_version`.
+        findings, `evaluation_required`, `wrong_state`, `unknown_version`.
         """
         record = self._find(reference)
         state = self._after(Act.PROMOTE if to is None else Act.ROLL_OUT, record)
         rollout = self._rollout(record, to)
         if record.state == State.PUBLISHED:
             await self._pass_gate(record)
+            beside = self._routing.beside(record)
+            await self.gate.check(record, beside.version if beside is not None else None)
         if to is not None:
             self._begin_to_watch(record)
         record.rollout = orjson.dumps({"callers": rollout.callers, "stages": rollout.stages})

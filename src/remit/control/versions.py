@@ -9,6 +9,9 @@ from types import ModuleType
 from typing import Any
 
 from remit.authoring.process import Process
+from remit.control.evaluation import Asked
+from remit.control.figures import Evaluation, Evaluations
+from remit.control.gate import Cases, digest_for, evaluation_summaries, plain_cases
 from remit.control.hosting import Hosted, Hosting, OperatorsList
 from remit.control.published import (
     CallerViews,
@@ -19,7 +22,7 @@ from remit.control.published import (
     version_views,
 )
 from remit.control.registry import Registry, To
-from remit.engine.definitions import Catalog
+from remit.engine.definitions import Catalog, Definition
 from remit.engine.engine import Engine
 from remit.errors import DefinitionError
 
@@ -30,6 +33,7 @@ class Versions(ABC):
     """The part of `Remit` that deals with published versions."""
 
     _catalog: Catalog
+    _hosting: Hosting
     _registry: Registry | None
     _how_hosted: tuple[tuple[str, ...], OperatorsList]
 
@@ -94,3 +98,53 @@ class Versions(ABC):
     async def versions(self, process: str | None = None) -> VersionViews:
         """The published versions of a process, or of all, newest first; raises MisuseError `unknown_version`."""
         return version_views(self.engine.store, process)
+
+    # -- evaluations --------------------------------------------------------------------------------------------------
+
+    def _digest_of(self, definition: Definition) -> str:
+        """What the definition would be published as."""
+        return str(publication_of(definition, self._hosting.published_calls(definition))["digest"])
+
+    async def evaluate(
+        self,
+        reference: str,
+        *,
+        cases: Cases | None = None,
+        recorded: int | None = None,
+        baseline: str | None = None,
+        live: Iterable[str] = (),
+        ignore: Iterable[str] = (),
+        expect: Iterable[str] = (),
+        tenant: str | None = None,
+        by: str | None = None,
+    ) -> Evaluation:
+        """Run a hosted version against cases, or the last recorded calls of the current one, beside the world.
+
+        Its effects are answered from what was recorded; steps, tools and models named in `live` really run. `baseline`
+        is the version it is held against, by default the one that callers get; `ignore` are JSON pointers of results that
+        may differ; `expect` are conditions on `input`, `result` and `current` that decide instead of an equal result. The
+        summary is recorded. Raises MisuseError `unknown_version`, `version_exists`, `nothing_recorded`; InvalidInput.
+        """
+        gate = self._versions().gate
+        asked = Asked(
+            reference, plain_cases(cases), recorded, baseline, tuple(live), tuple(ignore), tuple(expect), tenant, by
+        )
+        return await gate.evaluate(asked)
+
+    async def evaluations(self, process: str, version: str | None = None) -> Evaluations:
+        """Summaries of what evaluations of a process have shown, newest first."""
+        return evaluation_summaries(self.engine.store, process, version)
+
+    async def require_evaluation(
+        self, process: str, *, cases: Cases | None = None, by: str | None = None, **terms: float | None
+    ) -> None:
+        """Let no version of a process be promoted or rolled out without an evaluation of its content that shows this.
+
+        `cases` and `recorded=N` say of what; `min_pass` (default 1) is the share of cases that pass; `max_tokens_increase`,
+        `max_cost_increase` and `max_duration_increase` are fractions. Without any, nothing is required any more.
+        """
+        gate = self._versions().gate
+        wanted = {"cases": digest_for(cases), **terms}
+        given = any(each is not None for each in wanted.values())
+        file = None if cases is None or isinstance(cases, list) else str(cases)
+        await gate.require(process, wanted if given else None, file, by)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from remit.engine.run import Run
     from remit.engine.seam import Seam
 
-__all__ = ["Call", "await_child", "call", "start"]
+__all__ = ["Call", "answer_of", "await_child", "call", "encoded", "start"]
 
 
 class Call:
@@ -133,7 +133,7 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
     engine, history = run.engine, run.history
     found = engine.catalog.resolve(run.definition, request.target, request.versions, run.node.id)
     definition = found if isinstance(found, Definition) else None
-    payload, fault = _encoded(definition, request)
+    payload, fault = encoded(definition, request)
     if not isinstance(found, Definition):
         fault = found
     input_digest = digest(payload)
@@ -209,7 +209,7 @@ def _recorded_by_another_version(run: Run, definition: Definition, input_digest:
     return None
 
 
-def _encoded(definition: Definition | None, request: CallRequest) -> tuple[bytes, ErrorInfo | None]:
+def encoded(definition: Definition | None, request: CallRequest) -> tuple[bytes, ErrorInfo | None]:
     """The input as canonical JSON, and what is wrong with it."""
     try:
         if definition is not None:

@@ -19,8 +19,10 @@ from remit.store.records import (
     AlertRecord,
     Command,
     DeclarationRecord,
+    EvaluationRecord,
     EventRecord,
     JournalRecord,
+    RequirementRecord,
     ScheduleRecord,
     VersionRecord,
 )
@@ -108,6 +110,16 @@ class Durability:
     def declaration(self, declaration: DeclarationRecord) -> None:
         """A caller has declared what it works with."""
         self._batch.declarations.append(declaration)
+        self._soon_or_later()
+
+    def evaluation(self, evaluation: EvaluationRecord) -> None:
+        """A version was evaluated."""
+        self._batch.evaluations.append(evaluation)
+        self._soon_or_later()
+
+    def requirement(self, requirement: RequirementRecord) -> None:
+        """Evaluations of a process must show something else from now on."""
+        self._batch.requirements.append(requirement)
         self._soon_or_later()
 
     def reply(self, command: Command) -> None:

@@ -11,10 +11,12 @@ from remit.store.records import (
     Command,
     DeclarationRecord,
     DefinitionRecord,
+    EvaluationRecord,
     EventRecord,
     ExecutionFilter,
     ExecutionRecord,
     JournalRecord,
+    RequirementRecord,
     ScheduleRecord,
     UsageTotals,
     VersionRecord,
@@ -32,10 +34,12 @@ class Batch:
         "created",
         "declarations",
         "definitions",
+        "evaluations",
         "events",
         "journal",
         "new_journal",
         "replies",
+        "requirements",
         "schedules",
         "set_aside",
         "versions",
@@ -55,6 +59,8 @@ class Batch:
         self.definitions: list[DefinitionRecord] = []
         self.versions: dict[tuple[str, str], VersionRecord] = {}
         self.declarations: list[DeclarationRecord] = []
+        self.evaluations: list[EvaluationRecord] = []
+        self.requirements: list[RequirementRecord] = []
 
     def __bool__(self) -> bool:
         return bool(
@@ -70,6 +76,8 @@ class Batch:
             or self.definitions
             or self.versions
             or self.declarations
+            or self.evaluations
+            or self.requirements
         )
 
 
@@ -150,6 +158,12 @@ class Reader(Protocol):
 
     def declarations(self) -> list[DeclarationRecord]:
         """What callers have declared, oldest first."""
+
+    def evaluations(self, process: str, version: str | None = None) -> list[EvaluationRecord]:
+        """Evaluations of a process, or of one version of it, newest first."""
+
+    def requirement(self, process: str) -> RequirementRecord | None:
+        """What an evaluation of its versions must show."""
 
     def listing(self, narrowed: ExecutionFilter) -> list[ExecutionRecord]:
         """Executions, newest first."""

@@ -15,10 +15,12 @@ __all__ = [
     "Command",
     "DefinitionRecord",
     "EffectKind",
+    "EvaluationRecord",
     "EventRecord",
     "ExecutionFilter",
     "ExecutionRecord",
     "JournalRecord",
+    "RequirementRecord",
     "ScheduleRecord",
     "UsageTotals",
 ]
@@ -249,6 +251,29 @@ class DeclarationRecord:
     versions: str
     declared_at: int
     declared_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRecord:
+    """What an evaluation of a version has shown; `summary` is JSON."""
+
+    process: str
+    version: str
+    digest: bytes
+    summary: bytes
+    evaluated_at: int
+    evaluated_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RequirementRecord:
+    """What an evaluation must show before a version of the process is promoted; `terms` is JSON, null for nothing."""
+
+    process: str
+    terms: bytes
+    cases_file: str | None
+    required_at: int
+    required_by: str | None
 
 
 @dataclass(frozen=True, slots=True)

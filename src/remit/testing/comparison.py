@@ -9,12 +9,13 @@ from typing import Any, Generic, TypeVar
 import orjson
 from pydantic import BaseModel
 
+from remit.engine.differences import ABSENT, between
+
 __all__ = ["aligned", "differences", "short"]
 
 E = TypeVar("E")
 A = TypeVar("A")
 _WIDTH = 200
-_ABSENT: Any = object()
 
 
 def short(value: Any, width: int = _WIDTH) -> str:
@@ -31,35 +32,12 @@ def differences(expected: Any, actual: Any, *, subset: bool = False) -> list[str
 
     `subset`: what is may have more names, at any depth, than what was expected.
     """
-    return _between(_plain(expected), _plain(actual), "", subset=subset)
-
-
-def _between(expected: Any, actual: Any, where: str, *, subset: bool) -> list[str]:
-    if isinstance(expected, Mapping) and isinstance(actual, Mapping):
-        names = [*expected, *(name for name in actual if name not in expected and not subset)]
-        pairs = [(name, expected.get(name, _ABSENT), actual.get(name, _ABSENT)) for name in names]
-    elif isinstance(expected, list) and isinstance(actual, list):
-        longer = range(max(len(expected), len(actual)))
-        pairs = [(place, _at(expected, place), _at(actual, place)) for place in longer]
-    elif _same(expected, actual):
-        return []
-    else:
-        return [f"{where or 'the value'}: expected {_shown(expected)}, is {_shown(actual)}"]
-    return [line for name, one, other in pairs for line in _between(one, other, f"{where}/{name}", subset=subset)]
-
-
-def _same(expected: Any, actual: Any) -> bool:
-    """Equal, and of one kind: 1 and 1.0 are, 1 and True are not."""
-    numbers = all(isinstance(each, int | float) and not isinstance(each, bool) for each in (expected, actual))
-    return (numbers or type(expected) is type(actual)) and bool(expected == actual)
-
-
-def _at(values: list[Any], place: int) -> Any:
-    return values[place] if place < len(values) else _ABSENT
+    found = between(_plain(expected), _plain(actual), subset=subset)
+    return [f"{each.pointer or 'the value'}: expected {_shown(each.expected)}, is {_shown(each.actual)}" for each in found]
 
 
 def _shown(value: Any) -> str:
-    return "nothing" if value is _ABSENT else short(value)
+    return "nothing" if value is ABSENT else short(value)
 
 
 def _plain(value: Any) -> Any:
@@ -70,7 +48,7 @@ def _plain(value: Any) -> Any:
         return {str(name): _plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
-    if value is None or value is _ABSENT or isinstance(value, str | int | float):
+    if value is None or value is ABSENT or isinstance(value, str | int | float):
         return value
     try:
         return orjson.loads(orjson.dumps(value, default=str))

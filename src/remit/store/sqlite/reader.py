@@ -13,10 +13,12 @@ from remit.store.records import (
     ChildEnd,
     DeclarationRecord,
     DefinitionRecord,
+    EvaluationRecord,
     EventRecord,
     ExecutionFilter,
     ExecutionRecord,
     JournalRecord,
+    RequirementRecord,
     ScheduleRecord,
     UsageTotals,
     VersionRecord,
@@ -24,8 +26,10 @@ from remit.store.records import (
 from remit.store.sqlite.database import Location, explained
 from remit.store.sqlite.rows import (
     DECLARATION_COLUMNS,
+    EVALUATION_COLUMNS,
     EXECUTION_COLUMNS,
     JOURNAL_COLUMNS,
+    REQUIREMENT_COLUMNS,
     SCHEDULE_COLUMNS,
     VERSION_COLUMNS,
     execution_of,
@@ -217,6 +221,16 @@ class SqliteReader:
         """What callers have declared, oldest first."""
         query = f"SELECT {DECLARATION_COLUMNS} FROM declarations ORDER BY declared_at"
         return [DeclarationRecord(*row) for row in self._rows(query)]
+
+    def evaluations(self, process: str, version: str | None = None) -> list[EvaluationRecord]:
+        """Evaluations of a process, or of one version of it, newest first."""
+        query = f"SELECT {EVALUATION_COLUMNS} FROM evaluations WHERE process = ? AND (? IS NULL OR version = ?) ORDER BY n DESC"
+        return [EvaluationRecord(*row) for row in self._rows(query, (process, version, version))]
+
+    def requirement(self, process: str) -> RequirementRecord | None:
+        """What an evaluation of its versions must show."""
+        rows = self._rows(f"SELECT {REQUIREMENT_COLUMNS} FROM requirements WHERE process = ?", (process,))
+        return next((RequirementRecord(*row) for row in rows), None)
 
     def listing(self, narrowed: ExecutionFilter) -> list[ExecutionRecord]:
         """Executions, newest first."""

@@ -11,32 +11,40 @@ from remit.kernel.states import Compensation, Status
 from remit.store.records import (
     DeclarationRecord,
     EffectKind,
+    EvaluationRecord,
     ExecutionRecord,
     JournalRecord,
+    RequirementRecord,
     ScheduleRecord,
     VersionRecord,
 )
 
 __all__ = [
     "DECLARATION_COLUMNS",
+    "EVALUATION_COLUMNS",
     "EXECUTION_COLUMNS",
+    "INSERT_EVALUATION",
     "INSERT_EXECUTION",
     "INSERT_JOURNAL",
     "JOURNAL_COLUMNS",
     "PUT_DECLARATION",
+    "PUT_REQUIREMENT",
     "PUT_SCHEDULE",
     "PUT_VERSION",
+    "REQUIREMENT_COLUMNS",
     "SCHEDULE_COLUMNS",
     "UPDATE_EXECUTION",
     "UPDATE_JOURNAL",
     "VERSION_COLUMNS",
     "declaration_row",
+    "evaluation_row",
     "execution_of",
     "execution_row",
     "execution_update",
     "journal_of",
     "journal_row",
     "journal_update",
+    "requirement_row",
     "schedule_row",
     "version_row",
 ]
@@ -46,6 +54,8 @@ _JOURNAL = [field.name for field in fields(JournalRecord)]
 _SCHEDULE = [field.name for field in fields(ScheduleRecord)]
 _VERSION = [field.name for field in fields(VersionRecord)]
 _DECLARATION = [field.name for field in fields(DeclarationRecord)]
+_EVALUATION = [field.name for field in fields(EvaluationRecord)]
+_REQUIREMENT = [field.name for field in fields(RequirementRecord)]
 _FIXED = {
     "n",
     "id",
@@ -74,6 +84,9 @@ SCHEDULE_COLUMNS = ", ".join(_SCHEDULE)
 VERSION_COLUMNS = ", ".join(_VERSION)
 DECLARATION_COLUMNS = ", ".join(_DECLARATION)
 
+EVALUATION_COLUMNS = ", ".join(_EVALUATION)
+REQUIREMENT_COLUMNS = ", ".join(_REQUIREMENT)
+
 
 def _insert(table: str, columns: list[str]) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
@@ -94,6 +107,8 @@ UPDATE_JOURNAL = _update("journal", _JOURNAL_MUTABLE, _JOURNAL_ID)
 PUT_SCHEDULE = _put("schedules", _SCHEDULE)
 PUT_VERSION = _put("versions", _VERSION)
 PUT_DECLARATION = _put("declarations", _DECLARATION)
+INSERT_EVALUATION = _insert("evaluations", _EVALUATION)
+PUT_REQUIREMENT = _put("requirements", _REQUIREMENT)
 
 execution_row = attrgetter(*_EXECUTION)
 execution_update = attrgetter(*_MUTABLE, "n")
@@ -102,6 +117,8 @@ journal_update = attrgetter(*_JOURNAL_MUTABLE, *_JOURNAL_ID)
 schedule_row = attrgetter(*_SCHEDULE)
 version_row = attrgetter(*_VERSION)
 declaration_row = attrgetter(*_DECLARATION)
+evaluation_row = attrgetter(*_EVALUATION)
+requirement_row = attrgetter(*_REQUIREMENT)
 
 _STATUS = {status.value: status for status in Status}
 _KIND = {kind.value: kind for kind in EffectKind}

@@ -18,18 +18,22 @@ from remit.store.sqlite.database import Location, connect, explained, migrate, p
 from remit.store.sqlite.owner import Ownership
 from remit.store.sqlite.reader import SqliteReader
 from remit.store.sqlite.rows import (
+    INSERT_EVALUATION,
     INSERT_EXECUTION,
     INSERT_JOURNAL,
     PUT_DECLARATION,
+    PUT_REQUIREMENT,
     PUT_SCHEDULE,
     PUT_VERSION,
     UPDATE_EXECUTION,
     UPDATE_JOURNAL,
     declaration_row,
+    evaluation_row,
     execution_row,
     execution_update,
     journal_row,
     journal_update,
+    requirement_row,
     schedule_row,
     version_row,
 )
@@ -154,6 +158,10 @@ class SqliteStore(SqliteReader):
             writes.executemany(PUT_VERSION, map(version_row, batch.versions.values()))
         if batch.declarations:
             writes.executemany(PUT_DECLARATION, map(declaration_row, batch.declarations))
+        if batch.evaluations:
+            writes.executemany(INSERT_EVALUATION, map(evaluation_row, batch.evaluations))
+        if batch.requirements:
+            writes.executemany(PUT_REQUIREMENT, map(requirement_row, batch.requirements))
         for command in batch.replies:
             writes.execute(
                 "UPDATE inbox SET reply = ?, replied_at = ? WHERE id = ?",
