@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from remit.authoring.process import Process, ProcessRef, process
     from remit.authoring.step import Step, model, step, tool
     from remit.control.app import Execution, Remit, run
+    from remit.control.costs import CostView
     from remit.control.published import CallerView, VersionView
     from remit.control.schedules import ScheduleView
+    from remit.control.tenants import Tenant
     from remit.control.views import AlertView, CompensationView, Entry, Record, UndoStatus
     from remit.errors import (
         CallFailed,
@@ -62,6 +64,7 @@ __all__ = [
     "Compensation",
     "CompensationView",
     "ContractViolation",
+    "CostView",
     "Current",
     "DefinitionError",
     "DomainError",
@@ -87,6 +90,7 @@ __all__ = [
     "StoreError",
     "StoreOwned",
     "SystemFailure",
+    "Tenant",
     "TransientError",
     "UndoStatus",
     "Usage",
@@ -112,8 +116,10 @@ _HOMES = {
     "remit.authoring.process": "Process ProcessRef process",
     "remit.authoring.step": "Step model step tool",
     "remit.control.app": "Execution Remit run",
+    "remit.control.costs": "CostView",
     "remit.control.published": "CallerView VersionView",
     "remit.control.schedules": "ScheduleView",
+    "remit.control.tenants": "Tenant",
     "remit.control.views": "AlertView CompensationView Entry Record UndoStatus",
     "remit.errors": "CallFailed ContractViolation DefinitionError DomainError ErrorClass ErrorInfo InvalidInput LimitExceeded MisuseError RemitError StepFailed StoreError StoreOwned SystemFailure TransientError",
     "remit.kernel.preflight": "Limits",

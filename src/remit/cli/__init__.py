@@ -16,6 +16,7 @@ from remit.cli.backup import backup, migrate, restore
 from remit.cli.check import check
 from remit.cli.command import answer, cancel, retry, send, top_up
 from remit.cli.contract import contract
+from remit.cli.costs import costs
 from remit.cli.doctor import doctor
 from remit.cli.evaluate import evaluate, evaluations, require
 from remit.cli.explain import explain
@@ -28,7 +29,7 @@ __all__ = ["app", "main"]
 
 _PANELS: dict[str, dict[str, Callable[..., None]]] = {
     "Run": {"run": run, "check": check},
-    "Look": {"tree": tree, "show": show, "journal": journal, "lineage": lineage, "ps": ps, "schedules": schedules},
+    "Look": {"tree": tree, "show": show, "journal": journal, "lineage": lineage, "ps": ps, "schedules": schedules, "costs": costs},
     "Command": {"answer": answer, "send": send, "cancel": cancel, "retry": retry, "top-up": top_up},
     "Versions": {
         "publish": publish,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from remit.cli.options import DEFAULT_STORE, ExecutionId, JsonFlag, ReplyTimeout, StoreUrl
+from remit.cli.options import DEFAULT_STORE, ExecutionId, JsonFlag, ReplyTimeout, StoreUrl, TenantName
 from remit.cli.output import console, print_json, reported
 from remit.cli.values import json_value
 from remit.control.client import Carried, Client
@@ -31,12 +31,13 @@ def answer(
         ),
     ],
     ask: Annotated[str | None, typer.Option(metavar="NAME", help="Which ask, where several are open.")] = None,
+    tenant: TenantName = None,
     store: StoreUrl = DEFAULT_STORE,
     timeout: ReplyTimeout = _WAIT_S,
     as_json: JsonFlag = False,
 ) -> None:
     """Answer an ask that is open at an execution or below it. The first answer stands."""
-    arguments = {"execution_id": execution_id, "value": json_value(value, "the answer"), "ask": ask}
+    arguments = {"execution_id": execution_id, "tenant": tenant, "value": json_value(value, "the answer"), "ask": ask}
     carried = _carry_out(store, "answer", arguments, timeout)
     _tell(carried, execution_id, f"{execution_id} has its answer", as_json=as_json)
 
@@ -51,6 +52,7 @@ def send(
     dedupe: Annotated[
         str | None, typer.Option(metavar="KEY", help="The same key again is not delivered again.")
     ] = None,
+    tenant: TenantName = None,
     store: StoreUrl = DEFAULT_STORE,
     timeout: ReplyTimeout = _WAIT_S,
     as_json: JsonFlag = False,
@@ -58,6 +60,7 @@ def send(
     """Send an event to an execution; one that comes early waits for it, each is delivered once."""
     arguments = {
         "execution_id": execution_id,
+        "tenant": tenant,
         "event": event,
         "payload": json_value(payload, "the payload"),
         "dedupe": dedupe,
@@ -74,12 +77,13 @@ def send(
 @reported
 def cancel(
     execution_id: ExecutionId,
+    tenant: TenantName = None,
     store: StoreUrl = DEFAULT_STORE,
     timeout: ReplyTimeout = _WAIT_S,
     as_json: JsonFlag = False,
 ) -> None:
     """Cancel an execution and everything below it that is not detached."""
-    carried = _carry_out(store, "cancel", {"execution_id": execution_id}, timeout)
+    carried = _carry_out(store, "cancel", {"execution_id": execution_id, "tenant": tenant}, timeout)
     told = (
         f"{execution_id} is cancelled, with what is below it"
         if carried.done
@@ -94,12 +98,14 @@ def retry(
     from_step: Annotated[
         str | None, typer.Option(metavar="NAME", help="Make this step and what came after it anew.")
     ] = None,
+    tenant: TenantName = None,
     store: StoreUrl = DEFAULT_STORE,
     timeout: ReplyTimeout = _WAIT_S,
     as_json: JsonFlag = False,
 ) -> None:
     """Try a failed, timed out or cancelled execution again, or let a paused one go on; finished work is kept."""
-    carried = _carry_out(store, "retry", {"execution_id": execution_id, "from_step": from_step}, timeout)
+    arguments = {"execution_id": execution_id, "tenant": tenant, "from_step": from_step}
+    carried = _carry_out(store, "retry", arguments, timeout)
     _tell(carried, execution_id, f"{execution_id} is tried again", as_json=as_json)
 
 
@@ -108,6 +114,7 @@ def top_up(
     execution_id: ExecutionId,
     tokens: Annotated[int | None, typer.Option(metavar="N", help="Raise the token limit by this.")] = None,
     cost: Annotated[str | None, typer.Option(metavar="X", help="Raise the cost limit by this many dollars.")] = None,
+    tenant: TenantName = None,
     store: StoreUrl = DEFAULT_STORE,
     timeout: ReplyTimeout = _WAIT_S,
     as_json: JsonFlag = False,
@@ -119,7 +126,8 @@ def top_up(
         by = Budget(tokens=tokens, cost=cost)
     except ValueError as error:
         raise MisuseError(f"--tokens, --cost: {error}", code="invalid_input") from None
-    carried = _carry_out(store, "top-up", {"execution_id": execution_id, "tokens": by.tokens, "cost": by.cost}, timeout)
+    arguments = {"execution_id": execution_id, "tenant": tenant, "tokens": by.tokens, "cost": by.cost}
+    carried = _carry_out(store, "top-up", arguments, timeout)
     _tell(carried, execution_id, f"The budget of {execution_id} is raised", as_json=as_json)
 
 

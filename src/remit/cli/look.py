@@ -14,13 +14,13 @@ from rich.text import Text
 
 from remit.cli.live import legend
 from remit.cli.looks import age, cost, elapsed, sign_of, style_of, tokens, took
-from remit.cli.options import DEFAULT_STORE, ExecutionId, JsonFlag, StoreUrl
+from remit.cli.options import DEFAULT_STORE, ExecutionId, JsonFlag, StoreUrl, TenantName
 from remit.cli.output import console, print_json, reported
 from remit.cli.trees import budget_line, plain_lines, tree_table
 from remit.cli.values import compact
 from remit.cli.waits import waits_of
 from remit.control.client import Client
-from remit.control.queries import Queries
+from remit.control.queries import Queries, only_own
 from remit.control.views import CompensationView, Entry, Record, UndoStatus, plain
 from remit.kernel.states import Compensation
 
@@ -32,6 +32,7 @@ _VALUE_MOST = 2_000
 @reported
 def tree(
     execution_id: ExecutionId,
+    tenant: TenantName = None,
     store: StoreUrl = DEFAULT_STORE,
     as_plain: Annotated[
         bool, typer.Option("--plain", help="Only the lines └─ process (STATUS), two spaces a level.")
@@ -40,6 +41,7 @@ def tree(
 ) -> None:
     """Show the whole trace of an execution as a tree, from its root, whichever of its executions is named."""
     with Client(store).reader() as reader:
+        only_own(reader, tenant, execution_id)
         root = Queries(reader).tree(execution_id)
         waits = waits_of(root, reader, store)
     if as_json:
@@ -62,9 +64,12 @@ def tree(
 
 
 @reported
-def show(execution_id: ExecutionId, store: StoreUrl = DEFAULT_STORE, as_json: JsonFlag = False) -> None:
+def show(
+    execution_id: ExecutionId, tenant: TenantName = None, store: StoreUrl = DEFAULT_STORE, as_json: JsonFlag = False
+) -> None:
     """Show all that is recorded of one execution."""
     with Client(store).reader() as reader:
+        only_own(reader, tenant, execution_id)
         record = Queries(reader).get(execution_id)
         waits = waits_of(Queries(reader).tree(execution_id), reader, store)
     if as_json:
@@ -128,10 +133,13 @@ def _undone(each: CompensationView) -> Text:
 
 
 @reported
-def journal(execution_id: ExecutionId, store: StoreUrl = DEFAULT_STORE, as_json: JsonFlag = False) -> None:
+def journal(
+    execution_id: ExecutionId, tenant: TenantName = None, store: StoreUrl = DEFAULT_STORE, as_json: JsonFlag = False
+) -> None:
     """List what an execution has recorded, in order: steps, tool and model calls, waits, calls of other processes."""
-    with Client(store).queries() as queries:
-        entries = queries.journal(execution_id)
+    with Client(store).reader() as reader:
+        only_own(reader, tenant, execution_id)
+        entries = Queries(reader).journal(execution_id)
     if as_json:
         print_json({"entries": plain(entries)})
     else:
@@ -139,10 +147,13 @@ def journal(execution_id: ExecutionId, store: StoreUrl = DEFAULT_STORE, as_json:
 
 
 @reported
-def lineage(execution_id: ExecutionId, store: StoreUrl = DEFAULT_STORE, as_json: JsonFlag = False) -> None:
+def lineage(
+    execution_id: ExecutionId, tenant: TenantName = None, store: StoreUrl = DEFAULT_STORE, as_json: JsonFlag = False
+) -> None:
     """List every tool and model call at an execution and below it, with parameters, result and usage."""
-    with Client(store).queries() as queries:
-        entries = queries.lineage(execution_id)
+    with Client(store).reader() as reader:
+        only_own(reader, tenant, execution_id)
+        entries = Queries(reader).lineage(execution_id)
     if as_json:
         print_json({"entries": plain(entries)})
     else:
@@ -185,7 +196,7 @@ def ps(
     ] = None,
     parent: Annotated[str | None, typer.Option(metavar="ID", help="Only direct children of this execution.")] = None,
     process: Annotated[str | None, typer.Option(metavar="NAME")] = None,
-    tenant: Annotated[str | None, typer.Option(metavar="T")] = None,
+    tenant: TenantName = None,
     owner: Annotated[str | None, typer.Option(metavar="O")] = None,
     limit: Annotated[int, typer.Option(metavar="N")] = 100,
     cursor: Annotated[str | None, typer.Option(metavar="C", help="Go on where an earlier listing ended.")] = None,
@@ -194,7 +205,7 @@ def ps(
     """List executions, newest first."""
     with Client(store).queries() as queries:
         if parent is not None:
-            queries.record(parent)
+            queries.refuse_unknown(parent, tenant)
         wanted = [each.upper() for each in status or []]
         page = queries.list(
             status="OPEN" if wanted == ["OPEN"] else wanted,

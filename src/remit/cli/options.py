@@ -15,6 +15,7 @@ __all__ = [
     "ReplyTimeout",
     "SecretNames",
     "StoreUrl",
+    "TenantName",
 ]
 
 DEFAULT_STORE = "sqlite:///remit.db"
@@ -26,6 +27,10 @@ StoreUrl = Annotated[
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 ExecutionId = Annotated[
     str, typer.Argument(metavar="ID", help="An execution's id, such as exec_….2.1.", show_default=False)
+]
+TenantName = Annotated[
+    str | None,
+    typer.Option("--tenant", metavar="T", help="Only this tenant's: what is another's is as good as not there."),
 ]
 HttpHosts = Annotated[
     list[str] | None,

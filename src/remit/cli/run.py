@@ -78,7 +78,7 @@ def run(
     """
     terms = {"key": key, "tenant": tenant, "owner": owner, "region": region}
     if resume is not None:
-        _refuse({"input": value, **terms, "budget-tokens": budget_tokens, "budget-cost": budget_cost})
+        _refuse({"input": value, **terms, "tenant": None, "budget-tokens": budget_tokens, "budget-cost": budget_cost})
     budget = _budget(budget_tokens, budget_cost, on_exhausted)
     session = Session(target, store, resume, _listed(http_host, secret, env), as_json=as_json, wait=wait)
     session.go(

@@ -23,6 +23,7 @@ from remit.cli.waits import Wait
 from remit.cli.watch import Watch
 from remit.control.app import Remit
 from remit.control.hosting import OperatorsList
+from remit.control.queries import only_own
 from remit.control.views import Record, plain
 from remit.engine.answer import outcome_status
 from remit.errors import InvalidInput, MisuseError, StoreOwned
@@ -78,6 +79,7 @@ class Session:
                 if self._id is None:
                     self._id = (await app.start(target.process, value, **terms)).id
                 else:
+                    only_own(app.engine.store, terms["tenant"], self._id)
                     app.engine.release(self._id)
                 screen: Screen = LiveScreen(self._screen) if self._live else QuietScreen()
                 with screen:

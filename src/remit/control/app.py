@@ -12,6 +12,7 @@ from typing import Any, Generic, Self, TypeVar, Unpack, cast, overload
 from remit.authoring.outcome import Outcome
 from remit.authoring.process import Process, ProcessRef, split_reference
 from remit.control import schedules as _schedules
+from remit.control.attribution import Attribution
 from remit.control.gate import Gate
 from remit.control.hosting import Hosted, Hosting, OperatorsList
 from remit.control.inbox import Inbox
@@ -20,6 +21,7 @@ from remit.control.operations import Operations
 from remit.control.queries import Page, Queries, unknown
 from remit.control.registry import Registry
 from remit.control.schedules import ScheduleTerms, ScheduleView, ScheduleViews
+from remit.control.tenants import Tenant
 from remit.control.versions import Versions
 from remit.control.views import Alerts, Entries, Record
 from remit.engine.admission import RootTerms
@@ -74,7 +76,7 @@ class Execution(Generic[T]):
         return f"<Execution {self.id}>"
 
 
-class Remit(Versions):
+class Remit(Versions, Attribution):
     """Runs processes on a store: `async with Remit("sqlite:///orders.db", processes=[order]) as app`.
 
     `processes` lists processes, modules that hold them, and paths of YAML workflows or of directories of them; import paths
@@ -237,6 +239,10 @@ class Remit(Versions):
         await engine.durability.barrier()
         return Execution(self, record.id, new=new)
 
+    def for_tenant(self, tenant: str) -> Tenant:
+        """This app as one tenant sees it: the ids, keys, schedules, alerts and costs of others are not there (L44)."""
+        return Tenant(self, tenant)
+
     def _definition(self, target: Any) -> Definition:
         if isinstance(target, Process):
             name, versions = target.name, target.version
@@ -331,11 +337,12 @@ class Remit(Versions):
         *,
         code: str | None = None,
         execution_id: str | None = None,
+        tenant: str | None = None,
         since: datetime | None = None,
         limit: int = 100,
     ) -> Alerts:
         """Alerts, newest first."""
-        return self._reads().alerts(code=code, execution_id=execution_id, since=since, limit=limit)
+        return self._reads().alerts(code=code, execution_id=execution_id, tenant=tenant, since=since, limit=limit)
 
     async def answer(self, execution_id: str, value: Any, ask: str | None = None) -> None:
         """Answer an open ask at an execution or below it; see `Operations.answer` for what is refused."""

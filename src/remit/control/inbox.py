@@ -8,6 +8,7 @@ from typing import Any
 
 from remit.control.evaluation import Asked
 from remit.control.operations import Operations
+from remit.control.queries import only_own
 from remit.control.registry import Registry
 from remit.control.schedules import remove
 from remit.control.views import plain
@@ -74,6 +75,8 @@ class Inbox:
 
     async def _carry_out(self, command: Command) -> None:
         try:
+            if "execution_id" in command.arguments:
+                only_own(self._engine.store, command.arguments.get("tenant"), command.arguments["execution_id"])
             command.reply = {"done": await self._do(command.verb, command.arguments)}
         except RemitError as error:
             info: ErrorInfo = error.info()

@@ -30,7 +30,7 @@ from remit.kernel.usage import Usage
 from remit.store.port import Reader
 from remit.store.records import EffectKind, ExecutionFilter, ExecutionRecord, JournalRecord
 
-__all__ = ["Page", "Queries", "unknown"]
+__all__ = ["Page", "Queries", "only_own", "unknown"]
 
 _FIRST = 100
 _WAITING = frozenset(
@@ -53,6 +53,12 @@ def unknown(execution_id: str) -> MisuseError:
     )
 
 
+def only_own(reader: Reader, tenant: str | None, execution_id: str) -> None:
+    """Raise `unknown` unless the execution is that tenant's; with None everything is. Nothing else of it is looked at (L44)."""
+    if tenant is not None and not reader.is_of_tenant(execution_id, tenant):
+        raise unknown(execution_id)
+
+
 class Page(list[Record]):
     """A listing; `cursor` continues it, None at its end."""
 
@@ -72,6 +78,11 @@ class Queries:
         if found is None:
             raise unknown(execution_id)
         return found
+
+    def refuse_unknown(self, execution_id: str, tenant: str | None = None) -> None:
+        """Raise MisuseError `unknown_execution` where there is none of that id, or it is another tenant's."""
+        only_own(self._reader, tenant, execution_id)
+        self.record(execution_id)
 
     def get(self, execution_id: str) -> Record:
         """One execution, with what it waits on."""
@@ -223,17 +234,18 @@ class Queries:
         *,
         code: str | None = None,
         execution_id: str | None = None,
+        tenant: str | None = None,
         since: datetime | None = None,
         limit: int = 100,
     ) -> Alerts:
         """Alerts, newest first."""
-        optional_text(code, "code")
-        optional_text(execution_id, "execution_id")
+        for name, text in (("code", code), ("execution_id", execution_id), ("tenant", tenant)):
+            optional_text(text, name)
         since_ms = _since(since)
         return [
             alert_view(alert)
             for alert in self._reader.alerts(
-                code=code, execution_id=execution_id, since_ms=since_ms, limit=_limit(limit)
+                code=code, execution_id=execution_id, tenant=tenant, since_ms=since_ms, limit=_limit(limit)
             )
         ]
 

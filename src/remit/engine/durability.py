@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sized
+from operator import add
 
 from remit.engine.node import Node
 from remit.errors import StoreError
@@ -24,6 +25,7 @@ from remit.store.records import (
     JournalRecord,
     RequirementRecord,
     ScheduleRecord,
+    UsageKey,
     VersionRecord,
 )
 
@@ -120,6 +122,12 @@ class Durability:
     def requirement(self, requirement: RequirementRecord) -> None:
         """Evaluations of a process must show something else from now on."""
         self._batch.requirements.append(requirement)
+        self._soon_or_later()
+
+    def usage(self, key: UsageKey, counts: tuple[int, ...]) -> None:
+        """So much was used; it is added up in the commit that holds what used it."""
+        before = self._batch.usage.get(key)
+        self._batch.usage[key] = counts if before is None else tuple(map(add, before, counts))
         self._soon_or_later()
 
     def reply(self, command: Command) -> None:

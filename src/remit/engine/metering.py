@@ -12,13 +12,15 @@ from remit.engine.node import Node
 from remit.errors import DomainError, ErrorClass, ErrorInfo
 from remit.kernel.budget import Account, Refusal
 from remit.kernel.usage import Amount, Usage, measured
-from remit.store.records import JournalRecord
+from remit.store.records import EffectKind, JournalRecord, UsageKey
 
 if TYPE_CHECKING:
     from remit.engine.engine import Engine
     from remit.engine.run import Run
 
 __all__ = ["Hold", "Metering"]
+
+_DAY_MS = 86_400_000
 
 
 class Hold:
@@ -80,7 +82,7 @@ class Metering:
                 counts = tuple(found)
         entry.tokens, entry.input_tokens, entry.output_tokens, entry.cost = counts
         entry.reserved_tokens = entry.reserved_cost = 0
-        self._charge(node, hold.account if hold is not None else node.account, counts, estimated=estimated)
+        self._charge(node, entry, hold.account if hold is not None else node.account, counts, estimated=estimated)
         if hold is not None:
             node.holds.pop(entry.position, None)
             hold.account.settle()
@@ -142,9 +144,11 @@ class Metering:
             if node.entrusted is not None:
                 node.entrusted.add(entry.position)
             self._engine.durability.amend(entry)
-            self._charge(node, node.account, counts, estimated=True)
+            self._charge(node, entry, node.account, counts, estimated=True)
 
-    def _charge(self, node: Node, account: Account, counts: tuple[int, ...], *, estimated: bool) -> None:
+    def _charge(
+        self, node: Node, entry: JournalRecord, account: Account, counts: tuple[int, ...], *, estimated: bool
+    ) -> None:
         if not any(counts):
             return
         tokens, input_tokens, output_tokens, cost = counts
@@ -155,12 +159,28 @@ class Metering:
         record.cost += cost
         record.estimated = record.estimated or estimated
         account.spend(Amount(tokens, cost))
+        self._engine.durability.usage(self._billed(node, entry), counts)
         self._engine.durability.touch(node)
         self._engine.touch_lenders(node)
         above: Node | None = node
         while above is not None:
             above.subtree = [have + more for have, more in zip(above.subtree, counts, strict=True)]
             above = above.parent
+
+    def _billed(self, node: Node, entry: JournalRecord) -> UsageKey:
+        """Whose usage it is: the execution's own, and caused by its root (L31)."""
+        record, root = node.record, node.trace.root.record
+        return UsageKey(
+            self._engine.clock.now() // _DAY_MS,
+            record.tenant or "",
+            record.department or "",
+            record.process,
+            record.version,
+            entry.name if entry.kind is EffectKind.MODEL else "",
+            root.department or "",
+            root.process,
+            root.version,
+        )
 
     def _alert(self, node: Node, entry: JournalRecord, why: str) -> None:
         details = {"effect": entry.name, "position": entry.position, "why": why, "charged": "its reservation"}

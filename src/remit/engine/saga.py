@@ -154,7 +154,7 @@ class Sagas:
         """Tell operators, once for each cause."""
         engine, record = self._engine, node.record
         _log.warning("%s", hold)
-        told = engine.store.alerts(code=hold.code, execution_id=node.id, since_ms=record.ended_at, limit=1)
+        told = engine.store.alerts(tenant=None, code=hold.code, execution_id=node.id, since_ms=record.ended_at, limit=1)
         if not told:
             engine.alert(node, hold.code, str(hold), hold.details)
 

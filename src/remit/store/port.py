@@ -18,6 +18,7 @@ from remit.store.records import (
     JournalRecord,
     RequirementRecord,
     ScheduleRecord,
+    UsageKey,
     UsageTotals,
     VersionRecord,
 )
@@ -42,6 +43,7 @@ class Batch:
         "requirements",
         "schedules",
         "set_aside",
+        "usage",
         "versions",
     )
 
@@ -61,6 +63,8 @@ class Batch:
         self.declarations: list[DeclarationRecord] = []
         self.evaluations: list[EvaluationRecord] = []
         self.requirements: list[RequirementRecord] = []
+        self.usage: dict[UsageKey, tuple[int, ...]] = {}
+        """What is added to: tokens, input tokens, output tokens, micro-dollars."""
 
     def __bool__(self) -> bool:
         return bool(
@@ -78,6 +82,7 @@ class Batch:
             or self.declarations
             or self.evaluations
             or self.requirements
+            or self.usage
         )
 
 
@@ -86,6 +91,9 @@ class Reader(Protocol):
 
     def execution(self, execution_id: str) -> ExecutionRecord | None:
         """The execution of that id."""
+
+    def is_of_tenant(self, execution_id: str, tenant: str) -> bool:
+        """Whether there is an execution of that id and tenant; one of another's is looked for as one that is not there (L44)."""
 
     def by_n(self, n: int) -> ExecutionRecord | None:
         """The execution of that row number."""
@@ -169,9 +177,17 @@ class Reader(Protocol):
         """Executions, newest first."""
 
     def alerts(
-        self, *, code: str | None, execution_id: str | None, since_ms: int | None, limit: int
+        self, *, code: str | None, execution_id: str | None, tenant: str | None, since_ms: int | None, limit: int
     ) -> list[AlertRecord]:
         """Alerts, newest first."""
+
+    def usage_by(
+        self, by: str, since: int | None, until: int | None, tenant: str | None, *, caused: bool
+    ) -> dict[str, UsageTotals]:
+        """Usage by department, tenant, process, version or model, on days from `since` on and before `until` (L31).
+
+        With `caused`, by that of the roots; '' stands for none.
+        """
 
     def schedules(self, tenant: str | None = None) -> list[ScheduleRecord]:
         """The schedules of a tenant ('' for those of none), or of all, by name."""

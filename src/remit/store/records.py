@@ -22,6 +22,7 @@ __all__ = [
     "JournalRecord",
     "RequirementRecord",
     "ScheduleRecord",
+    "UsageKey",
     "UsageTotals",
 ]
 
@@ -251,6 +252,20 @@ class DeclarationRecord:
     versions: str
     declared_at: int
     declared_by: str | None
+
+
+class UsageKey(NamedTuple):
+    """Whose usage it is and who caused it, on a day (UTC, counted from 1970); '' stands for none (L31)."""
+
+    day: int
+    tenant: str
+    department: str
+    process: str
+    version: str
+    model: str
+    root_department: str
+    root_process: str
+    root_version: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,10 +46,14 @@ class Acting(Protocol):
 
 
 class WorkflowBuilder:
-    """Creates workflows of an open app, and finds those that were created before."""
+    """Creates workflows of an open app, and finds those that were created before.
 
-    def __init__(self, app: Acting) -> None:
+    With `tenant`, all that it creates is that tenant's, and what is another's is as good as not there (L44).
+    """
+
+    def __init__(self, app: Acting, tenant: str | None = None) -> None:
         self._app = app
+        self._tenant = optional_text(tenant, "tenant")
 
     async def create_workflow(
         self,
@@ -67,8 +71,11 @@ class WorkflowBuilder:
         """Admit a workflow that stays PENDING until `start()`; durable when this returns.
 
         The same key with the same data gives the same workflow (L9). Raises InvalidInput for data that the workflow does not
-        take, MisuseError `unknown_process` and `idempotency_conflict`.
+        take, MisuseError `unknown_process` and `idempotency_conflict`, and `cross_tenant` for another tenant than the builder's.
         """
+        if self._tenant is not None and tenant not in (None, self._tenant):
+            raise MisuseError(f"This builder is for tenant {self._tenant!r}: drop tenant=", code="cross_tenant")
+        tenant = tenant or self._tenant
         engine = self._app.engine
         definition = engine.catalog.newest(workflow_type) if isinstance(workflow_type, str) else None
         if definition is None:
@@ -88,11 +95,11 @@ class WorkflowBuilder:
         terms = RootTerms(idempotency_key, tenant, owner_id, data_region, budget, ttl_ms, retry, held=True)
         record, _ = engine.start(definition, {} if initial_data is None else initial_data, terms)
         await engine.durability.barrier()
-        return WorkflowHandle(self._app, record.id)
+        return WorkflowHandle(self._app, record.id, self._tenant)
 
     async def load_workflow(self, workflow_id: str) -> WorkflowHandle:
         """A handle on a workflow that was created before; raises MisuseError `unknown_execution`."""
-        handle = WorkflowHandle(self._app, workflow_id)
+        handle = WorkflowHandle(self._app, workflow_id, self._tenant)
         handle._record()
         return handle
 
@@ -100,8 +107,9 @@ class WorkflowBuilder:
 class WorkflowHandle:
     """One workflow: created, started, answered, looked at."""
 
-    def __init__(self, app: Acting, workflow_id: str) -> None:
+    def __init__(self, app: Acting, workflow_id: str, tenant: str | None = None) -> None:
         self._app = app
+        self._tenant = tenant
         self.id = workflow_id
 
     @property
@@ -188,15 +196,19 @@ class WorkflowHandle:
 
     async def outcome(self, timeout: Duration | None = None) -> Outcome[Any]:
         """Wait for its durable end; raises TimeoutError after `timeout`, and it goes on."""
+        self._record()
         return await self._app.outcome(self.id, timeout)
 
     async def cancel(self) -> bool:
         """Cancel it; False where it had ended."""
+        self._record()
         return await self._app.cancel(self.id)
 
     def _record(self) -> ExecutionRecord:
         """Its durable row."""
-        record = self._app.engine.store.execution(self.id)
+        store = self._app.engine.store
+        own = self._tenant is None or store.is_of_tenant(self.id, self._tenant)
+        record = store.execution(self.id) if own else None
         if record is None:
             raise MisuseError(
                 f"There is no workflow {self.id!r}: list those there are with WorkflowStore(app).list_workflows()",

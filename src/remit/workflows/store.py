@@ -33,20 +33,25 @@ class Listing(Protocol):
     async def list(self, **narrowed: Any) -> Any:
         """A page of records, newest first."""
 
+    def for_tenant(self, tenant: str) -> Any:
+        """The app as one tenant sees it."""
+
 
 class WorkflowStore:
     """Executions of an open app as dicts, workflows and processes alike.
 
     Times are naive and in UTC, so that `datetime.utcnow() - workflow["updated_at"]` works. `updated_at` moves with the
-    status and the step, never by itself.
+    status and the step, never by itself. With `tenant`, those of others are as good as not there (L44).
     """
 
-    def __init__(self, app: Listing) -> None:
+    def __init__(self, app: Listing, tenant: str | None = None) -> None:
         self._app = app
+        self._tenant = tenant
+        self._reads = app if tenant is None else app.for_tenant(tenant)
 
     async def load_workflow(self, workflow_id: str) -> dict[str, Any]:
         """One execution with its `state` (None for a process written in Python); raises MisuseError `unknown_execution`."""
-        loaded = _as_dict(await self._app.get(workflow_id))
+        loaded = _as_dict(await self._reads.get(workflow_id))
         state = await folded_beside(self._app.engine, workflow_id)
         loaded["state"] = state.plain() if state is not None else None
         return loaded
@@ -78,9 +83,12 @@ class WorkflowStore:
             "root": more.get("root_workflow_id"),
             "process": more.get("workflow_type"),
             "owner": more.get("owner_id"),
-            "tenant": more.get("tenant"),
             "since": more.get("since"),
         }
+        if self._tenant is None:
+            narrowed["tenant"] = more.get("tenant")
+        elif more.get("tenant") not in (None, self._tenant):
+            return []
         if parent_workflow_id is not None:
             found = await self._found(narrowed, status, _MOST)
             return [_as_dict(each) for each in reversed(found)][offset : offset + limit]
@@ -99,7 +107,7 @@ class WorkflowStore:
         found: list[Any] = []
         cursor: str | None = None
         while len(found) < most:
-            page = await self._app.list(**narrowed, status=recorded, limit=min(1_000, most), cursor=cursor)
+            page = await self._reads.list(**narrowed, status=recorded, limit=min(1_000, most), cursor=cursor)
             found += [each for each in page if shown is None or each.shown_status in shown or shown == ["OPEN"]]
             cursor = page.cursor
             if cursor is None:

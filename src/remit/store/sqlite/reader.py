@@ -82,6 +82,11 @@ class SqliteReader:
         """The execution of that id."""
         return self._one("id = ?", (execution_id,)) if is_execution_id(execution_id) else None
 
+    def is_of_tenant(self, execution_id: str, tenant: str) -> bool:
+        """Whether there is an execution of that id and tenant; one of another's is looked for as one that is not there (L44)."""
+        query = "SELECT count(*) FROM executions WHERE id = ? AND tenant = ?"
+        return is_execution_id(execution_id) and bool(self._value(query, (execution_id, tenant)))
+
     def by_n(self, n: int) -> ExecutionRecord | None:
         """The execution of that row number."""
         return self._one("n = ?", (n,))
@@ -232,6 +237,20 @@ class SqliteReader:
         rows = self._rows(f"SELECT {REQUIREMENT_COLUMNS} FROM requirements WHERE process = ?", (process,))
         return next((RequirementRecord(*row) for row in rows), None)
 
+    def usage_by(
+        self, by: str, since: int | None, until: int | None, tenant: str | None, *, caused: bool
+    ) -> dict[str, UsageTotals]:
+        """Usage by department, tenant, process, version or model, on days from `since` on and before `until` (L31).
+
+        With `caused`, by that of the roots; '' stands for none.
+        """
+        of = "root_" if caused and by in ("department", "process", "version") else ""
+        name = f"{of}process || '@' || {of}version" if by == "version" else of + by
+        query = f"""
+            SELECT {name}, sum(tokens), sum(input_tokens), sum(output_tokens), sum(cost) FROM usage
+            WHERE day >= coalesce(?1, day) AND day < coalesce(?2, day + 1) AND tenant = coalesce(?3, tenant) GROUP BY 1"""
+        return {row[0]: UsageTotals(*row[1:]) for row in self._rows(query, (since, until, tenant))}
+
     def listing(self, narrowed: ExecutionFilter) -> list[ExecutionRecord]:
         """Executions, newest first."""
         terms: list[tuple[str, Any]] = []
@@ -262,11 +281,11 @@ class SqliteReader:
         return self._executions(f"{where} ORDER BY n DESC LIMIT ?", (*values, narrowed.limit))
 
     def alerts(
-        self, *, code: str | None, execution_id: str | None, since_ms: int | None, limit: int
+        self, *, code: str | None, execution_id: str | None, tenant: str | None, since_ms: int | None, limit: int
     ) -> list[AlertRecord]:
         """Alerts, newest first."""
-        query = "SELECT code, execution_id, tenant, message, details, raised_at, n FROM alerts WHERE (? IS NULL OR code = ?) AND (? IS NULL OR execution_id = ?) AND (? IS NULL OR raised_at >= ?) ORDER BY n DESC LIMIT ?"
-        values = (code, code, execution_id, execution_id, since_ms, since_ms, limit)
+        query = "SELECT code, execution_id, tenant, message, details, raised_at, n FROM alerts WHERE (? IS NULL OR code = ?) AND (? IS NULL OR execution_id = ?) AND (? IS NULL OR tenant = ?) AND (? IS NULL OR raised_at >= ?) ORDER BY n DESC LIMIT ?"
+        values = (code, code, execution_id, execution_id, tenant, tenant, since_ms, since_ms, limit)
         return [AlertRecord(*row) for row in self._rows(query, values)]
 
     def _schedules(self, where: str, values: tuple[Any, ...] = ()) -> list[ScheduleRecord]:

@@ -16,10 +16,13 @@ from remit.store.records import (
     JournalRecord,
     RequirementRecord,
     ScheduleRecord,
+    UsageKey,
+    UsageTotals,
     VersionRecord,
 )
 
 __all__ = [
+    "ADD_USAGE",
     "DECLARATION_COLUMNS",
     "EVALUATION_COLUMNS",
     "EXECUTION_COLUMNS",
@@ -109,6 +112,11 @@ PUT_VERSION = _put("versions", _VERSION)
 PUT_DECLARATION = _put("declarations", _DECLARATION)
 INSERT_EVALUATION = _insert("evaluations", _EVALUATION)
 PUT_REQUIREMENT = _put("requirements", _REQUIREMENT)
+_USED = [field.name for field in fields(UsageTotals)]
+ADD_USAGE = (
+    _insert("usage", [*UsageKey._fields, *_USED])
+    + f" ON CONFLICT DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in _USED)}"
+)
 
 execution_row = attrgetter(*_EXECUTION)
 execution_update = attrgetter(*_MUTABLE, "n")

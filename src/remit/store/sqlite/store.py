@@ -18,6 +18,7 @@ from remit.store.sqlite.database import Location, connect, explained, migrate, p
 from remit.store.sqlite.owner import Ownership
 from remit.store.sqlite.reader import SqliteReader
 from remit.store.sqlite.rows import (
+    ADD_USAGE,
     INSERT_EVALUATION,
     INSERT_EXECUTION,
     INSERT_JOURNAL,
@@ -139,6 +140,8 @@ class SqliteStore(SqliteReader):
                     _INSERT_EVENT,
                     (event.execution_id, event.name, event.payload, event.sent_at, event.dedupe, event.taken_by),
                 )
+        if batch.usage:
+            writes.executemany(ADD_USAGE, [(*key, *counts) for key, counts in batch.usage.items()])
         self._write_for_outsiders(writes, batch)
 
     def _write_for_outsiders(self, writes: apsw.Connection, batch: Batch) -> None:
