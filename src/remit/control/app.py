@@ -100,7 +100,8 @@ class Remit(Versions, Attribution):
         limits: Limits | None = None,
     ) -> None:
         self._url = store
-        self._how_hosted = (tuple(workflow_imports), OperatorsList(http_hosts, secrets, env))
+        imports = workflow_imports if isinstance(workflow_imports, str) else tuple(workflow_imports)
+        self._how_hosted = (imports, OperatorsList(http_hosts, secrets, env))
         self._hosting = Hosting(processes, *self._how_hosted)
         self._catalog = self._hosting.catalog()
         self._resources = resources

@@ -35,7 +35,7 @@ class Versions(ABC):
     _catalog: Catalog
     _hosting: Hosting
     _registry: Registry | None
-    _how_hosted: tuple[tuple[str, ...], OperatorsList]
+    _how_hosted: tuple[Iterable[str], OperatorsList]
 
     @property
     @abstractmethod
