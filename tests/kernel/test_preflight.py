@@ -44,7 +44,7 @@ FAILURES = {
     "declared": ("undeclared_call", {"fault": fault("undeclared_call")}),
     "department": ("department_denied", {"fault": fault("department_denied")}),
     "input": ("invalid_input", {"fault": fault("invalid_input")}),
-    "policy": ("policy_denied", {"fault": fault("policy_denied")}),
+    "policy": ("policy_denied", {"denial": Rejection("policy_denied", "policy", "no", None, None, {})}),
     "depth": ("depth_exceeded", {"depth": 5}),
     "cycle": ("cycle_detected", {"path": ("order", "payment", "ledger")}),
     "fanout": ("fanout_exceeded", {"descendants": 10_000}),

@@ -124,6 +124,7 @@ def process(
     resumes: str | None = ...,
     saga: bool = ...,
     isolation: Literal["process"] | None = ...,
+    tags: Sequence[str] = ...,
 ) -> _Decorator: ...
 def process(
     name: Any = None,
@@ -140,11 +141,12 @@ def process(
     resumes: str | None = None,
     saga: bool = False,
     isolation: Literal["process"] | None = None,
+    tags: Sequence[str] = (),
 ) -> Any:
     """Define a process from an `async def` with one annotated parameter (or none) and an annotated result.
 
     `calls` lists what it may call: processes, or names with a version range; a process object means ^its version (L6).
-    `resumes` names the versions whose executions this code may continue (L11). Raises DefinitionError for what cannot
+    `resumes` names the versions whose executions this code may continue (L11). Policies select by `tags` (L43). Raises DefinitionError for what cannot
     work: a body that is not async, a missing annotation, a type that does not round-trip, a bad name, version or range.
     """
 
@@ -168,6 +170,7 @@ def process(
                 resumes,
                 saga,
                 isolation,
+                tags,
             ),
             inspect.getdoc(body),
         )
@@ -203,6 +206,7 @@ def _define(
     resumes: str | None,
     saga: bool,
     isolation: Isolation | None,
+    tags: Sequence[str],
 ) -> Definition:
     if not _NAME.match(name):
         raise DefinitionError(f"{where}: a name starts with a letter and has letters, digits, '_', '-' and '.'")
@@ -238,6 +242,7 @@ def _define(
         resumes=resumes,
         saga=saga,
         isolation=isolation or "none",
+        tags=_tags(tags, where),
         where=where,
     )
 
@@ -267,6 +272,12 @@ def _takes_input(parameters: list[inspect.Parameter], where: str) -> bool:
             f"{where}: a process takes one parameter, its input, or none; put several values into one model"
         )
     return bool(parameters)
+
+
+def _tags(tags: Sequence[str], where: str) -> tuple[str, ...]:
+    if isinstance(tags, str) or not all(isinstance(each, str) and _NAME.match(each) for each in tags):
+        raise DefinitionError(f"{where}: tags={tags!r}: give a list of words such as ['pii']")
+    return tuple(dict.fromkeys(tags))
 
 
 def _shown(callee: Callee) -> str:

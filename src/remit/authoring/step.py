@@ -192,6 +192,7 @@ def _make(function: Callable[..., Any], name: str, kind: EffectKind, **options: 
         is_async=inspect.iscoroutinefunction(function),
         result=Seam(hints.get("return", Any), where=f"{where}, result"),
         decode_arguments=_decoder(function, hints) if options.get("isolation") == "process" else None,
+        retype=lambda plain: _decoder(function, hints)(plain),
         where=where,
         **options,
     )

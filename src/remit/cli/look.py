@@ -102,6 +102,7 @@ def _facts(record: Record) -> list[tuple[str, Text]]:
         ("owner", record.owner),
         ("region", record.region),
         ("department", record.department),
+        ("policies", ", ".join(record.policies) or None),
         ("created_at", f"{record.created_at:%Y-%m-%d %H:%M:%S} UTC, {age(record.created_at)}"),
         ("took", elapsed(record, datetime.now(UTC)) or None),
         ("usage own", f"{own.tokens:,} tokens, ${own.cost}"),

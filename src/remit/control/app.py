@@ -18,6 +18,7 @@ from remit.control.hosting import Hosted, Hosting, OperatorsList
 from remit.control.inbox import Inbox
 from remit.control.logs import carry_trace_context
 from remit.control.operations import Operations
+from remit.control.policies import Governed, PolicyDesk
 from remit.control.queries import Page, Queries, unknown
 from remit.control.registry import Registry
 from remit.control.schedules import ScheduleTerms, ScheduleView, ScheduleViews
@@ -76,7 +77,7 @@ class Execution(Generic[T]):
         return f"<Execution {self.id}>"
 
 
-class Remit(Versions, Attribution):
+class Remit(Versions, Attribution, Governed):
     """Runs processes on a store: `async with Remit("sqlite:///orders.db", processes=[order]) as app`.
 
     `processes` lists processes, modules that hold them, and paths of YAML workflows or of directories of them; import paths
@@ -109,6 +110,7 @@ class Remit(Versions, Attribution):
         self._engine: Engine | None = None
         self._queries: Queries | None = None
         self._registry = None
+        self._desk = None
         self._operations: Operations | None = None
         self._inbox: Inbox | None = None
 
@@ -125,7 +127,8 @@ class Remit(Versions, Attribution):
         self._queries = Queries(store)
         self._operations = Operations(self._engine)
         self._registry = Registry(self._engine, Gate(self._engine, self._digest_of))
-        self._inbox = Inbox(self._engine, self._operations, self._registry)
+        self._desk = PolicyDesk(self._engine)
+        self._inbox = Inbox(self._engine, self._operations, self._registry, self._desk)
         carry_trace_context()
         try:
             self._hosting.remember(store, self._catalog, self._engine.clock.now())
@@ -143,7 +146,7 @@ class Remit(Versions, Attribution):
         if self._engine is not None and self._inbox is not None:
             self._inbox.close()
             await self._engine.close()
-        self._engine = self._queries = self._operations = self._registry = self._inbox = None
+        self._engine = self._queries = self._operations = self._registry = self._desk = self._inbox = None
 
     def _clock(self) -> Clock:
         """The time that executions live in; the testing kit has one of its own."""
@@ -345,9 +348,9 @@ class Remit(Versions, Attribution):
         """Alerts, newest first."""
         return self._reads().alerts(code=code, execution_id=execution_id, tenant=tenant, since=since, limit=limit)
 
-    async def answer(self, execution_id: str, value: Any, ask: str | None = None) -> None:
-        """Answer an open ask at an execution or below it; see `Operations.answer` for what is refused."""
-        await self._acts().answer(execution_id, value, ask)
+    async def answer(self, execution_id: str, value: Any, ask: str | None = None, *, by: str | None = None) -> None:
+        """Answer an open ask at an execution or below it, `by` whom; see `Operations.answer` for what is refused."""
+        await self._acts().answer(execution_id, value, ask, by)
 
     async def send(self, execution_id: str, event: str, payload: Any = None, dedupe: str | None = None) -> bool:
         """Send an event to an execution; False where `dedupe` was seen before (L50)."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from remit.control.evaluation import Asked
 from remit.control.operations import Operations
+from remit.control.policies import PolicyDesk
 from remit.control.queries import only_own
 from remit.control.registry import Registry
 from remit.control.schedules import remove
@@ -30,10 +31,11 @@ _log = logging.getLogger("remit.inbox")
 class Inbox:
     """Looks for commands while the app is open, and shows a sign of life to other processes (L21)."""
 
-    def __init__(self, engine: Engine, operations: Operations, registry: Registry) -> None:
+    def __init__(self, engine: Engine, operations: Operations, registry: Registry, desk: PolicyDesk) -> None:
         self._engine = engine
         self._operations = operations
         self._registry = registry
+        self._desk = desk
         self._task: asyncio.Task[None] | None = None
         self._long: dict[str, asyncio.Task[None]] = {}
         """Commands that take their time, by id: the others do not wait for them."""
@@ -94,7 +96,9 @@ class Inbox:
     async def _do(self, verb: str, arguments: dict[str, Any]) -> Any:
         act = self._operations
         if verb == "answer":
-            return await act.answer(arguments["execution_id"], arguments["value"], arguments.get("ask"))
+            return await act.answer(
+                arguments["execution_id"], arguments["value"], arguments.get("ask"), arguments.get("by")
+            )
         if verb == "send":
             return await act.send(
                 arguments["execution_id"], arguments["event"], arguments.get("payload"), arguments.get("dedupe")
@@ -107,6 +111,10 @@ class Inbox:
             return await remove(self._engine, arguments["name"], arguments.get("tenant"))
         if verb == "top-up":
             return await act.top_up(arguments["execution_id"], Budget(arguments.get("tokens"), arguments.get("cost")))
+        if verb == "policy-apply":
+            return plain(await self._desk.apply(arguments["sources"], arguments.get("by")))
+        if verb == "policy-remove":
+            return plain(await self._desk.remove(arguments["name"], arguments.get("by")))
         if verb == "evaluate":
             return (await self._registry.gate.evaluate(_asked(arguments))).as_dict()
         if verb in _GATE:

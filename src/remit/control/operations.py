@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unicodedata import normalize
 
 import orjson
 
@@ -34,13 +35,14 @@ class Operations:
             raise unknown(execution_id)
         return node
 
-    async def answer(self, execution_id: str, value: Any, ask: str | None = None) -> None:
+    async def answer(self, execution_id: str, value: Any, ask: str | None = None, by: str | None = None) -> None:
         """Answer an open ask at the execution or below it.
 
-        Raises MisuseError: `already_answered`, `no_open_ask`, `ambiguous_ask` (it lists them); InvalidInput for a value
-        that does not fit what was asked for.
+        Raises MisuseError: `already_answered`, `no_open_ask`, `ambiguous_ask` (it lists them), `four_eyes` where a policy
+        wants another person than the owner; InvalidInput for a value that does not fit what was asked for.
         """
         engine = self._engine
+        optional_text(by, "by")
         self._node(execution_id)
         await engine.durability.settled()
         asked, entry = self._open_ask(execution_id, ask)
@@ -52,9 +54,30 @@ class Operations:
                 code="already_answered",
                 execution_id=asked,
             )
+        self._refuse_own_approval(node, living, by)
         payload = _checked(value, living)
+        if by is not None:
+            living.terms = orjson.dumps({**orjson.loads(living.terms or b"{}"), "by": by})
         engine.settling.settle(node, living, payload, None)
         await engine.durability.barrier()
+
+    def _refuse_own_approval(self, node: Node, entry: JournalRecord, by: str | None) -> None:
+        """Under a policy of four eyes, whoever answers is named and is not the one on whose behalf the trace runs (L43)."""
+        governance = self._engine.governance
+        policy = governance.over(node).regime.four_eyes if governance is not None else None
+        if policy is None:
+            return
+        owner = node.trace.root.record.owner
+        details = {"policy": policy, "execution_id": node.id, "ask": entry.name, "owner": owner, "by": by}
+        if by is None:
+            problem = "Say who answers: `remit answer ID VALUE --as NAME`, or answer(..., by=)"
+        elif owner is not None and _same_person(by, owner):
+            problem = f"{by!r} owns this trace: somebody else has to answer"
+        else:
+            return
+        message = f"Policy {policy} wants four eyes on {entry.name!r}. {problem}."
+        self._engine.alert(node, "four_eyes", message, details)
+        raise MisuseError(message, code="four_eyes", details=details)
 
     def _open_ask(self, execution_id: str, ask: str | None) -> tuple[str, JournalRecord]:
         store = self._engine.store
@@ -199,6 +222,12 @@ class Operations:
         for paused in engine.store.subtree(node.id, open_only=True):
             if paused.status is Status.PAUSED and paused.error is not None and b'"budget_exhausted"' in paused.error:
                 engine.resume(self._node(paused.id))
+
+
+def _same_person(one: str, other: str) -> bool:
+    """Whether two names differ in case, in spaces around them or in how their letters are encoded at most."""
+    folded = [normalize("NFKC", each).casefold().strip() for each in (one, other)]
+    return folded[0] == folded[1]
 
 
 def _said_in(entry: JournalRecord) -> str | None:

@@ -12,6 +12,7 @@ import orjson
 from remit.engine.faults import decode_error
 from remit.engine.plain_json import dumps, loads
 from remit.engine.redaction import redact
+from remit.engine.terms import terms_of
 from remit.errors import ErrorInfo
 from remit.kernel.states import Compensation, Status, shown
 from remit.kernel.trace import ancestors_of, depth_of, parent_of, root_of
@@ -111,6 +112,8 @@ class Record:
     updated_at: datetime
     ended_at: datetime | None
     ttl_ms: int
+    policies: list[str] = field(default_factory=list)
+    """The versions of policies that it was admitted under, such as 'pii@1.0.0' (L43)."""
     waiting_on: WaitingOn = field(default_factory=WaitingOn)
     compensations: list[CompensationView] = field(default_factory=list)
     """In the order in which they ran: last first (L37)."""
@@ -150,6 +153,8 @@ class Entry:
     ended_at: datetime | None
     duration_ms: int | None
     due_at: datetime | None
+    by: str | None = None
+    """Of an ask: who answered, where that was said."""
     undoes: int | None = None
     """Of a compensation: the position of the step that it undoes."""
     skipped: str | None = None
@@ -230,6 +235,7 @@ def record_view(
         updated_at=_certain(updated),
         ended_at=moment(record.ended_at),
         ttl_ms=record.ttl_ms,
+        policies=terms_of(record).get("policies", []),
         waiting_on=waiting_on or WaitingOn(),
     )
 
@@ -249,7 +255,8 @@ def entry_view(execution_id: str, entry: JournalRecord) -> Entry:
         result=_json(entry.result),
         error=decode_error(entry.error) if entry.error is not None else None,
         usage=Usage.of(entry.tokens, entry.input_tokens, entry.output_tokens, entry.cost),
-        verdict="allowed",
+        verdict=_verdict(entry),
+        by=(_json(entry.terms) or {}).get("by") if entry.kind is EffectKind.ASK else None,
         attempt=entry.attempt,
         started_at=_certain(entry.started_at),
         ended_at=moment(entry.ended_at),
@@ -257,6 +264,15 @@ def entry_view(execution_id: str, entry: JournalRecord) -> Entry:
         due_at=moment(entry.due_at),
         **(_of_compensation(entry) if entry.kind is EffectKind.COMPENSATION else {}),
     )
+
+
+def _verdict(entry: JournalRecord) -> str:
+    """What policies said: allowed, allowed without something, or denied."""
+    if entry.error is not None and b'"policy_denied"' in entry.error:
+        error = decode_error(entry.error)
+        return f"denied by {error.details.get('policy')}" if error.code == "policy_denied" else "allowed"
+    redacted = _json(entry.terms).get("redacted") if entry.terms is not None and b'"redacted"' in entry.terms else None
+    return f"redacted by {', '.join(dict.fromkeys(each[0] for each in redacted))}" if redacted else "allowed"
 
 
 def _of_compensation(entry: JournalRecord) -> dict[str, Any]:

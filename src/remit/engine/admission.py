@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from secrets import randbits
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
 from remit.engine.definitions import Definition
+from remit.engine.judgement import Caller, Judged, judge_call
 from remit.engine.node import Node
 from remit.engine.request import CallRequest
 from remit.engine.seam import SeamError, digest
 from remit.engine.terms import note
 from remit.errors import InvalidInput, MisuseError
 from remit.kernel.lease import DEFAULT_TTL_MS, ROOT_TTL_MS, granted_ttl
+from remit.kernel.preflight import Rejection
 from remit.kernel.retry import Retry
 from remit.kernel.states import Status
 from remit.kernel.trace import child_id, root_id, root_key
 from remit.kernel.usage import Amount, Budget
 from remit.store import boundaries
-from remit.store.records import ExecutionRecord
+from remit.store.records import AlertRecord, ExecutionRecord
 
 if TYPE_CHECKING:
     from remit.engine.engine import Engine
 
-__all__ = ["Admission", "RootTerms"]
+__all__ = ["Admission", "Admitted", "RootTerms"]
 
 
 class RootTerms:
@@ -58,6 +60,19 @@ class RootTerms:
         self.retry = retry
 
 
+class Admitted(NamedTuple):
+    """A call that passed pre-flight; `digest` is that of the input as it was given, `payload` what crosses of it."""
+
+    definition: Definition
+    request: CallRequest
+    estimate: Amount
+    payload: bytes
+    digest: bytes
+    key: bytes
+    occurrence: int
+    judged: Judged | None
+
+
 class Admission:
     """Creates executions. Nothing here waits: what it decides is one event in the batch."""
 
@@ -67,19 +82,16 @@ class Admission:
     def child(
         self,
         parent: Node,
-        definition: Definition,
-        request: CallRequest,
-        estimate: Amount,
-        payload: bytes,
-        input_digest: bytes,
-        key: bytes,
-        occurrence: int,
+        call: Admitted,
         position: int,
         *,
         awaited: bool,
     ) -> Node:
         """Admit a call that passed pre-flight."""
         engine, above = self._engine, parent.record
+        definition, request, estimate = call.definition, call.request, call.estimate
+        if call.judged is not None:
+            call.judged.take()
         now = engine.clock.now()
         parent.last_ordinal += 1
         wanted_ms = request.ttl_ms or definition.ttl_ms or DEFAULT_TTL_MS
@@ -92,11 +104,11 @@ class Admission:
             status=Status.PENDING,
             created_at=now,
             ttl_ms=granted_ttl(wanted_ms, parent.clock.left(now) if awaited else None),
-            digest=input_digest,
-            input=payload,
-            key=key,
+            digest=call.digest,
+            input=call.payload,
+            key=call.key,
             label=request.key,
-            occurrence=occurrence,
+            occurrence=call.occurrence,
             position=position,
             department=definition.department,
             tenant=above.tenant,
@@ -110,7 +122,7 @@ class Admission:
             estimate_cost=estimate.cost,
             limit_tokens=request.limit_tokens,
             limit_cost=request.limit_cost,
-            terms=_terms(request.retry, saga=definition.saga),
+            terms=_terms(request.retry, saga=definition.saga, tags=definition.tags, judged=call.judged),
         )
         node = engine.traces.admit(record, parent)
         if estimate.tokens or estimate.cost:
@@ -150,8 +162,8 @@ class Admission:
                         execution_id=known.id,
                     )
                 return known, False
+        granted = self._granted(definition, payload, terms)
         now = engine.clock.now()
-        budget = terms.budget
         record = ExecutionRecord(
             n=engine.take_n(),
             id=root_id(now, randbits(48)),
@@ -160,9 +172,9 @@ class Admission:
             version=definition.version,
             status=Status.PENDING,
             created_at=now,
-            ttl_ms=terms.ttl_ms or definition.ttl_ms or ROOT_TTL_MS,
+            ttl_ms=granted.ttl_ms,
             digest=input_digest,
-            input=payload,
+            input=granted.payload,
             key=key,
             label=terms.key,
             department=definition.department,
@@ -170,9 +182,9 @@ class Admission:
             owner=terms.owner,
             region=terms.region,
             updated_at=now,
-            limit_tokens=budget.tokens if budget else None,
-            limit_cost=budget.cost_micros if budget else None,
-            terms=_terms(terms.retry, budget, saga=terms.saga or definition.saga, held=terms.held),
+            limit_tokens=granted.tokens,
+            limit_cost=granted.cost,
+            terms=granted.terms,
         )
         node = engine.traces.admit(record, None)
         if key is not None:
@@ -183,6 +195,38 @@ class Admission:
         engine.begin(node, definition)
         return record, True
 
+    def _granted(self, definition: Definition, payload: bytes, terms: RootTerms) -> _Granted:
+        """What a root gets of what it is started with; raises MisuseError `policy_denied`, and nothing is remembered (L7)."""
+        governance, budget = self._engine.governance, terms.budget
+        tokens, cost = (budget.tokens, budget.cost_micros) if budget is not None else (None, None)
+        ttl_ms = terms.ttl_ms or definition.ttl_ms or ROOT_TTL_MS
+        saga = terms.saga or definition.saga
+        if governance is None:
+            kept = _terms(terms.retry, budget, saga=saga, held=terms.held, tags=definition.tags)
+            return _Granted(payload, ttl_ms, tokens, cost, kept)
+        judged = judge_call(governance, None, Caller(terms.tenant, terms.owner, terms.region), definition, payload)
+        if judged.denial is not None:
+            raise self._refused(judged.denial, definition, terms)
+        judged.take()
+        regime, retry = judged.ruled.regime, judged.retry(terms.retry, definition)
+        return _Granted(
+            judged.payload,
+            regime.least("ttl_ms", ttl_ms) or ttl_ms,
+            regime.least("tokens", tokens),
+            regime.least("cost", cost),
+            _terms(retry, budget, saga=saga, held=terms.held, tags=definition.tags, judged=judged),
+        )
+
+    def _refused(self, denial: Rejection, definition: Definition, terms: RootTerms) -> MisuseError:
+        """A start that a policy forbids: operators are told, and there is no execution to tell them of."""
+        engine = self._engine
+        error = denial.error("", ())
+        details = {**error.details, "target": definition.name}
+        engine.durability.alert(
+            AlertRecord(error.code, None, terms.tenant, error.message, orjson.dumps(details), engine.clock.now())
+        )
+        return MisuseError(error.message, code=error.code, details=details)
+
     def _known(self, key: bytes) -> ExecutionRecord | None:
         """The root of that key, durable or still in the batch."""
         engine = self._engine
@@ -191,11 +235,27 @@ class Admission:
         return engine.new_root_keys.get(key) or engine.store.by_root_key(key)
 
 
+class _Granted(NamedTuple):
+    payload: bytes
+    ttl_ms: int
+    tokens: int | None
+    cost: int | None
+    terms: bytes | None
+
+
 def _terms(
-    retry: Retry | None, budget: Budget | None = None, *, saga: bool = False, held: bool = False
+    retry: Retry | None,
+    budget: Budget | None = None,
+    *,
+    saga: bool = False,
+    held: bool = False,
+    tags: tuple[str, ...] = (),
+    judged: Judged | None = None,
 ) -> bytes | None:
     """What the record keeps beside its columns; None where there is nothing."""
-    terms: dict[str, Any] = {}
+    terms: dict[str, Any] = judged.terms() if judged is not None else {}
+    if tags:
+        terms["tags"] = tags
     if retry is not None:
         terms["retry"] = [retry.attempts, retry.first, retry.longest, retry.retry_on_timeout]
     if budget is not None and budget.on_exhausted == "suspend":

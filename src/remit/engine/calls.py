@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from remit.engine.admission import Admitted
 from remit.engine.answer import Answer, outcome_status
 from remit.engine.definitions import Definition
 from remit.engine.faults import decode_error, encode_error
 from remit.engine.history import Recorded, effect_of
+from remit.engine.judgement import Caller, Judged, judge_call
 from remit.engine.node import Node
 from remit.engine.request import CallRequest
 from remit.engine.seam import SeamError, canonical, digest
@@ -158,15 +160,17 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
     # What no longer counts refuses nothing either: a conflict that is not recorded was never told.
     if known is not None and (_same(known.record, request.target, definition, input_digest) or not run.valid):
         return known
-    facts = _facts(run, request, definition, fault, input_digest, known)
+    judged = None
+    if engine.governance is not None and definition is not None and fault is None:
+        judged = judge_call(engine.governance, run.node, Caller.of(run.node), definition, payload)
+        request, payload = judged.narrow(request, definition), judged.payload
+    facts = _facts(run, request, definition, fault, input_digest, known, judged)
     rejection = preflight(facts)
     if rejection is not None or definition is None:
         assert rejection is not None
         return _reject(run, request, rejection, rejection_key, payload)
-    position = history.admit(len(payload))
-    child = engine.admission.child(
-        run.node, definition, request, facts.estimate, payload, input_digest, key, occurrence, position, awaited=awaited
-    )
+    call = Admitted(definition, request, facts.estimate, payload, input_digest, key, occurrence, judged)
+    child = engine.admission.child(run.node, call, history.admit(len(payload)), awaited=awaited)
     placed = Call(run, child.record, request.result or definition.result, child)
     if request.key is not None:
         run.calls[key] = placed
@@ -238,9 +242,10 @@ def _facts(
     fault: ErrorInfo | None,
     input_digest: bytes,
     known: Call | None,
+    judged: Judged | None,
 ) -> CallFacts:
     node = run.node
-    return CallFacts(
+    facts = CallFacts(
         target=request.target,
         caller_tenant=node.record.tenant or "",
         caller_region=node.record.region,
@@ -256,6 +261,10 @@ def _facts(
         known_digest=known.record.digest if known else None,
         known_target=known.record.process if known else None,
     )
+    if judged is not None:
+        facts.denial = judged.denial
+        facts.limits, facts.narrowed_by = judged.limits(facts.limits)
+    return facts
 
 
 def _estimate(request: CallRequest, definition: Definition | None) -> Amount:

@@ -55,6 +55,8 @@ class StepDefinition:
     pending: bool = False
     """Whether the execution shows PENDING_ASYNC while the step is at work (L33)."""
     decode_arguments: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    retype: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    """Plain data as the arguments that the function's annotations name; None where it takes plain data."""
     usage_of: Callable[[Any], Usage | None] | None = None
     played_by: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
     """Where `function` wraps what an author wrote: the same wrapping of another function, sync or async as that one is."""
@@ -111,6 +113,7 @@ class Definition:
     resumes: str | None = None
     saga: bool = False
     isolation: Isolation = "none"
+    tags: tuple[str, ...] = ()
     where: str = ""
     source: bytes | None = None
     """What a workflow file says; None where the text of `body` does."""

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from remit.engine.blame import blame_of, fault_of
 from remit.engine.definitions import Definition
 from remit.engine.elsewhere import locate
+from remit.engine.judgement import judge_input, noted
 from remit.engine.port import ContinueAs
 from remit.engine.remote import RemoteBody, UnfitError
 from remit.engine.seam import SeamError
-from remit.engine.terms import note
+from remit.engine.terms import note, note_redacted
 from remit.engine.watchdog import LoopBlocked
 from remit.errors import DefinitionError, ErrorClass, ErrorInfo, StoreError
 
@@ -126,6 +127,14 @@ class Driver:
 
     def _begin_afresh(self, run: Run, payload: bytes) -> None:
         node, record = run.node, run.node.record
+        if self._engine.governance is not None:
+            passed = judge_input(self._engine.governance, node, run.definition, payload)
+            if passed.denial is not None:
+                self._engine.endings.fail(node, passed.denial.error(node.id, node.path), None)
+                return
+            if passed.redacted:
+                note_redacted(record, noted(passed.redacted, "input"))
+            payload = passed.payload
         self._engine.metering.abandon(node)
         self._engine.stop_run(node)
         record.generation += 1

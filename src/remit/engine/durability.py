@@ -23,6 +23,8 @@ from remit.store.records import (
     EvaluationRecord,
     EventRecord,
     JournalRecord,
+    PolicyRecord,
+    RateRecord,
     RequirementRecord,
     ScheduleRecord,
     UsageKey,
@@ -112,6 +114,16 @@ class Durability:
     def declaration(self, declaration: DeclarationRecord) -> None:
         """A caller has declared what it works with."""
         self._batch.declarations.append(declaration)
+        self._soon_or_later()
+
+    def policy(self, policy: PolicyRecord) -> None:
+        """A version of a policy was applied or withdrawn."""
+        self._batch.policies.append(policy)
+        self._soon_or_later()
+
+    def rate(self, rate: RateRecord) -> None:
+        """More of a rate is used up."""
+        self._batch.rates[rate.policy, rate.counted] = rate
         self._soon_or_later()
 
     def evaluation(self, evaluation: EvaluationRecord) -> None:

@@ -8,9 +8,11 @@ from random import random
 from typing import TYPE_CHECKING, Any
 
 from remit.engine.faults import decode_error, encode_error
+from remit.engine.judgement import judge_result, noted
 from remit.engine.node import Node
-from remit.engine.terms import history_begins, note, terms_of
+from remit.engine.terms import history_begins, note, note_redacted, terms_of
 from remit.errors import ErrorClass, ErrorInfo, MisuseError
+from remit.kernel.preflight import Rejection
 from remit.kernel.retry import Retry, backoff_ms, exhausted, retries
 from remit.kernel.states import Status, may
 from remit.store import boundaries
@@ -32,11 +34,27 @@ class Endings:
     # -- how bodies end -----------------------------------------------------------------------------------------------
 
     def complete(self, node: Node, result: bytes) -> None:
-        """The body returned."""
+        """The body returned; filters may keep the result from leaving, or take something out of it (L43)."""
+        engine = self._engine
+        if engine.governance is not None and node.run is not None:
+            passed = judge_result(engine.governance, node, node.run.definition.result, result)
+            if passed.denial is not None:
+                self._withhold(node, passed.denial)
+                return
+            if passed.redacted:
+                note_redacted(node.record, noted(passed.redacted, "result"))
+            result = passed.payload
         node.record.result = result
         self._cancel_children(node, awaited_only=True)
         self._end(node, Status.COMPLETED, None)
         self._tell(node)
+
+    def _withhold(self, node: Node, denial: Rejection) -> None:
+        """The result does not leave; whoever does not hear of the failure otherwise gets an alert."""
+        error = denial.error(node.id, node.path)
+        if node.parent is not None and node.record.awaited:
+            self._engine.alert(node, error.code, error.message, error.details)
+        self.fail(node, error, None)
 
     def fail(self, node: Node, error: ErrorInfo, fault: dict[str, Any] | None, *, child_failed: bool = False) -> None:
         """The body raised: try again what may be tried again (L18), else end it and tell the parent."""

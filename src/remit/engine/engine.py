@@ -20,13 +20,16 @@ from remit.engine.definitions import Catalog, Definition
 from remit.engine.driver import Driver
 from remit.engine.durability import Durability
 from remit.engine.endings import Endings
+from remit.engine.governance import Governance
 from remit.engine.intents import was_left
 from remit.engine.leases import Leases
 from remit.engine.local import LocalPort
 from remit.engine.metering import Metering
 from remit.engine.node import Node
 from remit.engine.outcomes import Outcomes
+from remit.engine.policies import Policies
 from remit.engine.port import Port
+from remit.engine.rates import Rates
 from remit.engine.routing import Routing
 from remit.engine.run import Run
 from remit.engine.saga import Sagas
@@ -63,6 +66,10 @@ class Engine:
         self.log = logging.getLogger("remit.engine")
         self.durability = Durability(store, self.loop, self._fenced)
         self.routing = Routing(self)
+        self.rates = Rates(self)
+        self.governance: Governance | None = None
+        """What the policies in force say; None while none is."""
+        self.policies = Policies(self)
         self.traces = Traces(self)
         self.waiting = Waiting(self)
         self.leases = Leases(clock, self._expired)

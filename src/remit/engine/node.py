@@ -12,7 +12,9 @@ from remit.kernel.usage import Usage, decimal_string
 from remit.store.records import ExecutionRecord, JournalRecord
 
 if TYPE_CHECKING:
+    from remit.engine.governance import Governance
     from remit.engine.metering import Hold
+    from remit.engine.ruled import Ruled
     from remit.engine.run import Run
 
 __all__ = ["Node", "Trace"]
@@ -54,6 +56,7 @@ class Node:
         "path",
         "queued",
         "record",
+        "ruled",
         "run",
         "slot",
         "subtree",
@@ -90,6 +93,8 @@ class Node:
         self.parked = False
         self.queued = False
         self.slot = False
+        self.ruled: tuple[Governance, Ruled] | None = None
+        """The policies it is under, as they were when it was last asked."""
 
     @property
     def id(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 from pydantic_core import from_json
 
-__all__ = ["REDACTED", "is_secret_key", "redact", "redact_text"]
+__all__ = ["REDACTED", "is_secret_key", "redact", "redact_text", "secret_spans"]
 
 REDACTED = "[redacted]"
 
@@ -92,6 +92,13 @@ def redact(value: object) -> object:
 def redact_text(text: str) -> str:
     """A text without bearer tokens, private keys, access keys and the passwords of URLs."""
     return _SECRET_TEXT.sub(_keep_label, text) if _hinted(text, _TEXT_HINTS) else text
+
+
+def secret_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Where secrets stand in a text that shows them by their form; labels such as "Bearer" are no part of them."""
+    if _hinted(text, _TEXT_HINTS):
+        for match in _SECRET_TEXT.finditer(text):
+            yield match.start() + len(match["bearer"] or match["url"] or ""), match.end()
 
 
 def _hinted(text: str, hints: tuple[str, ...]) -> bool:

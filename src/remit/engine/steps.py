@@ -6,23 +6,27 @@ import asyncio
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import orjson
+
 from remit.engine.definitions import StepDefinition
 from remit.engine.faults import decode_error, encode_error, exception_of, info_of
 from remit.engine.history import effect_of
 from remit.engine.intents import intent_of, left_running
+from remit.engine.judgement import judge_effect, noted
 from remit.engine.metering import Hold
+from remit.engine.plain_json import loads
 from remit.engine.port import INSIDE_STEP
 from remit.engine.seam import SeamError, canonical, digest
 from remit.engine.watchdog import LoopBlocked
 from remit.errors import ContractViolation, DomainError, ErrorClass, ErrorInfo, RemitError, Suspension
 from remit.kernel.usage import Usage
 from remit.store import boundaries
-from remit.store.records import JournalRecord
+from remit.store.records import EffectKind, JournalRecord
 
 if TYPE_CHECKING:
     from remit.engine.run import Run
 
-__all__ = ["in_turn", "own", "perform", "recorded_value"]
+__all__ = ["crossed", "enter", "enter_governed", "in_turn", "own", "perform", "recorded_value"]
 
 _IMMUTABLE = frozenset({str, int, float, bool, bytes, type(None)})
 
@@ -66,13 +70,15 @@ async def perform(run: Run, step: StepDefinition, arguments: dict[str, Any]) -> 
     if entry is None:
         if history.recorded:
             await run.go_live(f"{step.kind}:{step.name}", effect_of(step.kind, step.name, params))
-        entry = _enter(run, step, key, params)
+        governed = run.engine.governance is not None and step.kind is not EffectKind.STEP
+        entry = enter_governed(run, step, key, params) if governed else enter(run, step, key, params)
     else:
         assert isinstance(entry, JournalRecord)
         if entry.ended_at is None:
             _restart(run, step, entry)
     if entry.ended_at is None:
-        value = await _run(run, step, own(arguments), entry)
+        crossing = own(arguments) if entry.terms is None else crossed(step, arguments, entry)
+        value = await _run(run, step, crossing, entry)
         order = run.delivery.alone()
         if order is not None:
             entry.completed = order
@@ -111,7 +117,8 @@ async def recorded_value(run: Run, step: StepDefinition, entry: JournalRecord) -
     raise error
 
 
-def _enter(run: Run, step: StepDefinition, key: bytes, params: bytes) -> JournalRecord:
+def enter(run: Run, step: StepDefinition, key: bytes, params: bytes) -> JournalRecord:
+    """The step's journal entry, as it is before the step runs."""
     record = run.node.record
     position = run.history.admit(len(params))
     entry = JournalRecord(
@@ -128,6 +135,31 @@ def _enter(run: Run, step: StepDefinition, key: bytes, params: bytes) -> Journal
     )
     run.engine.durability.enter(entry)
     return entry
+
+
+def enter_governed(run: Run, step: StepDefinition, key: bytes, params: bytes) -> JournalRecord:
+    """The entry of a tool or model call as policies let it pass: without what filters take out, or refused (L43)."""
+    engine = run.engine
+    assert engine.governance is not None
+    passed = judge_effect(engine.governance, run.node, step, params)
+    entry = enter(run, step, key, passed.payload)
+    if passed.redacted:
+        kept = orjson.loads(entry.terms) if entry.terms is not None else {}
+        entry.terms = orjson.dumps({**kept, **noted(passed.redacted, "tool")})
+    if passed.denial is not None:
+        error = passed.denial.error(run.node.id, run.node.path)
+        entry.error = encode_error(error)
+        entry.ended_at = engine.clock.now()
+        engine.alert(run.node, error.code, error.message, {**error.details, str(step.kind): step.name})
+    return entry
+
+
+def crossed(step: StepDefinition, arguments: dict[str, Any], entry: JournalRecord) -> dict[str, Any]:
+    """The arguments as the entry has them, where something was taken out of them; else the step's own."""
+    if b'"redacted"' not in (entry.terms or b""):
+        return own(arguments)
+    plain: dict[str, Any] = loads(entry.params or b"{}")
+    return step.retype(plain) if step.retype is not None else plain
 
 
 def _restart(run: Run, step: StepDefinition, entry: JournalRecord) -> None:

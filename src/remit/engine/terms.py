@@ -8,11 +8,11 @@ import orjson
 
 from remit.store.records import ChildEnd, ExecutionRecord
 
-__all__ = ["has_saga", "history_begins", "is_at_work", "is_held", "note", "terms_of"]
+__all__ = ["has_saga", "history_begins", "is_at_work", "is_held", "note", "note_redacted", "terms_of"]
 
 
 def terms_of(record: ExecutionRecord | ChildEnd) -> dict[str, Any]:
-    """All of them: `retry`, `on_exhausted`, `saga`, `lent`, `since`, `at_work`, and at the end `fault` and `subtree`."""
+    """All of them: `retry`, `on_exhausted`, `saga`, `lent`, `since`, `at_work`, `tags`, `policies`, `redacted`, and at the end `fault` and `subtree`."""
     terms: dict[str, Any] = orjson.loads(record.terms) if record.terms else {}
     return terms
 
@@ -21,6 +21,12 @@ def note(record: ExecutionRecord, notes: dict[str, Any]) -> None:
     """Add to them; a value of None takes one away. Whoever does so touches the record."""
     terms = {name: value for name, value in {**terms_of(record), **notes}.items() if value is not None}
     record.terms = orjson.dumps(terms) if terms else None
+
+
+def note_redacted(record: ExecutionRecord, redacted: dict[str, Any]) -> None:
+    """Add to what was taken out of its values, as `judgement.noted` gives it."""
+    known = terms_of(record).get("redacted", [])
+    note(record, {"redacted": [*known, *(each for each in redacted["redacted"] if each not in known)]})
 
 
 def has_saga(record: ExecutionRecord | ChildEnd) -> bool:

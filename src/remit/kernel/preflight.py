@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -55,6 +55,14 @@ class CallFacts:
     """The process that was called under it."""
     tenant: str | None = None
     region: str | None = None
+    denial: Rejection | None = None
+    """What the policies in force have against it (L43)."""
+    narrowed_by: Mapping[str, str] | None = None
+    """Of the limits: the policy that narrows each, where one does."""
+
+    def narrowing(self, limit: str) -> dict[str, Any]:
+        """The policy that set a limit, as details of a rejection."""
+        return {"policy": self.narrowed_by[limit]} if self.narrowed_by and limit in self.narrowed_by else {}
 
 
 class Rejection(NamedTuple):
@@ -121,7 +129,10 @@ _declared = _fault_of(
     }
 )
 _input = _fault_of(dict.fromkeys(("invalid_input", "limit_exceeded"), "input"))
-_policy = _fault_of({"policy_denied": "policy"})
+
+
+def _policy(facts: CallFacts) -> Rejection | None:
+    return facts.denial
 
 
 def _depth(facts: CallFacts) -> Rejection | None:
@@ -129,7 +140,7 @@ def _depth(facts: CallFacts) -> Rejection | None:
     if facts.depth < limit:
         return None
     message = f"Cannot nest sub-workflows deeper than {limit} levels. Current depth: {facts.depth}"
-    return Rejection("depth_exceeded", "depth", message, limit, facts.depth, {})
+    return Rejection("depth_exceeded", "depth", message, limit, facts.depth, facts.narrowing("max_depth"))
 
 
 def _cycle(facts: CallFacts) -> Rejection | None:
@@ -147,7 +158,8 @@ def _fanout(facts: CallFacts) -> Rejection | None:
     if facts.descendants < limit:
         return None
     message = f"The trace has {facts.descendants} executions below its root; the limit is {limit}"
-    return Rejection("fanout_exceeded", "fanout", message, limit, facts.descendants, {})
+    narrowing = facts.narrowing("max_descendants")
+    return Rejection("fanout_exceeded", "fanout", message, limit, facts.descendants, narrowing)
 
 
 def _budget(facts: CallFacts) -> Rejection | None:

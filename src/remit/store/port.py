@@ -16,6 +16,8 @@ from remit.store.records import (
     ExecutionFilter,
     ExecutionRecord,
     JournalRecord,
+    PolicyRecord,
+    RateRecord,
     RequirementRecord,
     ScheduleRecord,
     UsageKey,
@@ -39,6 +41,8 @@ class Batch:
         "events",
         "journal",
         "new_journal",
+        "policies",
+        "rates",
         "replies",
         "requirements",
         "schedules",
@@ -61,6 +65,8 @@ class Batch:
         self.definitions: list[DefinitionRecord] = []
         self.versions: dict[tuple[str, str], VersionRecord] = {}
         self.declarations: list[DeclarationRecord] = []
+        self.policies: list[PolicyRecord] = []
+        self.rates: dict[tuple[str, str], RateRecord] = {}
         self.evaluations: list[EvaluationRecord] = []
         self.requirements: list[RequirementRecord] = []
         self.usage: dict[UsageKey, tuple[int, ...]] = {}
@@ -80,6 +86,8 @@ class Batch:
             or self.definitions
             or self.versions
             or self.declarations
+            or self.policies
+            or self.rates
             or self.evaluations
             or self.requirements
             or self.usage
@@ -166,6 +174,12 @@ class Reader(Protocol):
 
     def declarations(self) -> list[DeclarationRecord]:
         """What callers have declared, oldest first."""
+
+    def policies(self) -> list[PolicyRecord]:
+        """All versions of policies that were ever applied, by name."""
+
+    def rates(self) -> list[RateRecord]:
+        """How far each rate is used up."""
 
     def evaluations(self, process: str, version: str | None = None) -> list[EvaluationRecord]:
         """Evaluations of a process, or of one version of it, newest first."""

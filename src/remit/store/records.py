@@ -20,6 +20,8 @@ __all__ = [
     "ExecutionFilter",
     "ExecutionRecord",
     "JournalRecord",
+    "PolicyRecord",
+    "RateRecord",
     "RequirementRecord",
     "ScheduleRecord",
     "UsageKey",
@@ -289,6 +291,35 @@ class RequirementRecord:
     cases_file: str | None
     required_at: int
     required_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRecord:
+    """A version of a policy that was applied (L43); `content` is what its file says as JSON, `source` the file itself."""
+
+    name: str
+    version: str
+    digest: bytes
+    content: bytes
+    source: str
+    applied_at: int
+    applied_by: str | None
+    ended_at: int | None = None
+    ended_by: str | None = None
+
+    @property
+    def in_force(self) -> bool:
+        """Whether calls are under it."""
+        return self.ended_at is None
+
+
+class RateRecord(NamedTuple):
+    """How far a policy's rate is used up for what it is counted by: until `due`, in 1/`scale` milliseconds since 1970."""
+
+    policy: str
+    counted: str
+    due: int
+    scale: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ def compile_workflow(
         department=workflow.department,
         callers=tuple(workflow.callers) if workflow.callers is not None else None,
         saga=workflow.saga_enabled,
+        tags=tuple(dict.fromkeys(workflow.tags)),
         where=place,
     )
     return Process(definition, workflow.description)

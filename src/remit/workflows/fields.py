@@ -36,6 +36,7 @@ __all__ = [
     "Section",
     "Shouted",
     "Version",
+    "Word",
 ]
 
 
@@ -90,6 +91,8 @@ def _path(text: str) -> str:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+Word = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.\-]*$", max_length=200)]
+"""A word that policies select by."""
 Duration = Annotated[float | str, BeforeValidator(_duration)]
 """Seconds, or text such as '10m'; checked, not converted."""
 Price = Annotated[

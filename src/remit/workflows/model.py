@@ -27,6 +27,7 @@ from remit.workflows.fields import (
     Section,
     Shouted,
     Version,
+    Word,
 )
 
 __all__ = [
@@ -384,6 +385,7 @@ class Workflow(Section):
     callers: list[Name] | None = Field(None, description="The departments that may call it.")
     saga_enabled: Flag = Field(default=False, validation_alias=AliasChoices("saga_enabled", "saga_mode"))
     department: Name | None = None
+    tags: list[Word] = Field(default=[], description="Words that policies select it by.")
     estimate: Amounts | None = None
     ttl: Duration | None = None
     retry: RetryRule | None = None

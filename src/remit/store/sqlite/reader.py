@@ -18,6 +18,8 @@ from remit.store.records import (
     ExecutionFilter,
     ExecutionRecord,
     JournalRecord,
+    PolicyRecord,
+    RateRecord,
     RequirementRecord,
     ScheduleRecord,
     UsageTotals,
@@ -29,6 +31,7 @@ from remit.store.sqlite.rows import (
     EVALUATION_COLUMNS,
     EXECUTION_COLUMNS,
     JOURNAL_COLUMNS,
+    POLICY_COLUMNS,
     REQUIREMENT_COLUMNS,
     SCHEDULE_COLUMNS,
     VERSION_COLUMNS,
@@ -226,6 +229,14 @@ class SqliteReader:
         """What callers have declared, oldest first."""
         query = f"SELECT {DECLARATION_COLUMNS} FROM declarations ORDER BY declared_at"
         return [DeclarationRecord(*row) for row in self._rows(query)]
+
+    def policies(self) -> list[PolicyRecord]:
+        """All versions of policies that were ever applied, by name."""
+        return [PolicyRecord(*row) for row in self._rows(f"SELECT {POLICY_COLUMNS} FROM policies")]
+
+    def rates(self) -> list[RateRecord]:
+        """How far each rate is used up."""
+        return [RateRecord(*row) for row in self._rows("SELECT policy, counted, due, scale FROM rates")]
 
     def evaluations(self, process: str, version: str | None = None) -> list[EvaluationRecord]:
         """Evaluations of a process, or of one version of it, newest first."""

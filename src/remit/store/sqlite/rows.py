@@ -14,6 +14,8 @@ from remit.store.records import (
     EvaluationRecord,
     ExecutionRecord,
     JournalRecord,
+    PolicyRecord,
+    RateRecord,
     RequirementRecord,
     ScheduleRecord,
     UsageKey,
@@ -30,7 +32,10 @@ __all__ = [
     "INSERT_EXECUTION",
     "INSERT_JOURNAL",
     "JOURNAL_COLUMNS",
+    "POLICY_COLUMNS",
     "PUT_DECLARATION",
+    "PUT_POLICY",
+    "PUT_RATE",
     "PUT_REQUIREMENT",
     "PUT_SCHEDULE",
     "PUT_VERSION",
@@ -47,6 +52,7 @@ __all__ = [
     "journal_of",
     "journal_row",
     "journal_update",
+    "policy_row",
     "requirement_row",
     "schedule_row",
     "version_row",
@@ -57,6 +63,7 @@ _JOURNAL = [field.name for field in fields(JournalRecord)]
 _SCHEDULE = [field.name for field in fields(ScheduleRecord)]
 _VERSION = [field.name for field in fields(VersionRecord)]
 _DECLARATION = [field.name for field in fields(DeclarationRecord)]
+_POLICY = [field.name for field in fields(PolicyRecord)]
 _EVALUATION = [field.name for field in fields(EvaluationRecord)]
 _REQUIREMENT = [field.name for field in fields(RequirementRecord)]
 _FIXED = {
@@ -86,6 +93,7 @@ JOURNAL_COLUMNS = ", ".join(_JOURNAL)
 SCHEDULE_COLUMNS = ", ".join(_SCHEDULE)
 VERSION_COLUMNS = ", ".join(_VERSION)
 DECLARATION_COLUMNS = ", ".join(_DECLARATION)
+POLICY_COLUMNS = ", ".join(_POLICY)
 
 EVALUATION_COLUMNS = ", ".join(_EVALUATION)
 REQUIREMENT_COLUMNS = ", ".join(_REQUIREMENT)
@@ -110,6 +118,8 @@ UPDATE_JOURNAL = _update("journal", _JOURNAL_MUTABLE, _JOURNAL_ID)
 PUT_SCHEDULE = _put("schedules", _SCHEDULE)
 PUT_VERSION = _put("versions", _VERSION)
 PUT_DECLARATION = _put("declarations", _DECLARATION)
+PUT_POLICY = _put("policies", _POLICY)
+PUT_RATE = _put("rates", list(RateRecord._fields))
 INSERT_EVALUATION = _insert("evaluations", _EVALUATION)
 PUT_REQUIREMENT = _put("requirements", _REQUIREMENT)
 _USED = [field.name for field in fields(UsageTotals)]
@@ -125,6 +135,7 @@ journal_update = attrgetter(*_JOURNAL_MUTABLE, *_JOURNAL_ID)
 schedule_row = attrgetter(*_SCHEDULE)
 version_row = attrgetter(*_VERSION)
 declaration_row = attrgetter(*_DECLARATION)
+policy_row = attrgetter(*_POLICY)
 evaluation_row = attrgetter(*_EVALUATION)
 requirement_row = attrgetter(*_REQUIREMENT)
 

@@ -23,6 +23,8 @@ from remit.store.sqlite.rows import (
     INSERT_EXECUTION,
     INSERT_JOURNAL,
     PUT_DECLARATION,
+    PUT_POLICY,
+    PUT_RATE,
     PUT_REQUIREMENT,
     PUT_SCHEDULE,
     PUT_VERSION,
@@ -34,6 +36,7 @@ from remit.store.sqlite.rows import (
     execution_update,
     journal_row,
     journal_update,
+    policy_row,
     requirement_row,
     schedule_row,
     version_row,
@@ -130,6 +133,8 @@ class SqliteStore(SqliteReader):
             writes.executemany(INSERT_JOURNAL, map(journal_row, batch.new_journal.values()))
         if batch.journal:
             writes.executemany(UPDATE_JOURNAL, map(journal_update, batch.journal.values()))
+        if batch.rates:
+            writes.executemany(PUT_RATE, batch.rates.values())
         for entry in batch.set_aside:
             writes.execute(_SET_ASIDE, (entry.execution_n, entry.generation, entry.position))
         for event in batch.events:
@@ -161,6 +166,8 @@ class SqliteStore(SqliteReader):
             writes.executemany(PUT_VERSION, map(version_row, batch.versions.values()))
         if batch.declarations:
             writes.executemany(PUT_DECLARATION, map(declaration_row, batch.declarations))
+        if batch.policies:
+            writes.executemany(PUT_POLICY, map(policy_row, batch.policies))
         if batch.evaluations:
             writes.executemany(INSERT_EVALUATION, map(evaluation_row, batch.evaluations))
         if batch.requirements:
