@@ -38,6 +38,9 @@ KERNEL_ALLOWED = frozenset({"cronsim"})
 LAZY: dict[tuple[str, str], str] = {
     ("remit.cli.check", "remit.workflows.load"): "160 ms of every other verb",
     ("remit.cli.check", "remit.workflows.published"): "80 ms of every other verb",
+    ("remit.cli.policy", "remit.control.policy_files"): "230 ms of every other verb",
+    ("remit.control.policies", "remit.control.policy_files"): "230 ms for YAML and its models; only applying a policy needs it",
+    ("remit.engine.patterns", "re2"): "6 ms; only policies with filters need it",
     ("remit.cli.contract", "remit.kernel.contract"): "26 ms of every other verb",
     ("remit.workflows.contracts", "jsonschema.exceptions"): "50 ms of loading workflows; only a state that is written as JSON Schema needs it",
     ("remit.workflows.contracts", "jsonschema.validators"): "50 ms of loading workflows; only a state that is written as JSON Schema needs it",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from remit.errors import ErrorClass, ErrorInfo
 from remit.kernel.budget import Account
-from remit.kernel.preflight import CHECKS, CallFacts, Limits, preflight
+from remit.kernel.preflight import CHECKS, CallFacts, Limits, Rejection, preflight
 from remit.kernel.usage import NOTHING, Amount
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from pydantic import TypeAdapter
@@ -192,7 +193,7 @@ def _make(function: Callable[..., Any], name: str, kind: EffectKind, **options: 
         is_async=inspect.iscoroutinefunction(function),
         result=Seam(hints.get("return", Any), where=f"{where}, result"),
         decode_arguments=_decoder(function, hints) if options.get("isolation") == "process" else None,
-        retype=lambda plain: _decoder(function, hints)(plain),
+        retype=partial(_retyped, function, hints),
         where=where,
         **options,
     )
@@ -225,6 +226,11 @@ def _decoder(function: Callable[..., Any], hints: dict[str, Any]) -> Callable[[d
         return {name: adapters[name].validate_python(value) for name, value in arguments.items()}
 
     return decode
+
+
+def _retyped(function: Callable[..., Any], hints: dict[str, Any], plain: dict[str, Any]) -> dict[str, Any]:
+    """The same, its reader made when it is needed: for arguments that a filter took something out of."""
+    return _decoder(function, hints)(plain)
 
 
 def _price(cost: Cost, where: str) -> int:

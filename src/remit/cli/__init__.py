@@ -21,6 +21,7 @@ from remit.cli.doctor import doctor
 from remit.cli.evaluate import evaluate, evaluations, require
 from remit.cli.explain import explain
 from remit.cli.look import journal, lineage, ps, show, tree
+from remit.cli.policy import policy
 from remit.cli.registry import callers, declare, deprecate, promote, publish, retire, rollback, rollout, versions
 from remit.cli.run import run
 from remit.cli.schedules import schedules
@@ -60,6 +61,7 @@ for panel, verbs in _PANELS.items():
     for name, verb in verbs.items():
         app.command(name, rich_help_panel=panel)(verb)
 app.add_typer(contract, rich_help_panel="Run")
+app.add_typer(policy, rich_help_panel="Versions")
 
 
 def _version(wanted: bool) -> None:

@@ -31,13 +31,20 @@ def answer(
         ),
     ],
     ask: Annotated[str | None, typer.Option(metavar="NAME", help="Which ask, where several are open.")] = None,
+    by: Annotated[str | None, typer.Option("--as", metavar="WHO", help="Who answers; it is recorded.")] = None,
     tenant: TenantName = None,
     store: StoreUrl = DEFAULT_STORE,
     timeout: ReplyTimeout = _WAIT_S,
     as_json: JsonFlag = False,
 ) -> None:
     """Answer an ask that is open at an execution or below it. The first answer stands."""
-    arguments = {"execution_id": execution_id, "tenant": tenant, "value": json_value(value, "the answer"), "ask": ask}
+    arguments = {
+        "execution_id": execution_id,
+        "tenant": tenant,
+        "value": json_value(value, "the answer"),
+        "ask": ask,
+        "by": by,
+    }
     carried = _carry_out(store, "answer", arguments, timeout)
     _tell(carried, execution_id, f"{execution_id} has its answer", as_json=as_json)
 

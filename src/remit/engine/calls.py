@@ -144,11 +144,7 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
     rejection_key = (
         key if request.key is None else history.effect_key(EffectKind.REJECTED, request.target, key + input_digest)
     )
-    recorded = (run.claim(rejection_key) or run.claim(key)) if history.recorded else None
-    if recorded is None and definition is not None and request.target in history.unclaimed_targets:
-        recorded = _recorded_by_another_version(run, definition, input_digest)
-    if recorded is None and history.recorded and key not in run.calls:
-        await run.go_live(request.target, effect_of("call", request.target, payload))
+    recorded = await _claimed(run, request, definition, (rejection_key, key), payload) if history.recorded else None
     if isinstance(recorded, JournalRecord):
         return _rejected(run, decode_error(recorded.error or b"{}"))
     known = run.calls.get(key)
@@ -161,20 +157,32 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
     if known is not None and (_same(known.record, request.target, definition, input_digest) or not run.valid):
         return known
     judged = None
-    if engine.governance is not None and definition is not None and fault is None:
-        judged = judge_call(engine.governance, run.node, Caller.of(run.node), definition, payload)
-        request, payload = judged.narrow(request, definition), judged.payload
+    if engine.governance is not None:
+        judged, request, payload = _judged(run, request, definition, fault, payload)
     facts = _facts(run, request, definition, fault, input_digest, known, judged)
     rejection = preflight(facts)
     if rejection is not None or definition is None:
         assert rejection is not None
         return _reject(run, request, rejection, rejection_key, payload)
-    call = Admitted(definition, request, facts.estimate, payload, input_digest, key, occurrence, judged)
-    child = engine.admission.child(run.node, call, history.admit(len(payload)), awaited=awaited)
+    admitted = Admitted(definition, request, facts.estimate, payload, input_digest, key, occurrence, judged)
+    child = engine.admission.child(run.node, admitted, history.admit(len(payload)), awaited=awaited)
     placed = Call(run, child.record, request.result or definition.result, child)
     if request.key is not None:
         run.calls[key] = placed
     return placed
+
+
+async def _claimed(
+    run: Run, request: CallRequest, definition: Definition | None, keys: tuple[bytes, bytes], payload: bytes
+) -> Recorded | None:
+    """What was recorded of this call; None where it is a new one, and may be made now (L11)."""
+    rejection_key, key = keys
+    recorded = run.claim(rejection_key) or run.claim(key)
+    if recorded is None and definition is not None and request.target in run.history.unclaimed_targets:
+        recorded = _recorded_by_another_version(run, definition, digest(payload))
+    if recorded is None and run.history.recorded and key not in run.calls:
+        await run.go_live(request.target, effect_of("call", request.target, payload))
+    return recorded
 
 
 def _same(record: ExecutionRecord, target: str, definition: Definition | None, input_digest: bytes) -> bool:
@@ -265,6 +273,17 @@ def _facts(
         facts.denial = judged.denial
         facts.limits, facts.narrowed_by = judged.limits(facts.limits)
     return facts
+
+
+def _judged(
+    run: Run, request: CallRequest, definition: Definition | None, fault: ErrorInfo | None, payload: bytes
+) -> tuple[Judged | None, CallRequest, bytes]:
+    """What policies say of a call, and the call as they let it pass; nothing of one that is wrong before they are asked."""
+    governance = run.engine.governance
+    if governance is None or definition is None or fault is not None:
+        return None, request, payload
+    judged = judge_call(governance, run.node, Caller.of(run.node), definition, payload)
+    return judged, judged.narrow(request, definition), judged.payload
 
 
 def _estimate(request: CallRequest, definition: Definition | None) -> Amount:

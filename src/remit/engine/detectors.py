@@ -25,7 +25,7 @@ _CARD = (
 )
 _IBAN = r"\b[A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]){11,40}"
 _ASSIGNED = r"""(?i:key|token|secret|passw[a-z]{0,6}|passphrase|pwd|credentials?)["']?\s{0,3}[:=]\s{0,3}["']?([^\s"',;]{6,512})"""
-_SECRET_GATE = (
+_HIDDEN_GATE = (
     r"(?i:bearer\s|private key|\bakia|\basia|\bsk-|\bgh[pousr]_|\bxox|://[^\s/:@]*:[^\s/@]+@)"
     r"|(?i:key|token|secret|credentials?)[^\pL\pN]{1,8}[A-Za-z0-9+/_.~=\-]{16}"
     r"|(?i:passw[a-z]{0,6}|passphrase|pwd)[^\pL\pN]{1,8}\S"
@@ -129,5 +129,5 @@ DETECTORS = {
     "email": Detector(_EMAIL, _emails),
     "card": Detector(_CARD, _cards),
     "iban": Detector(_IBAN, _ibans),
-    "secrets": Detector(_SECRET_GATE, _secrets),
+    "secrets": Detector(_HIDDEN_GATE, _secrets),
 }

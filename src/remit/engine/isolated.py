@@ -29,7 +29,7 @@ from remit.engine.port import INSIDE_STEP, PORT, ContinueAs, Identity, no_effect
 from remit.engine.quiet import waits
 from remit.engine.request import CallRequest, ScheduleRequest
 from remit.engine.seam import Seam, SeamError, canonical
-from remit.engine.steps import own
+from remit.engine.steps import own, retyped
 from remit.errors import ErrorClass, ErrorInfo
 from remit.kernel.usage import Usage
 from remit.store.records import EffectKind
@@ -49,7 +49,7 @@ class Body:
         self._channel = channel
         self._first = first
         self._waiting: dict[int, asyncio.Future[Any]] = {}
-        self._work: dict[int, tuple[Callable[[], Any], Context]] = {}
+        self._work: dict[int, tuple[Callable[..., Any], Context]] = {}
         self._working: dict[int, asyncio.Task[None]] = {}
         self._undo: dict[int, tuple[Callable[[bytes | None], Any], Context]] = {}
         self._branches: set[asyncio.Task[Any]] = set()
@@ -126,7 +126,7 @@ class Body:
             if kind == "work":
                 work, context = self._work.pop(number)
                 self._working[number] = asyncio.create_task(
-                    self._do(number, work), name=f"step {number}", context=context
+                    self._do(number, partial(work, body)), name=f"step {number}", context=context
                 )
             elif kind == "undo":
                 undo, context = self._undo[number]
@@ -238,15 +238,17 @@ class Body:
             undo = name_of(step.compensate)
             self._undo[self._last + 1] = partial(self._undone, step, own(arguments)), copy_context()
         recorded = await self._effect(
-            "step", step=facts, undo=undo, arguments=params, work=lambda: self._work_on(step, arguments)
+            "step", step=facts, undo=undo, arguments=params, work=partial(self._work_on, step, arguments)
         )
         return step.result.decode(recorded)
 
     async def _work_on(
-        self, step: StepDefinition, arguments: dict[str, Any]
+        self, step: StepDefinition, given: dict[str, Any], crossed: bytes | None
     ) -> tuple[bytes | None, Usage | None, ErrorInfo | None]:
+        """Run a step's function; `crossed` has its arguments where a filter took something out of them (L43)."""
         INSIDE_STEP.set(step.name)
         try:
+            arguments = given if crossed is None else retyped(step, crossed)
             value = (
                 await step.function(**arguments)
                 if step.is_async

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from remit.kernel.durations import spell
 from remit.kernel.narrowing import Regime
 from remit.kernel.policies import Subject
 from remit.kernel.preflight import Rejection
@@ -33,7 +34,7 @@ class Rates:
             bucket = self._buckets.get(_key(label, rate, subject))
             if rate.taken(bucket, now_ms) is None:
                 wait_ms = rate.wait_ms(bucket, now_ms)
-                message = f"Policy {label} lets {rate.spelled()} pass; the next in {wait_ms} ms"
+                message = f"Policy {label} lets {rate.spelled()} pass; the next in {spell(wait_ms)}"
                 details = {"policy": label, "by": "rate_limit", "counted_by": rate.by, "retry_after_ms": wait_ms}
                 in_use = rate.in_use(bucket, now_ms)
                 return Rejection("policy_denied", "policy", message, rate.spelled(), in_use, details)

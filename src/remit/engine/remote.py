@@ -203,12 +203,15 @@ class RemoteBody:
         )
         reported: list[Usage | None] = [None]
 
-        async def there(**_values: Any) -> Any:
-            result, reported[0] = await self._worked("work", number, None)
+        given = orjson.loads(arguments["arguments"])
+
+        async def there(**values: Any) -> Any:
+            crossed = None if values == given else orjson.dumps(values)
+            result, reported[0] = await self._worked("work", number, crossed)
             return result
 
         proxy = replace(step, function=there, usage_of=lambda _value: reported[0])
-        return _plain().encode(await port.step(proxy, orjson.loads(arguments["arguments"])))
+        return _plain().encode(await port.step(proxy, given))
 
     async def _worked(self, verb: str, number: int, body: Any) -> tuple[Any, Usage | None]:
         """Have a step, or its compensation, done there: what it returned, and reported as used."""

@@ -26,7 +26,7 @@ from remit.store.records import EffectKind, JournalRecord
 if TYPE_CHECKING:
     from remit.engine.run import Run
 
-__all__ = ["crossed", "enter", "enter_governed", "in_turn", "own", "perform", "recorded_value"]
+__all__ = ["crossed", "enter", "enter_governed", "in_turn", "own", "perform", "recorded_value", "retyped"]
 
 _IMMUTABLE = frozenset({str, int, float, bool, bytes, type(None)})
 
@@ -158,7 +158,12 @@ def crossed(step: StepDefinition, arguments: dict[str, Any], entry: JournalRecor
     """The arguments as the entry has them, where something was taken out of them; else the step's own."""
     if b'"redacted"' not in (entry.terms or b""):
         return own(arguments)
-    plain: dict[str, Any] = loads(entry.params or b"{}")
+    return retyped(step, entry.params or b"{}")
+
+
+def retyped(step: StepDefinition, params: bytes) -> dict[str, Any]:
+    """Arguments from their JSON, as the function's annotations name them."""
+    plain: dict[str, Any] = loads(params)
     return step.retype(plain) if step.retype is not None else plain
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from remit.kernel.durations import spell
+
 __all__ = ["CALLS_MAX", "SCOPES", "Bucket", "RateLimit"]
 
 CALLS_MAX = 1_000_000
@@ -48,8 +50,8 @@ class RateLimit:
         return max(0, -(-(self._ahead(bucket, now_ms) - (self.burst - 1) * self.per_ms) // self.calls))
 
     def spelled(self) -> str:
-        """As people read it: '100 per 60000 ms'."""
-        return f"{self.calls} per {self.per_ms} ms" + ("" if self.burst == self.calls else f", {self.burst} at once")
+        """As people read it: '100 per 1m00s', '100 per 1m00s, 10 at once'."""
+        return f"{self.calls} per {spell(self.per_ms)}" + ("" if self.burst == self.calls else f", {self.burst} at once")
 
     def _ahead(self, bucket: Bucket | None, now_ms: int) -> int:
         """How far `due` lies ahead, at most a whole burst: a limit that has changed, or a clock that was set back, owes no more."""
