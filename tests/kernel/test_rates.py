@@ -15,11 +15,11 @@ NOW = 1_770_000_000_000
 def passed(rate: RateLimit, moments: list[int], bucket: Bucket | None = None) -> list[int]:
     """The moments at which a call is let through."""
     through = []
-    for now in moments:
-        after = rate.taken(bucket, now)
+    for moment in moments:
+        after = rate.taken(bucket, moment)
         if after is not None:
             bucket = after
-            through.append(now)
+            through.append(moment)
     return through
 
 

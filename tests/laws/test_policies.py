@@ -281,7 +281,7 @@ async def test_L7_the_policy_check_stands_between_input_and_depth() -> None:
 async def test_L7_a_start_that_is_refused_is_not_remembered_under_its_key() -> None:
     async with Remit(":memory:", processes=HOSTED) as app:
         await app.apply_policy(policy("rules: [{name: eu, require: \"call.region == 'eu'\"}]"))
-        with pytest.raises(MisuseError, match="Rule 'eu' of policy strict@1.0.0 does not hold") as refused:
+        with pytest.raises(MisuseError, match=r"Rule 'eu' of policy strict@1\.0\.0 does not hold") as refused:
             await app.start(other, "a", key="once", region="us", tenant="acme")
         assert refused.value.code == "policy_denied"
         assert refused.value.details["policy"] == "strict@1.0.0"

@@ -85,7 +85,7 @@ async def test_L13_L43_what_crosses_is_the_redacted_value_and_the_caller_keeps_i
         await app.apply_policy(filtering("on: input, find: [email, card, iban], action: redact"))
         received = await written(app, f"mail {MAIL}", f"card {CARD}, thanks", "iban DE89 3704 0044 0532 0130 00.")
         assert received == Letter(to="jane", lines=["mail [redacted]", "card [redacted], thanks", "iban [redacted]."])
-        assert SENT == [received]
+        assert [received] == SENT
         (root,) = await app.list(process="author")
         (below,) = (await app.tree(root.execution_id)).children
         assert below.input == received.model_dump()
@@ -203,7 +203,7 @@ async def test_L29_L43_a_tool_or_model_that_no_policy_allows_does_not_run() -> N
         await app.apply_policy(on_worker("tools: {allow: ['mail.*']}\nmodels: {deny: ['gpt-*']}"))
         root = await app.start(worker, "x")
         assert (await root.outcome(timeout=5)).unwrap() == ["sent", "policy_denied", "policy_denied", "x"]
-        assert SENT == [("x", Letter(to="x")), "x"]
+        assert [("x", Letter(to="x")), "x"] == SENT
         verdicts = {each.name: each.verdict for each in await app.lineage(root.id)}
         assert verdicts == {
             "mail.send": "allowed",
@@ -219,7 +219,7 @@ async def test_L43_parameters_of_tools_and_models_are_redacted_or_blocked() -> N
         await app.apply_policy(on_worker("filters: [{on: tool, find: email, action: redact}]"))
         root = await app.start(worker, MAIL)
         assert (await root.outcome(timeout=5)).unwrap() == ["sent", "written", "spam", MAIL]
-        assert SENT == [("[redacted]", Letter(to="[redacted]")), "[redacted]", "[redacted]", MAIL]
+        assert [("[redacted]", Letter(to="[redacted]")), "[redacted]", "[redacted]", MAIL] == SENT
         lineage = await app.lineage(root.id)
         assert lineage[0].params == {"to": "[redacted]", "letter": {"to": "[redacted]", "lines": []}}
         assert {each.verdict for each in lineage} == {"redacted by tooling@1.0.0"}
@@ -300,7 +300,7 @@ async def test_L18_L43_an_attempt_takes_no_token_and_an_operators_retry_decides_
         await app.remove_policy("pii")
         await app.retry(root.id)
         assert (await root.outcome(timeout=5)).unwrap() == 1
-        assert SENT == [Letter(to=MAIL)]
+        assert [Letter(to=MAIL)] == SENT
 
 
 # -- workflows and bodies elsewhere -----------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ _LOOK_EVERY_S = 0.1
 _REGISTRY = frozenset({"publish", "promote", "rollback", "deprecate", "retire", "declare"})
 _GATE = {"record-evaluation": "record", "require-evaluation": "require"}
 _LISTS = frozenset({"live", "ignore", "expect"})
+_POLICIES = {"policy-apply": "apply", "policy-remove": "remove"}
 _log = logging.getLogger("remit.inbox")
 
 
@@ -111,10 +112,12 @@ class Inbox:
             return await remove(self._engine, arguments["name"], arguments.get("tenant"))
         if verb == "top-up":
             return await act.top_up(arguments["execution_id"], Budget(arguments.get("tokens"), arguments.get("cost")))
-        if verb == "policy-apply":
-            return plain(await self._desk.apply(arguments["sources"], arguments.get("by")))
-        if verb == "policy-remove":
-            return plain(await self._desk.remove(arguments["name"], arguments.get("by")))
+        return await self._govern(verb, arguments)
+
+    async def _govern(self, verb: str, arguments: dict[str, Any]) -> Any:
+        """What is done to versions and policies."""
+        if verb in _POLICIES:
+            return plain(await getattr(self._desk, _POLICIES[verb])(**arguments))
         if verb == "evaluate":
             return (await self._registry.gate.evaluate(_asked(arguments))).as_dict()
         if verb in _GATE:

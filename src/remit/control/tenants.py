@@ -135,9 +135,9 @@ class Tenant:
             code=code, execution_id=execution_id, tenant=self.name, since=since, limit=limit
         )
 
-    async def answer(self, execution_id: str, value: Any, ask: str | None = None) -> None:
-        """Answer an open ask at an execution or below it."""
-        await self._app.answer(self._own(execution_id), value, ask)
+    async def answer(self, execution_id: str, value: Any, ask: str | None = None, *, by: str | None = None) -> None:
+        """Answer an open ask at an execution or below it, `by` whom."""
+        await self._app.answer(self._own(execution_id), value, ask, by=by)
 
     async def send(self, execution_id: str, event: str, payload: Any = None, dedupe: str | None = None) -> bool:
         """Send an event to an execution; False where `dedupe` was seen before (L50)."""

@@ -150,7 +150,7 @@ class SqliteStore(SqliteReader):
         self._write_for_outsiders(writes, batch)
 
     def _write_for_outsiders(self, writes: apsw.Connection, batch: Batch) -> None:
-        """What operators see and set: alerts, schedules, versions, replies to commands."""
+        """What operators see and set: alerts, schedules, definitions, replies to commands."""
         if batch.alerts:
             rows = [(a.code, a.execution_id, a.tenant, a.message, a.details, a.raised_at) for a in batch.alerts]
             writes.executemany(_INSERT_ALERT, rows)
@@ -162,6 +162,15 @@ class SqliteStore(SqliteReader):
         if batch.definitions:
             kept = [(d.process, d.version, d.first_n, d.digest, d.source, d.kept_at) for d in batch.definitions]
             writes.executemany(_KEEP_DEFINITION, kept)
+        self._write_control(writes, batch)
+        for command in batch.replies:
+            writes.execute(
+                "UPDATE inbox SET reply = ?, replied_at = ? WHERE id = ?",
+                (orjson.dumps(command.reply), self._now_ms(), command.id),
+            )
+
+    def _write_control(self, writes: apsw.Connection, batch: Batch) -> None:
+        """What decides which versions and policies are in force."""
         if batch.versions:
             writes.executemany(PUT_VERSION, map(version_row, batch.versions.values()))
         if batch.declarations:
@@ -172,11 +181,6 @@ class SqliteStore(SqliteReader):
             writes.executemany(INSERT_EVALUATION, map(evaluation_row, batch.evaluations))
         if batch.requirements:
             writes.executemany(PUT_REQUIREMENT, map(requirement_row, batch.requirements))
-        for command in batch.replies:
-            writes.execute(
-                "UPDATE inbox SET reply = ?, replied_at = ? WHERE id = ?",
-                (orjson.dumps(command.reply), self._now_ms(), command.id),
-            )
 
     def _committed(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
         self._wal_pages = pages
