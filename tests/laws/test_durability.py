@@ -344,3 +344,26 @@ async def test_L23_a_fenced_owner_writes_nothing_more_and_says_so(tmp_path) -> N
         )
         assert after == before
         assert await status(app, execution.id) == "WAITING_HUMAN_INPUT"
+
+
+async def test_L37_L46_a_compensation_finds_its_own_intent_and_the_end_of_the_one_before_it_on_disk(tmp_path) -> None:
+    on_disk: list[tuple[int, int]] = []
+    query = "SELECT count(*), count(ended_at) FROM journal WHERE kind = 'compensation'"
+
+    async def take_back(_result: str, _what: str) -> None:
+        on_disk.extend(look_at(tmp_path, query))
+
+    @step(compensate=take_back)
+    async def take(what: str) -> str:
+        return what
+
+    @process("taker", saga=True)
+    async def taker(_: int) -> None:
+        for what in ("one", "two", "three"):
+            await take(what)
+        raise DomainError("all for nothing")
+
+    async with Remit(open_store(tmp_path), processes=[taker]) as app:
+        execution = await app.start(taker, 1)
+        await app.compensated(execution.id, timeout=5)
+    assert on_disk == [(1, 0), (2, 1), (3, 2)]

@@ -41,38 +41,12 @@ from tests.laws.saga_scene import (
     undone_by,
     whole,
 )
-from tests.laws.scene import flatten, look_at, open_store, until, wait_until, working
+from tests.laws.scene import flatten, open_store, until, wait_until, working
 
 
 @pytest.fixture(autouse=True)
 def _nothing_done():
     yield from afresh()
-
-
-# -- durable before it runs ------------------------------------------------------------------------------------------------
-
-
-async def test_L37_L46_a_compensation_finds_its_own_intent_and_the_end_of_the_one_before_it_on_disk(tmp_path) -> None:
-    on_disk: list[tuple[int, int]] = []
-    query = "SELECT count(*), count(ended_at) FROM journal WHERE kind = 'compensation'"
-
-    async def take_back(_result: str, _what: str) -> None:
-        on_disk.extend(look_at(tmp_path, query))
-
-    @step(compensate=take_back)
-    async def take(what: str) -> str:
-        return what
-
-    @process("taker", saga=True)
-    async def taker(_: int) -> None:
-        for what in ("one", "two", "three"):
-            await take(what)
-        raise DomainError("all for nothing")
-
-    async with Remit(open_store(tmp_path), processes=[taker]) as app:
-        execution = await app.start(taker, 1)
-        await app.compensated(execution.id, timeout=5)
-    assert on_disk == [(1, 0), (2, 1), (3, 2)]
 
 
 # -- what a compensation gets, and where it runs -----------------------------------------------------------------------
