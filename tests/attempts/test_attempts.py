@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.attempts import by_code, by_name, by_value  # noqa: F401  # they fill the list
+from tests.attempts import by_code, by_name, by_rule, by_value  # noqa: F401  # they fill the list
 from tests.attempts.attempt import ATTEMPTS, Attempt, Place
 
 
