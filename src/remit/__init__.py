@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from remit.authoring.step import Step, model, step, tool
     from remit.control.app import Execution, Remit, run
     from remit.control.costs import CostView
+    from remit.control.custody import ErasureView, KeyView, RetentionView
     from remit.control.published import CallerView, VersionView
     from remit.control.schedules import ScheduleView
     from remit.control.tenants import Tenant
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from remit.kernel.retry import Retry
     from remit.kernel.states import Compensation, Status
     from remit.kernel.usage import Budget, Usage
+    from remit.store.keyring import Keyring
 
 __version__ = "0.1.0"
 
@@ -69,10 +71,13 @@ __all__ = [
     "DefinitionError",
     "DomainError",
     "Entry",
+    "ErasureView",
     "ErrorClass",
     "ErrorInfo",
     "Execution",
     "InvalidInput",
+    "KeyView",
+    "Keyring",
     "LimitExceeded",
     "Limits",
     "MisuseError",
@@ -82,6 +87,7 @@ __all__ = [
     "Record",
     "Remit",
     "RemitError",
+    "RetentionView",
     "Retry",
     "ScheduleView",
     "Status",
@@ -117,6 +123,7 @@ _HOMES = {
     "remit.authoring.step": "Step model step tool",
     "remit.control.app": "Execution Remit run",
     "remit.control.costs": "CostView",
+    "remit.control.custody": "ErasureView KeyView RetentionView",
     "remit.control.published": "CallerView VersionView",
     "remit.control.schedules": "ScheduleView",
     "remit.control.tenants": "Tenant",
@@ -126,6 +133,7 @@ _HOMES = {
     "remit.kernel.retry": "Retry",
     "remit.kernel.states": "Compensation Status",
     "remit.kernel.usage": "Budget Usage",
+    "remit.store.keyring": "Keyring",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

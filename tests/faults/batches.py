@@ -6,7 +6,7 @@ import time
 
 from remit.kernel.states import Status
 from remit.store.port import Batch
-from remit.store.records import AlertRecord, EffectKind, ExecutionFilter, ExecutionRecord, JournalRecord
+from remit.store.records import AlertFilter, AlertRecord, EffectKind, ExecutionFilter, ExecutionRecord, JournalRecord
 from remit.store.sqlite import SqliteStore
 
 __all__ = ["batch", "check_whole", "now_ms", "numbers", "open_store"]
@@ -44,7 +44,7 @@ def numbers(store: SqliteStore) -> set[int]:
 def check_whole(store: SqliteStore) -> set[int]:
     """Asserts that every batch is there wholly or not at all (L8); gives the numbers of those that are."""
     found = numbers(store)
-    alerts = store.alerts(code=None, execution_id=None, since_ms=None, limit=100_000)
+    alerts = store.alerts(AlertFilter(limit=100_000))
     assert {alert.raised_at for alert in alerts} == found
     for number in found:
         root = store.by_n(number)

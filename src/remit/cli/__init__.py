@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +21,7 @@ from remit.cli.costs import costs
 from remit.cli.doctor import doctor
 from remit.cli.evaluate import evaluate, evaluations, require
 from remit.cli.explain import explain
+from remit.cli.keeping import ack, alerts, erase, keys, retention
 from remit.cli.look import journal, lineage, ps, show, tree
 from remit.cli.policy import policy
 from remit.cli.registry import callers, declare, deprecate, promote, publish, retire, rollback, rollout, versions
@@ -30,8 +32,17 @@ __all__ = ["app", "main"]
 
 _PANELS: dict[str, dict[str, Callable[..., None]]] = {
     "Run": {"run": run, "check": check},
-    "Look": {"tree": tree, "show": show, "journal": journal, "lineage": lineage, "ps": ps, "schedules": schedules, "costs": costs},
-    "Command": {"answer": answer, "send": send, "cancel": cancel, "retry": retry, "top-up": top_up},
+    "Look": {
+        "tree": tree,
+        "show": show,
+        "journal": journal,
+        "lineage": lineage,
+        "ps": ps,
+        "schedules": schedules,
+        "costs": costs,
+        "alerts": alerts,
+    },
+    "Command": {"answer": answer, "send": send, "cancel": cancel, "retry": retry, "top-up": top_up, "ack": ack},
     "Versions": {
         "publish": publish,
         "versions": versions,
@@ -46,7 +57,7 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "deprecate": deprecate,
         "retire": retire,
     },
-    "Keep": {"backup": backup, "restore": restore, "migrate": migrate, "doctor": doctor, "explain": explain},
+    "Keep": {"backup": backup, "restore": restore, "migrate": migrate, "doctor": doctor, "explain": explain, "erase": erase},
 }
 
 app = typer.Typer(
@@ -62,6 +73,8 @@ for panel, verbs in _PANELS.items():
         app.command(name, rich_help_panel=panel)(verb)
 app.add_typer(contract, rich_help_panel="Run")
 app.add_typer(policy, rich_help_panel="Versions")
+for group in (retention, keys):
+    app.add_typer(group, rich_help_panel="Keep")
 
 
 def _version(wanted: bool) -> None:
@@ -70,11 +83,20 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _keys(file: Path | None) -> None:
+    if file is not None:
+        os.environ["REMIT_KEYS"] = str(file)
+
+
 @app.callback()
 def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    keys: Annotated[
+        Path | None,
+        typer.Option(callback=_keys, metavar="FILE", help="The key file of an encrypted store; else REMIT_KEYS."),
+    ] = None,
 ) -> None:
     """Governed, nested workflow invocation: run processes, look at executions, command them.
 

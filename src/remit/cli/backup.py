@@ -18,6 +18,7 @@ from remit.cli.options import DEFAULT_STORE, JsonFlag, StoreUrl
 from remit.cli.output import console, print_json, reported
 from remit.control.client import Client
 from remit.errors import MisuseError, StoreError, StoreOwned
+from remit.store.keyring import Keyring
 from remit.store.sqlite import SqliteStore
 from remit.store.sqlite.database import APPLICATION_ID, Location, connect, explained, newest_schema, parse_location
 
@@ -65,7 +66,7 @@ def migrate(store: StoreUrl = DEFAULT_STORE, as_json: JsonFlag = False) -> None:
     location = parse_location(store)
     with _undriven(location):
         before = _schema_of(location) if Path(location.path).exists() else 0
-    SqliteStore(store, lambda: int(time.time() * 1_000)).close()
+    SqliteStore(store, lambda: int(time.time() * 1_000), Keyring.of_environment()).close()
     if as_json:
         print_json({"store": location.path, "from": before, "to": newest_schema()})
     else:

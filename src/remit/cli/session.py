@@ -27,6 +27,7 @@ from remit.control.queries import only_own
 from remit.control.views import Record, plain
 from remit.engine.answer import outcome_status
 from remit.errors import InvalidInput, MisuseError, StoreOwned
+from remit.store.keyring import Keyring
 
 __all__ = ["Session"]
 
@@ -75,7 +76,7 @@ class Session:
     async def _drive(self, target: Target, value: Any, terms: dict[str, Any]) -> tuple[Record, list[Wait]]:
         try:
             listed = self._operator._asdict()
-            async with Remit(self._store, processes=target.hosted, workflow_imports=target.allow, **listed) as app:
+            async with Remit(self._store, processes=target.hosted, workflow_imports=target.allow, encryption=Keyring.of_environment(), **listed) as app:
                 if self._id is None:
                     self._id = (await app.start(target.process, value, **terms)).id
                 else:

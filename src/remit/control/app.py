@@ -16,6 +16,7 @@ from remit.control.attribution import Attribution
 from remit.control.gate import Gate
 from remit.control.hosting import Hosted, Hosting, OperatorsList
 from remit.control.inbox import Inbox
+from remit.control.keeping import Keeping
 from remit.control.logs import carry_trace_context
 from remit.control.operations import Operations
 from remit.control.policies import Governed, PolicyDesk
@@ -37,6 +38,7 @@ from remit.kernel.durations import Duration
 from remit.kernel.preflight import Limits
 from remit.kernel.retry import Retry
 from remit.kernel.usage import Budget
+from remit.store.keyring import Keyring
 from remit.store.sqlite import SqliteStore
 
 __all__ = ["Execution", "Remit", "run"]
@@ -77,15 +79,16 @@ class Execution(Generic[T]):
         return f"<Execution {self.id}>"
 
 
-class Remit(Versions, Attribution, Governed):
+class Remit(Versions, Attribution, Governed, Keeping):
     """Runs processes on a store: `async with Remit("sqlite:///orders.db", processes=[order]) as app`.
 
     `processes` lists processes, modules that hold them, and paths of YAML workflows or of directories of them; import paths
     in workflows lead below their own directory, or below the packages that `workflow_imports` lists. HTTP steps of workflows
     reach public hosts and those that `http_hosts` lists ('localhost:8080', '*.erp.example'); of `{{secrets.NAME}}` and
     `{{env.NAME}}` they know what `secrets` holds and `env` names, and neither is recorded. `resources` is handed
-    to bodies and steps as `current().resources`. `limits` are the operator's. Raises DefinitionError; opening raises
-    StoreOwned where another process drives the store, StoreError where it cannot be used.
+    to bodies and steps as `current().resources`. `limits` are the operator's. With `encryption`, payloads are sealed at
+    rest. Raises DefinitionError; opening raises StoreOwned where another process drives the store, StoreError where it
+    cannot be used.
     """
 
     def __init__(
@@ -99,8 +102,10 @@ class Remit(Versions, Attribution, Governed):
         env: Iterable[str] = (),
         resources: Any = None,
         limits: Limits | None = None,
+        encryption: Keyring | None = None,
     ) -> None:
         self._url = store
+        self._keyring = encryption
         imports = workflow_imports if isinstance(workflow_imports, str) else tuple(workflow_imports)
         self._how_hosted = (imports, OperatorsList(http_hosts, secrets, env))
         self._hosting = Hosting(processes, *self._how_hosted)
@@ -122,7 +127,7 @@ class Remit(Versions, Attribution, Governed):
                 'A helper process imports this script and would run it again: keep its start under `if __name__ == "__main__":`',
                 code="wrong_state",
             )
-        store = SqliteStore(self._url, SystemClock().now)
+        store = SqliteStore(self._url, SystemClock().now, self._keyring)
         self._engine = Engine(store, self._catalog, self._limits, self._clock(), self._resources)
         self._queries = Queries(store)
         self._operations = Operations(self._engine)
@@ -280,7 +285,9 @@ class Remit(Versions, Attribution, Governed):
         async with _within(timeout, f"{execution_id} has not ended", "it goes on, and its outcome can be asked for again"):
             record = await engine.outcomes.ended(execution_id)
         if record is None:
+            self._reads().record(execution_id)  # it says more of one that was deleted
             raise unknown(execution_id)
+        engine.keeping.refuse_erased(record)
         return Outcome(engine.outcomes.answer_of(record))
 
     async def compensated(self, execution_id: str, timeout: Duration | None = None) -> Record:
@@ -343,10 +350,13 @@ class Remit(Versions, Attribution, Governed):
         execution_id: str | None = None,
         tenant: str | None = None,
         since: datetime | None = None,
+        acknowledged: bool | None = None,
         limit: int = 100,
     ) -> Alerts:
-        """Alerts, newest first."""
-        return self._reads().alerts(code=code, execution_id=execution_id, tenant=tenant, since=since, limit=limit)
+        """Alerts, newest first; one that was told again within an hour is one, with a count (L49)."""
+        return self._reads().alerts(
+            code=code, execution_id=execution_id, tenant=tenant, since=since, acknowledged=acknowledged, limit=limit
+        )
 
     async def answer(self, execution_id: str, value: Any, ask: str | None = None, *, by: str | None = None) -> None:
         """Answer an open ask at an execution or below it, `by` whom; see `Operations.answer` for what is refused."""

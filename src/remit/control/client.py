@@ -22,8 +22,10 @@ import orjson
 from remit.control.app import Remit
 from remit.control.queries import Queries
 from remit.errors import MisuseError, StoreError, StoreOwned
+from remit.store.keyring import Keyring
 from remit.store.sqlite.database import APPLICATION_ID, Location, connect, explained, newest_schema, parse_location
 from remit.store.sqlite.reader import SqliteReader
+from remit.store.sqlite.sealing import unlock
 
 __all__ = ["Carried", "Client"]
 
@@ -41,10 +43,14 @@ class Carried:
 
 
 class Client:
-    """Reads and commands on one store; raises StoreError for a store that is missing, foreign or of another schema."""
+    """Reads and commands on one store; without a keyring it takes the one that the environment names.
 
-    def __init__(self, url: str) -> None:
+    Raises StoreError for a store that is missing, foreign or of another schema.
+    """
+
+    def __init__(self, url: str, encryption: Keyring | None = None) -> None:
         self.url = url
+        self._keyring = encryption or Keyring.of_environment()
         self.location: Location = parse_location(url)
         if self.location.in_memory:
             raise StoreError(
@@ -64,7 +70,7 @@ class Client:
             try:
                 _check(connection, self.location)
                 with connection:
-                    yield SqliteReader(connection, self.location)
+                    yield SqliteReader(connection, self.location, unlock(connection, self._keyring, self.location))
             finally:
                 connection.close()
 
@@ -85,7 +91,7 @@ class Client:
         owner = "nobody"
         while time.monotonic() < deadline:
             try:
-                async with Remit(self.url):
+                async with Remit(self.url, encryption=self._keyring):
                     return Carried(await self._reply(command_id, deadline), None)
             except StoreOwned as owned:
                 owner = str(owned.details.get("owner"))
@@ -108,7 +114,9 @@ class Client:
             connection = connect(self.location)
             try:
                 _check(connection, self.location)
-                connection.execute(_LEAVE, (command_id, verb, orjson.dumps(arguments), int(time.time() * 1_000)))
+                sealing = unlock(connection, self._keyring, self.location)
+                told = orjson.dumps(arguments) if sealing is None else sealing.command(command_id, arguments)
+                connection.execute(_LEAVE, (command_id, verb, told, int(time.time() * 1_000)))
             finally:
                 connection.close()
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import Any
 
+from remit.control.custody import Custody
 from remit.control.evaluation import Asked
 from remit.control.operations import Operations
 from remit.control.policies import PolicyDesk
@@ -26,6 +27,8 @@ _REGISTRY = frozenset({"publish", "promote", "rollback", "deprecate", "retire", 
 _GATE = {"record-evaluation": "record", "require-evaluation": "require"}
 _LISTS = frozenset({"live", "ignore", "expect"})
 _POLICIES = {"policy-apply": "apply", "policy-remove": "remove"}
+_LONG = frozenset({"evaluate", "erase", "sweep"})
+_CUSTODY = frozenset({"erase", "set_retention", "sweep", "acknowledge", "rotate_keys"})
 _log = logging.getLogger("remit.inbox")
 
 
@@ -64,7 +67,7 @@ class Inbox:
                     renewed_at = loop.time()
                 if self._engine.store.inbox_changed():
                     for command in self._engine.store.commands():
-                        if command.verb != "evaluate":
+                        if command.verb not in _LONG:
                             await self._carry_out(command)
                         elif command.id not in self._long:
                             self._begin(command)
@@ -78,6 +81,8 @@ class Inbox:
 
     async def _carry_out(self, command: Command) -> None:
         try:
+            if command.arguments.get("erased"):
+                raise MisuseError("What was asked here was erased before it could be carried out", code="erased")
             if "execution_id" in command.arguments:
                 only_own(self._engine.store, command.arguments.get("tenant"), command.arguments["execution_id"])
             command.reply = {"done": await self._do(command.verb, command.arguments)}
@@ -115,13 +120,15 @@ class Inbox:
         return await self._govern(verb, arguments)
 
     async def _govern(self, verb: str, arguments: dict[str, Any]) -> Any:
-        """What is done to versions and policies."""
+        """What is not about one execution."""
         if verb in _POLICIES:
             return plain(await getattr(self._desk, _POLICIES[verb])(**arguments))
         if verb == "evaluate":
             return (await self._registry.gate.evaluate(_asked(arguments))).as_dict()
         if verb in _GATE:
             return await getattr(self._registry.gate, _GATE[verb])(**arguments)
+        if verb in _CUSTODY:
+            return plain(await getattr(Custody(self._engine), verb)(**arguments))
         if verb in _REGISTRY:
             return plain(await getattr(self._registry, verb)(**arguments))
         raise MisuseError(

@@ -144,6 +144,7 @@ class Operations:
         engine = self._engine
         await engine.durability.settled()
         node = self._node(execution_id)
+        engine.keeping.refuse_erased(node.record)
         status = node.record.status
         if status is Status.COMPLETED or (status not in TERMINAL and status is not Status.PAUSED):
             raise MisuseError(
@@ -217,7 +218,7 @@ class Operations:
             "limit_cost": record.limit_cost,
         }
         engine.durability.touch(node)
-        engine.alert(node, "topped_up", f"The budget of {node.id} was topped up", details)
+        engine.alert(node, "topped_up", f"The budget of {node.id} was topped up", details, f"to {details}")
         await engine.durability.barrier()
         for paused in engine.store.subtree(node.id, open_only=True):
             if paused.status is Status.PAUSED and paused.error is not None and b'"budget_exhausted"' in paused.error:

@@ -19,6 +19,7 @@ from remit.control.views import (
     alert_view,
     compensation_view,
     entry_view,
+    moment,
     record_view,
 )
 from remit.engine.redaction import redact
@@ -28,9 +29,9 @@ from remit.kernel.states import OPEN, Compensation, Status
 from remit.kernel.trace import parent_of, root_of
 from remit.kernel.usage import Usage
 from remit.store.port import Reader
-from remit.store.records import EffectKind, ExecutionFilter, ExecutionRecord, JournalRecord
+from remit.store.records import AlertFilter, EffectKind, ExecutionFilter, ExecutionRecord, JournalRecord, Tombstone
 
-__all__ = ["Page", "Queries", "only_own", "unknown"]
+__all__ = ["Page", "Queries", "deleted", "only_own", "unknown"]
 
 _FIRST = 100
 _WAITING = frozenset(
@@ -59,6 +60,15 @@ def only_own(reader: Reader, tenant: str | None, execution_id: str) -> None:
         raise unknown(execution_id)
 
 
+def deleted(gone: Tombstone, execution_id: str) -> MisuseError:
+    """Retention has deleted it (L53)."""
+    return MisuseError(
+        f"{execution_id} was deleted on {moment(gone.deleted_at):%Y-%m-%d}: it had been kept as long as `remit retention show` says",
+        code="execution_deleted",
+        execution_id=gone.id,
+    )
+
+
 class Page(list[Record]):
     """A listing; `cursor` continues it, None at its end."""
 
@@ -76,7 +86,8 @@ class Queries:
         """The row; raises MisuseError `unknown_execution`."""
         found = self._reader.execution(execution_id)
         if found is None:
-            raise unknown(execution_id)
+            gone = self._reader.tombstone(root_of(execution_id)) if isinstance(execution_id, str) else None
+            raise unknown(execution_id) if gone is None else deleted(gone, execution_id)
         return found
 
     def refuse_unknown(self, execution_id: str, tenant: str | None = None) -> None:
@@ -115,7 +126,8 @@ class Queries:
             step = _VISIT.sub("", name)
             return JournalRecord(record.n, 0, position, EffectKind.CHILD, step, b"", started_at=began, ended_at=ended)
         if newest is not None and newest.kind is not EffectKind.ASK:
-            newest.name = orjson.loads(newest.params or b"{}").get("step", newest.name)
+            params = orjson.loads(newest.params or b"{}")
+            newest.name = params.get("step", newest.name) if isinstance(params, dict) else newest.name
         return newest
 
     def _is_workflow(self, record: ExecutionRecord) -> bool:
@@ -236,18 +248,16 @@ class Queries:
         execution_id: str | None = None,
         tenant: str | None = None,
         since: datetime | None = None,
+        acknowledged: bool | None = None,
         limit: int = 100,
     ) -> Alerts:
         """Alerts, newest first."""
         for name, text in (("code", code), ("execution_id", execution_id), ("tenant", tenant)):
             optional_text(text, name)
-        since_ms = _since(since)
-        return [
-            alert_view(alert)
-            for alert in self._reader.alerts(
-                code=code, execution_id=execution_id, tenant=tenant, since_ms=since_ms, limit=_limit(limit)
-            )
-        ]
+        if acknowledged is not None and not isinstance(acknowledged, bool):
+            raise MisuseError(f"acknowledged={acknowledged!r}: give True or False", code="invalid_input")
+        narrowed = AlertFilter(code, execution_id, tenant, _since(since), acknowledged, _limit(limit))
+        return [alert_view(alert) for alert in self._reader.alerts(narrowed)]
 
 
 def _call_entry(execution_id: str, child: ExecutionRecord) -> Entry:

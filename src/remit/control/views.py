@@ -17,6 +17,7 @@ from remit.errors import ErrorInfo
 from remit.kernel.states import Compensation, Status, shown
 from remit.kernel.trace import ancestors_of, depth_of, parent_of, root_of
 from remit.kernel.usage import Usage, decimal_string
+from remit.store.codec import ERASED_TEXT
 from remit.store.records import AlertRecord, EffectKind, ExecutionRecord, JournalRecord
 
 __all__ = [
@@ -69,7 +70,7 @@ class CompensationView:
 
     name: str
     step: str
-    undoes: int
+    undoes: int | None
     status: UndoStatus
     skipped: str | None
     result: Any
@@ -125,6 +126,11 @@ class Record:
         return shown(self.status, self.compensation)
 
     @property
+    def erased(self) -> bool:
+        """Whether what it worked on was erased: its payloads are "[erased]" then (L53)."""
+        return bool(self.input == ERASED_TEXT)
+
+    @property
     def duration_ms(self) -> int | None:
         """From the first start to the end; None while it runs."""
         if self.started_at is None or self.ended_at is None:
@@ -163,14 +169,23 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class AlertView:
-    """Something an operator should see."""
+    """Something an operator should see; told again within an hour and not acknowledged, it is counted (L49).
 
+    Message and details are those of the last occurrence.
+    """
+
+    id: int
     code: str
     execution_id: str | None
     tenant: str | None
+    subject: str
     message: str
     details: dict[str, Any]
     raised_at: datetime
+    last_at: datetime
+    count: int
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
 
 
 Compensations = list[CompensationView]
@@ -276,7 +291,7 @@ def _verdict(entry: JournalRecord) -> str:
 
 
 def _of_compensation(entry: JournalRecord) -> dict[str, Any]:
-    return {"undoes": _json(entry.params)["undoes"], "skipped": (_json(entry.terms) or {}).get("skipped")}
+    return {"undoes": _dict(_json(entry.params)).get("undoes"), "skipped": _dict(_json(entry.terms) or {}).get("skipped")}
 
 
 def compensation_view(entry: JournalRecord) -> CompensationView:
@@ -290,7 +305,7 @@ def compensation_view(entry: JournalRecord) -> CompensationView:
         status = UndoStatus.FAILED if entry.error is not None else UndoStatus.DONE
     return CompensationView(
         name=entry.name,
-        step=_json(entry.params)["step"],
+        step=_dict(_json(entry.params)).get("step", ERASED_TEXT),
         status=status,
         result=redact(_json(entry.result)),
         error=decode_error(entry.error) if entry.error is not None else None,
@@ -304,13 +319,24 @@ def compensation_view(entry: JournalRecord) -> CompensationView:
 def alert_view(alert: AlertRecord) -> AlertView:
     """An alert."""
     return AlertView(
-        alert.code,
-        alert.execution_id,
-        alert.tenant,
-        alert.message,
-        orjson.loads(alert.details),
-        _certain(alert.raised_at),
+        id=alert.n,
+        code=alert.code,
+        execution_id=alert.execution_id,
+        tenant=alert.tenant,
+        subject=alert.subject,
+        message=alert.message,
+        details=_dict(orjson.loads(alert.details)),
+        raised_at=_certain(alert.raised_at),
+        last_at=_certain(alert.last_at),
+        count=alert.count,
+        acknowledged_at=moment(alert.acknowledged_at),
+        acknowledged_by=alert.acknowledged_by,
     )
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    """What was erased is no dict any more (L53)."""
+    return value if isinstance(value, dict) else {"erased": True}
 
 
 def plain(view: Any) -> Any:

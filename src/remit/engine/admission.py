@@ -21,7 +21,7 @@ from remit.kernel.states import Status
 from remit.kernel.trace import child_id, root_id, root_key
 from remit.kernel.usage import Amount, Budget
 from remit.store import boundaries
-from remit.store.records import AlertRecord, ExecutionRecord
+from remit.store.records import AlertRecord, ExecutionRecord, Tombstone
 
 if TYPE_CHECKING:
     from remit.engine.engine import Engine
@@ -162,6 +162,9 @@ class Admission:
                         execution_id=known.id,
                     )
                 return known, False
+            gone = engine.store.buried(key)
+            if gone is not None:
+                raise _buried(gone, terms.key)
         granted = self._granted(definition, payload, terms)
         now = engine.clock.now()
         record = ExecutionRecord(
@@ -223,7 +226,9 @@ class Admission:
         error = denial.error("", ())
         details = {**error.details, "target": definition.name}
         engine.durability.alert(
-            AlertRecord(error.code, None, terms.tenant, error.message, orjson.dumps(details), engine.clock.now())
+            AlertRecord(
+                error.code, None, terms.tenant, error.message, orjson.dumps(details), engine.clock.now(), subject=f"start of {definition.name}"
+            )
         )
         return MisuseError(error.message, code=error.code, details=details)
 
@@ -241,6 +246,16 @@ class _Granted(NamedTuple):
     tokens: int | None
     cost: int | None
     terms: bytes | None
+
+
+def _buried(gone: Tombstone, key: str | None) -> MisuseError:
+    """The key is a deleted root's: what it did is done, and starting it again would do it twice (L53)."""
+    return MisuseError(
+        f"Key {key!r} was used to start {gone.process!r}: {gone.id}, which retention has deleted since, its outcome with it."
+        " Use another key for other work.",
+        code="execution_deleted",
+        execution_id=gone.id,
+    )
 
 
 def _terms(

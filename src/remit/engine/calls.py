@@ -315,7 +315,7 @@ def _reject(run: Run, request: CallRequest, rejection: Rejection, key: bytes, pa
             attempt=record.attempt,
         )
     )
-    engine.alert(run.node, error.code, error.message, {**error.details, "target": request.target})
+    engine.alert(run.node, error.code, error.message, {**error.details, "target": request.target}, request.target)
     return _rejected(run, error)
 
 

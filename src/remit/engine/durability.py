@@ -101,6 +101,11 @@ class Durability:
         self._batch.alerts.append(alert)
         self._soon_or_later()
 
+    def acknowledge(self, n: int, by: str | None, at: int) -> None:
+        """An alert has been seen to."""
+        self._batch.acknowledged.append((at, by, n))
+        self._soon_or_later()
+
     def schedule(self, tenant: str, name: str, schedule: ScheduleRecord | None) -> None:
         """The schedule is new or has changed; None: it is removed."""
         self._batch.schedules[tenant, name] = schedule

@@ -95,7 +95,7 @@ class Endings:
         """Pause, then run again from the journal; the record that failed is set aside so that it runs anew."""
         engine, record = self._engine, node.record
         pause_ms = backoff_ms(record.attempt, policy, random())  # noqa: S311  # jitter
-        _log.info("attempt %s of %s failed (%s); trying again in %s ms", record.attempt, record.id, error, pause_ms)
+        _log.info("attempt %s of %s failed (%s); trying again in %s ms", record.attempt, record.id, error.code, pause_ms)
         if fault is not None and "positions" in fault:
             engine.set_aside(node, fault["positions"])
             engine.set_aside_left(node)

@@ -22,6 +22,7 @@ from remit.engine.durability import Durability
 from remit.engine.endings import Endings
 from remit.engine.governance import Governance
 from remit.engine.intents import was_left
+from remit.engine.keeping import Keeping
 from remit.engine.leases import Leases
 from remit.engine.local import LocalPort
 from remit.engine.metering import Metering
@@ -75,6 +76,7 @@ class Engine:
         self.leases = Leases(clock, self._expired)
         self.timers = Timers(self)
         self.schedules = Schedules(self)
+        self.keeping = Keeping(self)
         self.admission = Admission(self)
         self.endings = Endings(self)
         self.sagas = Sagas(self)
@@ -112,10 +114,15 @@ class Engine:
         self._next_n += 1
         return self._next_n - 1
 
-    def alert(self, node: Node, code: str, message: str, details: dict[str, Any]) -> None:
-        """Tell operators of something about an execution, in the same event as what it is about."""
+    def alert(self, node: Node, code: str, message: str, details: dict[str, Any], about: str = "") -> None:
+        """Tell operators of something about an execution, in the same event as what it is about.
+
+        `about` tells apart what the same code may say of one execution: a call's target, say.
+        """
         payload = orjson.dumps(details, default=str)
-        self.durability.alert(AlertRecord(code, node.id, node.record.tenant, message, payload, self.clock.now()))
+        subject = f"{node.id} {about}" if about else node.id
+        now = self.clock.now()
+        self.durability.alert(AlertRecord(code, node.id, node.record.tenant, message, payload, now, subject=subject))
 
     def definition_of(self, node: Node) -> Definition | None:
         """The code hosted here that may drive the execution."""
@@ -344,6 +351,7 @@ class Engine:
         """Drive on what was being driven when the last owner ended; the rest waits in the store."""
         if boundaries.reach is not None:
             boundaries.reach("recovery.before")
+        self.keeping.recover()
         for execution_id in self.store.to_recover():
             node = self.traces.load(execution_id)
             if node is None or node.ended:
@@ -404,6 +412,7 @@ class Engine:
         self._watchdog.close()
         self.timers.close()
         self.schedules.close()
+        self.keeping.close()
         self.leases.close()
         current = asyncio.current_task()
         if running:

@@ -187,7 +187,7 @@ class Metering:
         message = (
             f"{entry.kind} {entry.name!r} reported usage that cannot be believed ({why}); its reservation was charged"
         )
-        self._engine.alert(node, "usage_rejected", message, details)
+        self._engine.alert(node, "usage_rejected", message, details, f"at {entry.position}")
 
 
 def _exhausted(node: Node, refusal: Refusal, effect: str) -> ErrorInfo:

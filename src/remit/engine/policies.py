@@ -72,4 +72,5 @@ class Policies:
     def _tell(self, code: str, record: PolicyRecord, what: str, by: str | None) -> None:
         details = orjson.dumps({"policy": record.name, "version": record.version, "by": by})
         message = f"Policy {record.name} {record.version} {what}"
-        self._engine.durability.alert(AlertRecord(code, None, None, message, details, self._engine.clock.now()))
+        now, subject = self._engine.clock.now(), f"policy {record.name} {record.version}"
+        self._engine.durability.alert(AlertRecord(code, None, None, message, details, now, subject=subject))

@@ -158,7 +158,7 @@ class Rollback:
                 self._over(begun, error)
                 return error is None
             pause_ms = backoff_ms(begun.attempt, policy, random())  # noqa: S311  # jitter
-            _log.info("compensation %s of %s failed (%s); again in %s ms", begun.name, self._node.id, error, pause_ms)
+            _log.info("compensation %s of %s failed (%s); again in %s ms", begun.name, self._node.id, error.code, pause_ms)
             begun.attempt += 1
             engine.durability.amend(begun)
             self._place.leave()
@@ -226,7 +226,7 @@ class Rollback:
             begun.error = encode_error(error)
             message = f"{begun.name} could not undo what {node.id} did ({error}); undo it by hand. The rest is undone."
             details = {**orjson.loads(begun.params or b"{}"), "compensation": begun.name, "attempts": begun.attempt}
-            engine.alert(node, "compensation_failed", message, {**details, "error": str(error)})
+            engine.alert(node, "compensation_failed", message, {**details, "error": str(error)}, f"at {details['undoes']}")
         engine.durability.amend(begun)
         if boundaries.reach is not None:
             boundaries.reach("saga.recorded")

@@ -69,7 +69,9 @@ class Routing:
     def alert(self, code: str, message: str, details: dict[str, Any]) -> None:
         """Tell operators of something about a version."""
         payload = orjson.dumps(details)
-        self._engine.durability.alert(AlertRecord(code, None, None, message, payload, self._engine.clock.now()))
+        subject = f"{details.get('process')} {details.get('version')}"
+        now = self._engine.clock.now()
+        self._engine.durability.alert(AlertRecord(code, None, None, message, payload, now, subject=subject))
 
     # -- rollouts are watched -----------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from remit.errors import MisuseError, StoreError
 from remit.kernel.saga import concluded, may_become, needs_rollback, starts_over
 from remit.kernel.states import Compensation
 from remit.store import boundaries
-from remit.store.records import JournalRecord
+from remit.store.records import AlertFilter, JournalRecord
 
 if TYPE_CHECKING:
     from remit.engine.engine import Engine
@@ -154,7 +154,7 @@ class Sagas:
         """Tell operators, once for each cause."""
         engine, record = self._engine, node.record
         _log.warning("%s", hold)
-        told = engine.store.alerts(tenant=None, code=hold.code, execution_id=node.id, since_ms=record.ended_at, limit=1)
+        told = engine.store.alerts(AlertFilter(hold.code, node.id, since_ms=record.ended_at, limit=1))
         if not told:
             engine.alert(node, hold.code, str(hold), hold.details)
 

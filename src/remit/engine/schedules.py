@@ -257,14 +257,16 @@ class Schedules:
 
     def _failed(self, record: ScheduleRecord, why: str) -> None:
         record.failed += 1
-        _log.error("schedule %s: %s", record.name, why)
+        _log.error("schedule %s could not be fired; its alert says why", record.name)
         self._alert(record, "schedule_failed", f"Schedule {record.name!r}: {why}", {"why": why})
 
     def _alert(self, record: ScheduleRecord, code: str, message: str, details: dict[str, Any]) -> None:
         payload = orjson.dumps({"schedule": record.name, **details})
         now = self._engine.clock.now()
         self._engine.durability.alert(
-            AlertRecord(code, record.registered_by, record.tenant or None, message, payload, now)
+            AlertRecord(
+                code, record.registered_by, record.tenant or None, message, payload, now, subject=f"schedule {record.name}"
+            )
         )
 
 

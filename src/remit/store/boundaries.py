@@ -35,6 +35,11 @@ BOUNDARIES: dict[str, str] = {
     "saga.compensated": "the compensation has run, its result is not recorded",
     "saga.recorded": "its result is recorded in memory",
     "saga.done": "all compensations of an execution have been tried, in memory",
+    "retention.buried": "a root is to be deleted: its tombstone is written, the transaction is open",
+    "erasure.decided": "an erasure is durable, and nothing of it is done",
+    "erasure.keyless": "the tenant's keys are destroyed",
+    "erasure.each": "some rows are erased, not all",
+    "erasure.rewritten": "the file has been rewritten into the log, which still holds what was erased",
     "close.before": "the app is closing, nothing has been stopped",
 }
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
+from remit.store.keyring import Keyring
 from remit.store.records import (
+    AlertFilter,
     AlertRecord,
     ChildEnd,
     Command,
     DeclarationRecord,
     DefinitionRecord,
+    ErasureRecord,
     EvaluationRecord,
     EventRecord,
     ExecutionFilter,
@@ -19,7 +22,9 @@ from remit.store.records import (
     PolicyRecord,
     RateRecord,
     RequirementRecord,
+    RetentionRecord,
     ScheduleRecord,
+    Tombstone,
     UsageKey,
     UsageTotals,
     VersionRecord,
@@ -32,6 +37,7 @@ class Batch:
     """All that has changed since the last commit. It is written as one transaction or not at all."""
 
     __slots__ = (
+        "acknowledged",
         "alerts",
         "changed",
         "created",
@@ -58,6 +64,8 @@ class Batch:
         self.journal: dict[int, JournalRecord] = {}
         self.events: list[EventRecord] = []
         self.alerts: list[AlertRecord] = []
+        self.acknowledged: list[tuple[int, str | None, int]] = []
+        """When, by whom, which alert."""
         self.replies: list[Command] = []
         self.schedules: dict[tuple[str, str], ScheduleRecord | None] = {}
         """By tenant and name; None where the schedule is removed."""
@@ -80,6 +88,7 @@ class Batch:
             or self.journal
             or self.events
             or self.alerts
+            or self.acknowledged
             or self.replies
             or self.schedules
             or self.set_aside
@@ -190,11 +199,6 @@ class Reader(Protocol):
     def listing(self, narrowed: ExecutionFilter) -> list[ExecutionRecord]:
         """Executions, newest first."""
 
-    def alerts(
-        self, *, code: str | None, execution_id: str | None, tenant: str | None, since_ms: int | None, limit: int
-    ) -> list[AlertRecord]:
-        """Alerts, newest first."""
-
     def usage_by(
         self, by: str, since: int | None, until: int | None, tenant: str | None, *, caused: bool
     ) -> dict[str, UsageTotals]:
@@ -202,6 +206,21 @@ class Reader(Protocol):
 
         With `caused`, by that of the roots; '' stands for none.
         """
+
+    def alerts(self, narrowed: AlertFilter) -> list[AlertRecord]:
+        """Alerts, newest first."""
+
+    def alert(self, n: int) -> AlertRecord | None:
+        """One alert."""
+
+    def tombstone(self, root_id: str) -> Tombstone | None:
+        """What is left of a root that was deleted."""
+
+    def buried(self, key: bytes) -> Tombstone | None:
+        """What is left of the deleted root that was started under that idempotency key."""
+
+    def retention(self) -> list[RetentionRecord]:
+        """How long ended trees are kept, by tenant."""
 
     def schedules(self, tenant: str | None = None) -> list[ScheduleRecord]:
         """The schedules of a tenant ('' for those of none), or of all, by name."""
@@ -253,6 +272,51 @@ class Store(Reader, Protocol):
 
     def inbox_changed(self) -> bool:
         """Whether another connection has written since the last time this was asked."""
+
+    @property
+    def keyring(self) -> Keyring | None:
+        """What its payloads are sealed with."""
+
+    def set_retention(self, record: RetentionRecord | str) -> None:
+        """Keep a tenant's trees so long; the tenant alone: as long as all others'."""
+
+    def roots_ended(
+        self, tenant: str | None, before_ms: int, after: tuple[int, int], limit: int
+    ) -> list[tuple[str, int, int]]:
+        """Roots of a tenant that ended before then and after the last of an earlier page, as (id, end, row number)."""
+
+    def is_over(self, root: str, before_ms: int) -> bool:
+        """Whether everything in a tree has ended before then, rollbacks included."""
+
+    def tenants(self) -> list[str | None]:
+        """The tenants that have roots which have ended."""
+
+    def delete_roots(self, doomed: Iterable[str], now_ms: int, seconds: float) -> tuple[int, int]:
+        """Delete of these roots, and of what earlier ones have left, as much as fits into the time; (roots, executions)."""
+
+    def delete_alerts(self, tenants: Iterable[str | None], before_ms: int, limit: int) -> int:
+        """Delete alerts of these tenants that occurred last before then; how many there were."""
+
+    def delete_commands(self, before_ms: int, limit: int) -> int:
+        """Delete commands that were replied to before then; how many there were."""
+
+    def ask_erasure(self, tenant: str, now_ms: int, by: str | None) -> ErasureRecord:
+        """Decide, durably, that what the tenant's executions have worked on so far is erased."""
+
+    def erasures(self) -> list[ErasureRecord]:
+        """Erasures that are not done."""
+
+    def erase_some(self, erasure: ErasureRecord, rows: int) -> bool:
+        """Erase the payloads in so many more rows; False once there is none left."""
+
+    def erase_beside(self, erasure: ErasureRecord) -> None:
+        """Erase what lies outside executions: alerts, schedules, commands, keys of tombstones."""
+
+    def scrub(self) -> bool:
+        """Rewrite the file without what was deleted from it, and empty the WAL; False where a reader is in the way."""
+
+    def end_erasure(self, erasure: ErasureRecord) -> None:
+        """It is done."""
 
     def close(self) -> None:
         """Copy the WAL into the database and let the file go."""

@@ -10,11 +10,13 @@ from remit.kernel.states import Compensation, Status
 from remit.kernel.usage import Usage, decimal_string
 
 __all__ = [
+    "AlertFilter",
     "AlertRecord",
     "ChildEnd",
     "Command",
     "DefinitionRecord",
     "EffectKind",
+    "ErasureRecord",
     "EvaluationRecord",
     "EventRecord",
     "ExecutionFilter",
@@ -23,7 +25,9 @@ __all__ = [
     "PolicyRecord",
     "RateRecord",
     "RequirementRecord",
+    "RetentionRecord",
     "ScheduleRecord",
+    "Tombstone",
     "UsageKey",
     "UsageTotals",
 ]
@@ -166,6 +170,61 @@ class AlertRecord:
     details: bytes
     raised_at: int
     n: int = 0
+    subject: str = ""
+    """What it is about: the same code about the same thing again is counted, not told anew."""
+    count: int = 1
+    last_at: int = 0
+    acknowledged_at: int | None = None
+    acknowledged_by: str | None = None
+
+    def __post_init__(self) -> None:
+        self.subject = self.subject or self.execution_id or ""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFilter:
+    """What a listing of alerts is narrowed to; None means any."""
+
+    code: str | None = None
+    execution_id: str | None = None
+    tenant: str | None = None
+    since_ms: int | None = None
+    acknowledged: bool | None = None
+    limit: int = 100
+
+
+@dataclass(slots=True)
+class ErasureRecord:
+    """An erasure of all that a tenant's executions worked on, and how far it has come (L53)."""
+
+    n: int
+    tenant: str
+    asked_at: int
+    asked_by: str | None
+    until_n: int
+    until_key: int
+    from_n: int = 0
+    executions: int = 0
+    done_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionRecord:
+    """How long the trees of a tenant are kept after their end ('': of all without a row of their own); None: for ever."""
+
+    tenant: str
+    keep_ms: int | None
+    set_at: int
+    set_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What is left of a deleted root."""
+
+    id: str
+    process: str
+    deleted_at: int
 
 
 @dataclass(slots=True)

@@ -12,12 +12,13 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from remit import Compensation, InvalidInput, MisuseError, Remit, Status, StoreError
+from remit import Compensation, InvalidInput, Keyring, MisuseError, Remit, Status, StoreError
 from remit.engine.redaction import redact
 from remit.store.port import Reader
 from remit.store.records import EffectKind, ExecutionRecord, JournalRecord
 from remit.store.sqlite.database import APPLICATION_ID, connect, parse_location
 from remit.store.sqlite.reader import SqliteReader
+from remit.store.sqlite.sealing import unlock
 
 __all__ = ["Recorded", "export_history", "histories_in"]
 
@@ -56,7 +57,8 @@ async def export_history(
         try:
             if connection.pragma("application_id") != APPLICATION_ID:
                 raise StoreError(f"{location.path} is no store of Remit's: there is no execution to export")
-            history = _history(SqliteReader(connection, location), execution_id, redacted=redacted)
+            sealing = unlock(connection, Keyring.of_environment(), location)
+            history = _history(SqliteReader(connection, location, sealing), execution_id, redacted=redacted)
         finally:
             connection.close()
     if path is not None:

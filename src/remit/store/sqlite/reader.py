@@ -9,6 +9,7 @@ import orjson
 
 from remit.kernel.trace import descendant_range, is_execution_id
 from remit.store.records import (
+    AlertFilter,
     AlertRecord,
     ChildEnd,
     DeclarationRecord,
@@ -21,12 +22,15 @@ from remit.store.records import (
     PolicyRecord,
     RateRecord,
     RequirementRecord,
+    RetentionRecord,
     ScheduleRecord,
+    Tombstone,
     UsageTotals,
     VersionRecord,
 )
 from remit.store.sqlite.database import Location, explained
 from remit.store.sqlite.rows import (
+    ALERT_COLUMNS,
     DECLARATION_COLUMNS,
     EVALUATION_COLUMNS,
     EXECUTION_COLUMNS,
@@ -38,6 +42,7 @@ from remit.store.sqlite.rows import (
     execution_of,
     journal_of,
 )
+from remit.store.sqlite.sealing import Sealing
 
 __all__ = ["SqliteReader"]
 
@@ -50,9 +55,12 @@ _JOURNAL_OF_TREE = f"""
 class SqliteReader:
     """Reads on one connection."""
 
-    def __init__(self, connection: apsw.Connection, location: Location) -> None:
+    def __init__(self, connection: apsw.Connection, location: Location, sealing: Sealing | None = None) -> None:
         self._reads = connection
         self._where = location
+        self._sealing = sealing
+        self._execution_of = execution_of if sealing is None else sealing.execution_of
+        self._journal_of = journal_of if sealing is None else sealing.journal_of
 
     def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
         """All rows of a query; raises StoreError where the disk fails."""
@@ -74,7 +82,7 @@ class SqliteReader:
 
     def _executions(self, where: str, values: tuple[Any, ...]) -> list[ExecutionRecord]:
         return [
-            execution_of(row) for row in self._rows(f"SELECT {EXECUTION_COLUMNS} FROM executions WHERE {where}", values)
+            self._execution_of(row) for row in self._rows(f"SELECT {EXECUTION_COLUMNS} FROM executions WHERE {where}", values)
         ]
 
     def _one(self, where: str, values: tuple[Any, ...]) -> ExecutionRecord | None:
@@ -118,9 +126,12 @@ class SqliteReader:
 
     def newest_call(self, parent_n: int) -> tuple[str, int, int, int | None] | None:
         """The last call that an execution made with a key of its own: the key, its position, when it began and ended."""
-        query = "SELECT label, position, created_at, ended_at FROM executions WHERE parent_n = ? AND label IS NOT NULL ORDER BY position DESC LIMIT 1"
+        query = "SELECT label, position, created_at, ended_at, id FROM executions WHERE parent_n = ? AND label IS NOT NULL ORDER BY position DESC LIMIT 1"
         row = self._first(query, (parent_n,))
-        return None if row is None else (row[0], row[1], row[2], row[3])
+        if row is None:
+            return None
+        label = row[0] if self._sealing is None else self._sealing.label(row[4], row[0])
+        return label, row[1], row[2], row[3]
 
     def subtree(self, execution_id: str, *, open_only: bool = False) -> list[ExecutionRecord]:
         """The execution and everything below it, ancestors before descendants."""
@@ -162,13 +173,13 @@ class SqliteReader:
         """One entry of a journal."""
         query = f"SELECT {JOURNAL_COLUMNS} FROM journal WHERE execution_n = ? AND generation = ? AND position = ?"
         row = self._first(query, (execution_n, generation, position))
-        return journal_of(row) if row else None
+        return self._journal_of(row) if row else None
 
     def untaken_event(self, execution_id: str, name: str) -> EventRecord | None:
         """The oldest event of that name that nobody has taken yet."""
         query = "SELECT execution_id, name, payload, sent_at, dedupe, n, taken_by FROM events WHERE execution_id = ? AND name = ? AND taken_by IS NULL ORDER BY n LIMIT 1"
         row = self._first(query, (execution_id, name))
-        return EventRecord(*row) if row else None
+        return self._event_of(row) if row else None
 
     def has_event(self, execution_id: str, name: str, dedupe: str) -> bool:
         """Whether an event with that deduplication key was sent before."""
@@ -179,21 +190,21 @@ class SqliteReader:
         """An execution's journal in the order of its entries; one generation's, or all."""
         query = f"SELECT {JOURNAL_COLUMNS} FROM journal WHERE execution_n = ?"
         if generation is None:
-            return [journal_of(row) for row in self._rows(query + " ORDER BY generation, position", (execution_n,))]
+            return [self._journal_of(row) for row in self._rows(query + " ORDER BY generation, position", (execution_n,))]
         return [
-            journal_of(row)
+            self._journal_of(row)
             for row in self._rows(query + " AND generation = ? ORDER BY position", (execution_n, generation))
         ]
 
     def compensations(self, execution_n: int, generation: int) -> list[JournalRecord]:
         """What was done to undo an execution, in order."""
         query = f"SELECT {JOURNAL_COLUMNS} FROM journal WHERE execution_n = ? AND generation = ? AND kind = 'compensation' ORDER BY position"
-        return [journal_of(row) for row in self._rows(query, (execution_n, generation))]
+        return [self._journal_of(row) for row in self._rows(query, (execution_n, generation))]
 
     def _journal_of_tree(self, execution_id: str, condition: str) -> list[tuple[str, JournalRecord]]:
         low, high = descendant_range(execution_id)
         rows = self._rows(f"{_JOURNAL_OF_TREE} AND {condition}", (execution_id, low, high))
-        return [(row[0], journal_of(row[1:])) for row in rows]
+        return [(row[0], self._journal_of(row[1:])) for row in rows]
 
     def lineage(self, root_id: str) -> list[tuple[str, JournalRecord]]:
         """Every tool and model call of a trace with the id of the execution that made it, oldest first (L29)."""
@@ -209,7 +220,11 @@ class SqliteReader:
     def events(self, execution_id: str) -> list[EventRecord]:
         """All events sent to an execution, oldest first."""
         query = "SELECT execution_id, name, payload, sent_at, dedupe, n, taken_by FROM events WHERE execution_id = ? ORDER BY n"
-        return [EventRecord(*row) for row in self._rows(query, (execution_id,))]
+        return [self._event_of(row) for row in self._rows(query, (execution_id,))]
+
+    def _event_of(self, row: Any) -> EventRecord:
+        event = EventRecord(*row)
+        return event if self._sealing is None else self._sealing.event_of(event)
 
     def keeps_definition(self, process: str, version: str) -> bool:
         """Whether that process is a workflow: what it said is kept."""
@@ -291,19 +306,34 @@ class SqliteReader:
         values = tuple(value for text, value in terms if "?" in text)
         return self._executions(f"{where} ORDER BY n DESC LIMIT ?", (*values, narrowed.limit))
 
-    def alerts(
-        self, *, code: str | None, execution_id: str | None, tenant: str | None, since_ms: int | None, limit: int
-    ) -> list[AlertRecord]:
-        """Alerts, newest first."""
-        query = "SELECT code, execution_id, tenant, message, details, raised_at, n FROM alerts WHERE (? IS NULL OR code = ?) AND (? IS NULL OR execution_id = ?) AND (? IS NULL OR tenant = ?) AND (? IS NULL OR raised_at >= ?) ORDER BY n DESC LIMIT ?"
-        values = (code, code, execution_id, execution_id, tenant, tenant, since_ms, since_ms, limit)
-        return [AlertRecord(*row) for row in self._rows(query, values)]
+    def alerts(self, narrowed: AlertFilter) -> list[AlertRecord]:
+        """Alerts, the newest first; one that occurred again is as new as its last occurrence."""
+        terms = [
+            ("code = ?", narrowed.code),
+            ("execution_id = ?", narrowed.execution_id),
+            ("tenant = ?", narrowed.tenant),
+            ("last_at >= ?", narrowed.since_ms),
+            ("(acknowledged_at IS NOT NULL) = ?", narrowed.acknowledged),
+        ]
+        given = [(text, value) for text, value in terms if value is not None]
+        where = " AND ".join(text for text, _ in given) or "1"
+        query = f"SELECT {ALERT_COLUMNS} FROM alerts WHERE {where} ORDER BY last_at DESC, n DESC LIMIT ?"
+        rows = self._rows(query, (*(value for _, value in given), narrowed.limit))
+        return [self._alert_of(row) for row in rows]
+
+    def alert(self, n: int) -> AlertRecord | None:
+        """One alert."""
+        row = self._first(f"SELECT {ALERT_COLUMNS} FROM alerts WHERE n = ?", (n,))
+        return self._alert_of(row) if row else None
+
+    def _alert_of(self, row: Any) -> AlertRecord:
+        alert = AlertRecord(*row)
+        return alert if self._sealing is None else self._sealing.alert_of(alert)
 
     def _schedules(self, where: str, values: tuple[Any, ...] = ()) -> list[ScheduleRecord]:
-        return [
-            ScheduleRecord(*row)
-            for row in self._rows(f"SELECT {SCHEDULE_COLUMNS} FROM schedules WHERE {where}", values)
-        ]
+        rows = self._rows(f"SELECT {SCHEDULE_COLUMNS} FROM schedules WHERE {where}", values)
+        found = [ScheduleRecord(*row) for row in rows]
+        return found if self._sealing is None else [self._sealing.schedule_of(each) for each in found]
 
     def schedules(self, tenant: str | None = None) -> list[ScheduleRecord]:
         """The schedules of a tenant ('' for those of none), or of all, by name."""
@@ -317,7 +347,26 @@ class SqliteReader:
     def reply(self, command_id: str) -> dict[str, Any] | None:
         """The owner's reply to a command; None while there is none."""
         found = self._value("SELECT reply FROM inbox WHERE id = ?", (command_id,))
+        if found and self._sealing is not None:
+            found = self._sealing.command_part(found, command_id, "reply")
         return orjson.loads(found) if found else None
+
+    def tombstone(self, root_id: str) -> Tombstone | None:
+        """What is left of a root that was deleted."""
+        return self._tombstone("id = ?", root_id) if is_execution_id(root_id) else None
+
+    def buried(self, key: bytes) -> Tombstone | None:
+        """What is left of the deleted root that was started under that idempotency key."""
+        return self._tombstone("key = ?", key)
+
+    def _tombstone(self, where: str, value: str | bytes) -> Tombstone | None:
+        row = self._first(f"SELECT id, process, deleted_at FROM tombstones WHERE {where}", (value,))
+        return Tombstone(*row) if row else None
+
+    def retention(self) -> list[RetentionRecord]:
+        """How long ended trees are kept, by tenant."""
+        rows = self._rows("SELECT tenant, keep_ms, set_at, set_by FROM retention ORDER BY tenant")
+        return [RetentionRecord(*row) for row in rows]
 
     def owner(self) -> tuple[str, int]:
         """Who owns the store, and the last sign of life in milliseconds since 1970."""

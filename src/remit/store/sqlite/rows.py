@@ -9,6 +9,7 @@ from typing import Any
 
 from remit.kernel.states import Compensation, Status
 from remit.store.records import (
+    AlertRecord,
     DeclarationRecord,
     EffectKind,
     EvaluationRecord,
@@ -25,13 +26,18 @@ from remit.store.records import (
 
 __all__ = [
     "ADD_USAGE",
+    "ALERT_COLUMNS",
     "DECLARATION_COLUMNS",
     "EVALUATION_COLUMNS",
+    "EXECUTION",
     "EXECUTION_COLUMNS",
+    "EXECUTION_UPDATE",
     "INSERT_EVALUATION",
     "INSERT_EXECUTION",
     "INSERT_JOURNAL",
+    "JOURNAL",
     "JOURNAL_COLUMNS",
+    "JOURNAL_UPDATE",
     "POLICY_COLUMNS",
     "PUT_DECLARATION",
     "PUT_POLICY",
@@ -40,6 +46,7 @@ __all__ = [
     "PUT_SCHEDULE",
     "PUT_VERSION",
     "REQUIREMENT_COLUMNS",
+    "SCHEDULE",
     "SCHEDULE_COLUMNS",
     "UPDATE_EXECUTION",
     "UPDATE_JOURNAL",
@@ -58,9 +65,10 @@ __all__ = [
     "version_row",
 ]
 
-_EXECUTION = [field.name for field in fields(ExecutionRecord)]
-_JOURNAL = [field.name for field in fields(JournalRecord)]
-_SCHEDULE = [field.name for field in fields(ScheduleRecord)]
+_ALERT = [field.name for field in fields(AlertRecord)]
+EXECUTION = [field.name for field in fields(ExecutionRecord)]
+JOURNAL = [field.name for field in fields(JournalRecord)]
+SCHEDULE = [field.name for field in fields(ScheduleRecord)]
 _VERSION = [field.name for field in fields(VersionRecord)]
 _DECLARATION = [field.name for field in fields(DeclarationRecord)]
 _POLICY = [field.name for field in fields(PolicyRecord)]
@@ -83,17 +91,20 @@ _FIXED = {
     "estimate_tokens",
     "estimate_cost",
 }
-_MUTABLE = [name for name in _EXECUTION if name not in _FIXED]
+_MUTABLE = [name for name in EXECUTION if name not in _FIXED]
 _JOURNAL_FIXED = {"execution_n", "generation", "position", "kind", "name", "key", "params", "started_at"}
-_JOURNAL_MUTABLE = [name for name in _JOURNAL if name not in _JOURNAL_FIXED]
+_JOURNAL_MUTABLE = [name for name in JOURNAL if name not in _JOURNAL_FIXED]
 _JOURNAL_ID = ["execution_n", "generation", "position"]
+EXECUTION_UPDATE = [*_MUTABLE, "n"]
+JOURNAL_UPDATE = [*_JOURNAL_MUTABLE, *_JOURNAL_ID]
 
-EXECUTION_COLUMNS = ", ".join(_EXECUTION)
-JOURNAL_COLUMNS = ", ".join(_JOURNAL)
-SCHEDULE_COLUMNS = ", ".join(_SCHEDULE)
+EXECUTION_COLUMNS = ", ".join(EXECUTION)
+JOURNAL_COLUMNS = ", ".join(JOURNAL)
+SCHEDULE_COLUMNS = ", ".join(SCHEDULE)
 VERSION_COLUMNS = ", ".join(_VERSION)
 DECLARATION_COLUMNS = ", ".join(_DECLARATION)
 POLICY_COLUMNS = ", ".join(_POLICY)
+ALERT_COLUMNS = ", ".join(_ALERT)
 
 EVALUATION_COLUMNS = ", ".join(_EVALUATION)
 REQUIREMENT_COLUMNS = ", ".join(_REQUIREMENT)
@@ -111,11 +122,11 @@ def _update(table: str, columns: list[str], identity: Iterable[str]) -> str:
     return f"UPDATE {table} SET {', '.join(f'{name} = ?' for name in columns)} WHERE {' AND '.join(f'{name} = ?' for name in identity)}"
 
 
-INSERT_EXECUTION = _insert("executions", _EXECUTION)
+INSERT_EXECUTION = _insert("executions", EXECUTION)
 UPDATE_EXECUTION = _update("executions", _MUTABLE, ["n"])
-INSERT_JOURNAL = _insert("journal", _JOURNAL)
+INSERT_JOURNAL = _insert("journal", JOURNAL)
 UPDATE_JOURNAL = _update("journal", _JOURNAL_MUTABLE, _JOURNAL_ID)
-PUT_SCHEDULE = _put("schedules", _SCHEDULE)
+PUT_SCHEDULE = _put("schedules", SCHEDULE)
 PUT_VERSION = _put("versions", _VERSION)
 PUT_DECLARATION = _put("declarations", _DECLARATION)
 PUT_POLICY = _put("policies", _POLICY)
@@ -128,11 +139,11 @@ ADD_USAGE = (
     + f" ON CONFLICT DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in _USED)}"
 )
 
-execution_row = attrgetter(*_EXECUTION)
-execution_update = attrgetter(*_MUTABLE, "n")
-journal_row = attrgetter(*_JOURNAL)
-journal_update = attrgetter(*_JOURNAL_MUTABLE, *_JOURNAL_ID)
-schedule_row = attrgetter(*_SCHEDULE)
+execution_row = attrgetter(*EXECUTION)
+execution_update = attrgetter(*EXECUTION_UPDATE)
+journal_row = attrgetter(*JOURNAL)
+journal_update = attrgetter(*JOURNAL_UPDATE)
+schedule_row = attrgetter(*SCHEDULE)
 version_row = attrgetter(*_VERSION)
 declaration_row = attrgetter(*_DECLARATION)
 policy_row = attrgetter(*_POLICY)
@@ -143,9 +154,9 @@ _STATUS = {status.value: status for status in Status}
 _KIND = {kind.value: kind for kind in EffectKind}
 
 
-def execution_of(row: tuple[Any, ...]) -> ExecutionRecord:
+def execution_of(row: tuple[Any, ...], kind: type[ExecutionRecord] = ExecutionRecord) -> ExecutionRecord:
     """The record of a row selected as `EXECUTION_COLUMNS`."""
-    record = ExecutionRecord(*row)
+    record = kind(*row)
     record.status = _STATUS[record.status]
     record.compensation = Compensation(record.compensation)
     record.awaited, record.detached, record.estimated = (
@@ -156,8 +167,8 @@ def execution_of(row: tuple[Any, ...]) -> ExecutionRecord:
     return record
 
 
-def journal_of(row: tuple[Any, ...]) -> JournalRecord:
+def journal_of(row: tuple[Any, ...], kind: type[JournalRecord] = JournalRecord) -> JournalRecord:
     """The record of a row selected as `JOURNAL_COLUMNS`."""
-    record = JournalRecord(*row)
+    record = kind(*row)
     record.kind = _KIND[record.kind]
     return record

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import apsw
 import orjson
@@ -12,11 +15,12 @@ import orjson
 from remit.errors import StoreError
 from remit.kernel.trace import descendant_range
 from remit.store import boundaries
+from remit.store.keyring import Keyring
 from remit.store.port import Batch
-from remit.store.records import Command, ScheduleRecord
+from remit.store.records import AlertRecord, Command, ScheduleRecord
 from remit.store.sqlite.database import Location, connect, explained, migrate, parse_location, prepare_file
+from remit.store.sqlite.keeping import SqliteKeeping
 from remit.store.sqlite.owner import Ownership
-from remit.store.sqlite.reader import SqliteReader
 from remit.store.sqlite.rows import (
     ADD_USAGE,
     INSERT_EVALUATION,
@@ -41,8 +45,9 @@ from remit.store.sqlite.rows import (
     schedule_row,
     version_row,
 )
+from remit.store.sqlite.sealing import unlock
 
-__all__ = ["CHECKPOINT_PAGES", "SqliteStore"]
+__all__ = ["ALERT_WINDOW_MS", "CHECKPOINT_PAGES", "SqliteStore"]
 
 CHECKPOINT_PAGES = 4_000
 """WAL pages (16 MiB) after which they are copied into the database, by a thread of its own."""
@@ -53,24 +58,34 @@ _SET_ASIDE = "UPDATE journal SET generation = -generation - 1 WHERE execution_n 
 _KEEP_DEFINITION = (
     "INSERT OR REPLACE INTO definitions (process, version, first_n, digest, source, kept_at) VALUES (?, ?, ?, ?, ?, ?)"
 )
-_INSERT_ALERT = "INSERT INTO alerts (code, execution_id, tenant, message, details, raised_at) VALUES (?, ?, ?, ?, ?, ?)"
+_INSERT_ALERT = "INSERT INTO alerts (code, execution_id, tenant, message, details, raised_at, subject, last_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_ALERT_AGAIN = """
+    UPDATE alerts SET count = count + 1, last_at = ?, message = ?, details = ? WHERE n = (
+      SELECT n FROM alerts WHERE subject = ? AND code = ? AND tenant IS ? AND acknowledged_at IS NULL AND last_at > ? ORDER BY n DESC LIMIT 1)"""
+_ACKNOWLEDGE = "UPDATE alerts SET acknowledged_at = ?, acknowledged_by = ? WHERE n = ? AND acknowledged_at IS NULL"
+ALERT_WINDOW_MS = 3_600_000
+"""An alert of the same code about the same subject within an hour of the last one is counted, not told anew."""
+_NEXT_N = "SELECT max((SELECT coalesce(max(n), 0) FROM executions), (SELECT highest FROM row_numbers)) + 1"
 
+_Rows = Callable[[Iterable[Any]], Iterable[Any]]
 _AMONG = "target IN (SELECT value FROM json_each(?))"
 
 
-class SqliteStore(SqliteReader):
+class SqliteStore(SqliteKeeping):
     """The owner's view of one file. `commit` is called on the event loop, once per turn at most.
 
-    Raises `StoreOwned` where another process drives the file, `StoreError` where it cannot be used.
+    With a keyring, payloads are sealed. Raises `StoreOwned` where another process drives the file, `StoreError` where it
+    cannot be used.
     """
 
-    def __init__(self, url: str, now_ms: Callable[[], int]) -> None:
+    def __init__(self, url: str, now_ms: Callable[[], int], keyring: Keyring | None = None) -> None:
         self.location: Location = parse_location(url)
         self._now_ms = now_ms
         prepare_file(self.location)
         self._writes = connect(self.location)
         try:
             migrate(self._writes, self.location, empty_only=True)
+            unlock(self._writes, keyring, self.location)
             self._ownership = Ownership(self._writes, self.location, now_ms())
         except BaseException:
             self._writes.close()
@@ -78,9 +93,10 @@ class SqliteStore(SqliteReader):
         try:
             migrate(self._writes, self.location)  # of a file in use, only its owner changes the schema
             reads = self._writes if self.location.in_memory else connect(self.location, readonly=True)
-            super().__init__(reads, self.location)
+            super().__init__(reads, self.location, unlock(self._writes, keyring, self.location))
             with explained(self.location, "read the store"):
-                self.next_n = int(self._writes.execute("SELECT coalesce(max(n), 0) + 1 FROM executions").get)
+                self._say_sealed()
+                self.next_n = int(self._writes.execute(_NEXT_N).get)
         except BaseException:
             self._writes.close()
             self._ownership.release()
@@ -99,8 +115,18 @@ class SqliteStore(SqliteReader):
 
     def commit(self, batch: Batch) -> None:
         """Write the batch as one transaction with one sync; nothing of it is written where an error is raised (L8, L46)."""
+        with self._owned("commit") as writes:
+            self._write(writes, batch)
+        if boundaries.reach is not None:
+            boundaries.reach("commit.after")
+        if self._wal_pages >= CHECKPOINT_PAGES:
+            self._start_checkpoint()
+
+    @contextmanager
+    def _owned(self, doing: str) -> Iterator[apsw.Connection]:
+        """One transaction of the owner's; what is raised inside undoes all of it."""
         writes = self._writes
-        with explained(self.location, "commit"):
+        with explained(self.location, doing):
             if boundaries.reach is not None:
                 boundaries.reach("commit.before")
             writes.execute("BEGIN IMMEDIATE")
@@ -111,7 +137,7 @@ class SqliteStore(SqliteReader):
                         code="fenced",
                         path=self.location.path,
                     )
-                self._write(writes, batch)
+                yield writes
                 if boundaries.reach is not None:
                     boundaries.reach("commit.written")
                 writes.execute("COMMIT")
@@ -119,20 +145,16 @@ class SqliteStore(SqliteReader):
                 if writes.in_transaction:
                     writes.execute("ROLLBACK")
                 raise
-        if boundaries.reach is not None:
-            boundaries.reach("commit.after")
-        if self._wal_pages >= CHECKPOINT_PAGES:
-            self._start_checkpoint()
 
     def _write(self, writes: apsw.Connection, batch: Batch) -> None:
         if batch.created:
-            writes.executemany(INSERT_EXECUTION, map(execution_row, batch.created.values()))
+            writes.executemany(INSERT_EXECUTION, self._new_executions(batch.created.values()))
         if batch.changed:
-            writes.executemany(UPDATE_EXECUTION, map(execution_update, batch.changed.values()))
+            writes.executemany(UPDATE_EXECUTION, self._executions_changed(batch.changed.values()))
         if batch.new_journal:
-            writes.executemany(INSERT_JOURNAL, map(journal_row, batch.new_journal.values()))
+            writes.executemany(INSERT_JOURNAL, self._new_journal(batch.new_journal.values()))
         if batch.journal:
-            writes.executemany(UPDATE_JOURNAL, map(journal_update, batch.journal.values()))
+            writes.executemany(UPDATE_JOURNAL, self._journal_changed(batch.journal.values()))
         if batch.rates:
             writes.executemany(PUT_RATE, batch.rates.values())
         for entry in batch.set_aside:
@@ -141,33 +163,65 @@ class SqliteStore(SqliteReader):
             if event.n:
                 writes.execute("UPDATE events SET taken_by = ? WHERE n = ?", (event.taken_by, event.n))
             else:
-                writes.execute(
-                    _INSERT_EVENT,
-                    (event.execution_id, event.name, event.payload, event.sent_at, event.dedupe, event.taken_by),
-                )
+                payload = event.payload if self._sealing is None else self._sealing.event(event)
+                row = (event.execution_id, event.name, payload, event.sent_at, event.dedupe, event.taken_by)
+                writes.execute(_INSERT_EVENT, row)
         if batch.usage:
             writes.executemany(ADD_USAGE, [(*key, *counts) for key, counts in batch.usage.items()])
         self._write_for_outsiders(writes, batch)
 
     def _write_for_outsiders(self, writes: apsw.Connection, batch: Batch) -> None:
         """What operators see and set: alerts, schedules, definitions, replies to commands."""
-        if batch.alerts:
-            rows = [(a.code, a.execution_id, a.tenant, a.message, a.details, a.raised_at) for a in batch.alerts]
-            writes.executemany(_INSERT_ALERT, rows)
+        self._write_alerts(writes, batch)
         for key, schedule in batch.schedules.items():
             if schedule is None:
                 writes.execute("DELETE FROM schedules WHERE tenant = ? AND name = ?", key)
             else:
-                writes.execute(PUT_SCHEDULE, schedule_row(schedule))
+                row = schedule_row(schedule)
+                writes.execute(PUT_SCHEDULE, row if self._sealing is None else self._sealing.schedule(row))
         if batch.definitions:
             kept = [(d.process, d.version, d.first_n, d.digest, d.source, d.kept_at) for d in batch.definitions]
             writes.executemany(_KEEP_DEFINITION, kept)
         self._write_control(writes, batch)
         for command in batch.replies:
-            writes.execute(
-                "UPDATE inbox SET reply = ?, replied_at = ? WHERE id = ?",
-                (orjson.dumps(command.reply), self._now_ms(), command.id),
-            )
+            reply = orjson.dumps(command.reply) if self._sealing is None else self._sealing.reply(command)
+            writes.execute("UPDATE inbox SET reply = ?, replied_at = ? WHERE id = ?", (reply, self._now_ms(), command.id))
+
+    def _write_alerts(self, writes: apsw.Connection, batch: Batch) -> None:
+        for alert in batch.alerts:
+            self._write_alert(writes, alert)
+        if batch.acknowledged:
+            writes.executemany(_ACKNOWLEDGE, batch.acknowledged)
+
+    def _write_alert(self, writes: apsw.Connection, alert: AlertRecord) -> None:
+        """One that is told already, and that nobody has acknowledged, is counted; it tells what happened last."""
+        message, details = (
+            (alert.message, alert.details) if self._sealing is None else self._sealing.alert(alert)
+        )
+        again = (alert.raised_at, message, details, alert.subject, alert.code, alert.tenant, alert.raised_at - ALERT_WINDOW_MS)
+        writes.execute(_ALERT_AGAIN, again)
+        if not writes.changes():
+            row = (alert.code, alert.execution_id, alert.tenant, message, details, alert.raised_at, alert.subject)
+            writes.execute(_INSERT_ALERT, (*row, alert.raised_at))
+
+    def _arguments(self, command_id: str, arguments: bytes) -> dict[str, Any]:
+        plain = arguments if self._sealing is None else self._sealing.command_part(arguments, command_id, "arguments")
+        found = orjson.loads(plain)
+        return found if isinstance(found, dict) else {"erased": True}
+
+    def _say_sealed(self) -> None:
+        """From the first time on that it is opened with a keyring, the store says which one it needs."""
+        sealing = self._sealing
+        if sealing is None:
+            self._new_executions: _Rows = partial(map, execution_row)
+            self._executions_changed: _Rows = partial(map, execution_update)
+            self._new_journal: _Rows = partial(map, journal_row)
+            self._journal_changed: _Rows = partial(map, journal_update)
+            return
+        self._new_executions, self._executions_changed = sealing.new_executions, sealing.executions
+        self._new_journal, self._journal_changed = sealing.new_journal, sealing.journal
+        said = "INSERT OR IGNORE INTO encryption VALUES (1, ?, ?)"
+        self._writes.execute(said, (sealing.keyring.open(None), self._now_ms()))
 
     def _write_control(self, writes: apsw.Connection, batch: Batch) -> None:
         """What decides which versions and policies are in force."""
@@ -280,10 +334,10 @@ class SqliteStore(SqliteReader):
 
     def commands(self) -> list[Command]:
         """Commands without a reply, oldest first."""
-        rows = self._writes.execute(
+        rows: list[Any] = self._writes.execute(
             "SELECT id, verb, arguments, sent_at FROM inbox WHERE reply IS NULL ORDER BY sent_at"
-        )
-        return [Command(row[0], row[1], orjson.loads(row[2]), row[3]) for row in rows]
+        ).fetchall()
+        return [Command(row[0], row[1], self._arguments(row[0], row[2]), row[3]) for row in rows]
 
     def close(self) -> None:
         """Copy the WAL into the database and let the file go."""
