@@ -40,6 +40,8 @@ PAYLOADS: dict[str, tuple[str, ...]] = {
 """The columns that hold what tenants' executions work on; docs/retention.md says of every other one why it does not."""
 
 _TEXTS = frozenset({"label", "message"})
+_INSTEAD = {"error": ERASED_ERROR, "terms": None}
+"""What stands for a payload whose key was destroyed, where that is not ERASED."""
 _WHOSE_MAX = 50_000
 R = TypeVar("R", ExecutionRecord, JournalRecord)
 
@@ -95,9 +97,7 @@ class Sealing:
         found = self._codec.unseal(value, _identity(table, row, column))
         if column in _TEXTS:
             return ERASED_TEXT if found is None else found.decode()
-        if found is None:
-            return ERASED_ERROR if column == "error" else ERASED
-        return found
+        return _INSTEAD.get(column, ERASED) if found is None else found
 
     def _sealed_row(self, values: list[Any], places: list[tuple[int, str]], tenant: str, table: str, row: str) -> list[Any]:
         for place, column in places:
