@@ -18,8 +18,8 @@ from stored import compact_bytes, rows_in
 
 from remit import Process, Remit, call_process, process, step
 from remit.workflows import StartSubWorkflowDirective
-from remit.workflows.compile import compile_workflow
-from remit.workflows.model import Workflow
+from remit.workflows.format.model import Workflow
+from remit.workflows.running.compile import compile_workflow
 
 STEPS = 50
 CHILDREN = 12

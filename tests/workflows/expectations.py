@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from remit.workflows.findings import Finding
+from remit.workflows.format.findings import Finding
 
 __all__ = ["BAD", "FILES", "GOOD", "cases", "expected", "told"]
 

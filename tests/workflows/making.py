@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from remit import Outcome, Process, Remit
-from remit.workflows.compile import compile_workflow
-from remit.workflows.model import Workflow
+from remit.workflows.format.model import Workflow
+from remit.workflows.running.compile import compile_workflow
 
 __all__ = ["compiled", "results", "run", "whole"]
 

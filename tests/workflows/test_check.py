@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from remit.errors import CODES
-from remit.workflows.finding_codes import FINDING_CODES
-from remit.workflows.findings import Finding
+from remit.workflows.format.finding_codes import FINDING_CODES
+from remit.workflows.format.findings import Finding
 from remit.workflows.load import Loaded, load
 from tests.house.sources import modules
 from tests.workflows.expectations import BAD, GOOD, cases, expected, told

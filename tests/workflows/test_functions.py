@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from remit.workflows.functions import ImportPathError, locate
+from remit.workflows.importing.functions import ImportPathError, locate
 
 STEPS = """
     raise RuntimeError("checked, and never imported")

@@ -12,7 +12,7 @@ import pytest
 
 from remit import Budget, DefinitionError, Outcome, Remit
 from remit.testing import TestApp
-from remit.workflows import sending
+from remit.workflows.http import sending
 from tests.laws.scene import open_store, until
 from tests.workflows.http_server import CERTIFICATE_AUTHORITY, Server, Taken, answer, serving
 

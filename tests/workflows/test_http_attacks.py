@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remit import DefinitionError, Remit, TransientError
-from remit.workflows.access import HttpAccess
-from remit.workflows.addresses import Hosts, Refused, addresses_of, forbidden
-from remit.workflows.model import HttpConfig
-from remit.workflows.requests import Request, RequestTemplate, Text
-from remit.workflows.sending import send
+from remit.workflows.format.model import HttpConfig
+from remit.workflows.http.access import HttpAccess
+from remit.workflows.http.addresses import Hosts, Refused, addresses_of, forbidden
+from remit.workflows.http.requests import Request, RequestTemplate, Text
+from remit.workflows.http.sending import send
 from tests.workflows.http_server import answer, serving
 from tests.workflows.test_http import ended, written
 

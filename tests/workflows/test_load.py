@@ -9,8 +9,8 @@ import pytest
 
 from remit.errors import DefinitionError
 from remit.workflows import WorkflowInvalid
+from remit.workflows.format.source import BYTES_MAX
 from remit.workflows.load import load
-from remit.workflows.source import BYTES_MAX
 from tests.workflows.expectations import BAD, GOOD
 
 ONE = "workflow_type: One\nsteps: [{name: A, type: HUMAN_IN_LOOP}]\n"

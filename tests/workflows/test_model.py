@@ -14,11 +14,11 @@ from pydantic import AliasChoices, ValidationError
 
 from remit import Budget
 from remit.kernel.retry import Retry
-from remit.workflows.fields import Section
+from remit.workflows.format.fields import Section
+from remit.workflows.format.model import STEP_TYPES, RegistryEntry, Workflow, walk
+from remit.workflows.format.published import SECTIONS, json_schema
+from remit.workflows.format.source import SourceError, parse
 from remit.workflows.load import load
-from remit.workflows.model import STEP_TYPES, RegistryEntry, Workflow, walk
-from remit.workflows.published import SECTIONS, json_schema
-from remit.workflows.source import SourceError, parse
 from tests.house.sources import ROOT
 from tests.workflows.expectations import BAD, GOOD, cases
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from remit import process
-from remit.workflows.functions import ImportPathError, resolve
+from remit.workflows.importing.functions import ImportPathError, resolve
 
 STEPS = """
     from __future__ import annotations

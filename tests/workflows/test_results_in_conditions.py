@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from remit.kernel.conditions import ConditionFailed, parse
-from remit.workflows.results import SubWorkflowResults
+from remit.workflows.running.results import SubWorkflowResults
 
 RESULTS = SubWorkflowResults(
     {"Pick": {"ok": 1}, "Pick_Again": {"ok": 2}, "Send": {"ok": 3}},

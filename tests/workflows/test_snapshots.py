@@ -9,8 +9,8 @@ import pytest
 
 from remit import Remit
 from remit.workflows import WorkflowStore
+from remit.workflows.format.model import Workflow
 from remit.workflows.hosting import source_of, workflow_of
-from remit.workflows.model import Workflow
 from tests.laws.scene import look_at, open_store, wait_until
 from tests.workflows.shops import write
 

@@ -17,7 +17,7 @@ from ruamel.yaml.scalarstring import (
     SingleQuotedScalarString,
 )
 
-from remit.workflows.source import BYTES_MAX, DEPTH_MAX, NODES_MAX, Position, SourceError, parse
+from remit.workflows.format.source import BYTES_MAX, DEPTH_MAX, NODES_MAX, Position, SourceError, parse
 
 SAMPLE = """\
 plain: words that

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from remit.workflows.code import UNKNOWN, Code, Modules
-from remit.workflows.contracts import ANYTHING, OPEN, Contract, FieldKind, model_contract, schema_contract
-from remit.workflows.functions import locate
+from remit.workflows.checking.code import UNKNOWN, Code, Modules
+from remit.workflows.checking.contracts import ANYTHING, OPEN, Contract, FieldKind, model_contract, schema_contract
+from remit.workflows.importing.functions import locate
 
 
 def code_of(tmp_path: Path, body: str, name: str = "act") -> Code:

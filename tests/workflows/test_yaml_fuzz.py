@@ -18,10 +18,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from remit.workflows.findings import Finding
+from remit.workflows.format.findings import Finding
+from remit.workflows.format.model import STEP_TYPES, HttpConfig, Route, Task, Workflow
+from remit.workflows.format.source import SourceError, parse
 from remit.workflows.load import load
-from remit.workflows.model import STEP_TYPES, HttpConfig, Route, Task, Workflow
-from remit.workflows.source import SourceError, parse
 from tests.workflows.expectations import BAD, GOOD
 
 LONG = os.environ.get("REMIT_LONG") == "1"

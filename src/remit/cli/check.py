@@ -15,7 +15,7 @@ from remit.cli.output import Ending, console, print_json, reported
 from remit.errors import MisuseError
 
 if TYPE_CHECKING:
-    from remit.workflows.findings import Finding
+    from remit.workflows.format.findings import Finding
     from remit.workflows.load import Loaded
 
 __all__ = ["check"]
@@ -42,8 +42,8 @@ def check(
 
     Exit codes: 0 where they can be loaded (there may be warnings), 2 where not.
     """
+    from remit.workflows.format.published import json_schema
     from remit.workflows.load import load
-    from remit.workflows.published import json_schema
 
     if schema:
         sys.stdout.write(orjson.dumps(json_schema(), option=orjson.OPT_INDENT_2).decode() + "\n")

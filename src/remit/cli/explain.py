@@ -12,7 +12,7 @@ from rich.text import Text
 from remit.cli.options import JsonFlag
 from remit.cli.output import console, print_json, reported
 from remit.errors import CODES, MisuseError
-from remit.workflows.finding_codes import FINDING_CODES
+from remit.workflows.format.finding_codes import FINDING_CODES
 
 __all__ = ["explain"]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from remit.errors import DefinitionError
-from remit.workflows.findings import Finding, WorkflowInvalid
+from remit.workflows.format.findings import Finding, WorkflowInvalid
+from remit.workflows.format.reading import WorkflowFile
 from remit.workflows.load import Loaded, load
-from remit.workflows.reading import WorkflowFile
 
 __all__ = ["WorkflowTarget", "load_workflow_target"]
 

@@ -127,8 +127,8 @@ def _lines(file: Path, text: str) -> list[Any]:
 
 
 def _yaml(file: Path, text: str) -> Any:
-    from remit.workflows.source import SourceError
-    from remit.workflows.source import parse as parse_yaml
+    from remit.workflows.format.source import SourceError
+    from remit.workflows.format.source import parse as parse_yaml
 
     try:
         return parse_yaml(text, str(file)).data

@@ -15,11 +15,11 @@ from remit.kernel.conditions import ConditionError, parse
 from remit.kernel.durations import milliseconds
 from remit.kernel.policies import CALL, SELECTORS
 from remit.kernel.rates import CALLS_MAX
-from remit.workflows.fields import Amounts, Duration, Flag, Name, Section, Version
-from remit.workflows.findings import Finding, did_you_mean, in_order
-from remit.workflows.schema import section
-from remit.workflows.source import BYTES_MAX, Position, Source, SourceError
-from remit.workflows.source import parse as parse_yaml
+from remit.workflows.format.fields import Amounts, Duration, Flag, Name, Section, Version
+from remit.workflows.format.findings import Finding, did_you_mean, in_order
+from remit.workflows.format.schema import section
+from remit.workflows.format.source import BYTES_MAX, Position, Source, SourceError
+from remit.workflows.format.source import parse as parse_yaml
 
 __all__ = ["CALL_FIELDS", "PolicyFile", "PolicyInvalid", "read_policies", "texts_of"]
 

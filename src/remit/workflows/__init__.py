@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         WorkflowJumpDirective,
         WorkflowPauseDirective,
     )
-    from remit.workflows.findings import Finding, WorkflowInvalid
+    from remit.workflows.format.findings import Finding, WorkflowInvalid
     from remit.workflows.store import WorkflowStore
 
 __all__ = [
@@ -39,7 +39,7 @@ __all__ = [
 _HOMES = {
     "remit.workflows.builder": "WorkflowBuilder WorkflowHandle",
     "remit.workflows.directives": "SagaWorkflowException StartSubWorkflowDirective StepContext WorkflowDirective WorkflowJumpDirective WorkflowPauseDirective",
-    "remit.workflows.findings": "Finding WorkflowInvalid",
+    "remit.workflows.format.findings": "Finding WorkflowInvalid",
     "remit.workflows.store": "WorkflowStore",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

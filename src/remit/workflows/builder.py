@@ -20,7 +20,7 @@ from remit.kernel.retry import Retry
 from remit.kernel.states import TERMINAL, Status, shown
 from remit.kernel.usage import Budget
 from remit.store.records import ExecutionRecord
-from remit.workflows.fold import folded
+from remit.workflows.running.fold import folded
 
 __all__ = ["Acting", "WorkflowBuilder", "WorkflowHandle"]
 

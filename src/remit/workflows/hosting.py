@@ -16,15 +16,15 @@ from remit.engine.definitions import CallRule, Catalog, Definition
 from remit.errors import RemitError
 from remit.store.port import Batch, Store
 from remit.store.records import DefinitionRecord
-from remit.workflows.access import HttpAccess
-from remit.workflows.calling import calls_of
-from remit.workflows.code import Modules
-from remit.workflows.compile import compile_workflow
-from remit.workflows.functions import Functions
+from remit.workflows.checking.calling import calls_of
+from remit.workflows.checking.code import Modules
+from remit.workflows.checking.views import view
+from remit.workflows.format.model import Workflow
+from remit.workflows.format.reading import WorkflowFile
+from remit.workflows.http.access import HttpAccess
+from remit.workflows.importing.functions import Functions
 from remit.workflows.load import load
-from remit.workflows.model import Workflow
-from remit.workflows.reading import WorkflowFile
-from remit.workflows.views import view
+from remit.workflows.running.compile import compile_workflow
 
 __all__ = ["HostedWorkflows", "source_of", "workflow_of"]
 

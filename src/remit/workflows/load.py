@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from remit.workflows.check import check
-from remit.workflows.findings import Finding, WorkflowInvalid, in_order
-from remit.workflows.reading import WorkflowFile, read
+from remit.workflows.checking.check import check
+from remit.workflows.format.findings import Finding, WorkflowInvalid, in_order
+from remit.workflows.format.reading import WorkflowFile, read
 
 __all__ = ["Loaded", "load"]
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from remit.engine.engine import Engine
 from remit.errors import MisuseError
-from remit.workflows.fold import folded_beside
+from remit.workflows.running.fold import folded_beside
 
 __all__ = ["Listing", "WorkflowStore"]
 
