@@ -8,16 +8,7 @@ from typing import Any
 
 import pytest
 
-from remit import (
-    DomainError,
-    Remit,
-    SystemFailure,
-    ask,
-    call_process,
-    process,
-    start_process,
-    step,
-)
+from remit import DomainError, Remit, SystemFailure, ask, call_process, process, start_process, step
 from remit.engine.admission import RootTerms
 from tests.laws.saga_scene import (
     PARTS,

@@ -28,19 +28,7 @@ from remit import (
 )
 from remit.durable import sleep, uuid4
 from tests.laws import isolated_sagas
-from tests.laws.saga_scene import (
-    PARTS,
-    afresh,
-    broken,
-    do,
-    done,
-    look,
-    part,
-    rolled_back,
-    undo,
-    undone_by,
-    whole,
-)
+from tests.laws.saga_scene import PARTS, afresh, broken, do, done, look, part, rolled_back, undo, undone_by, whole
 from tests.laws.scene import flatten, open_store, until, wait_until, working
 
 

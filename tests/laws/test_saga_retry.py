@@ -7,18 +7,7 @@ import asyncio
 import pytest
 
 from remit import DomainError, MisuseError, Remit, Retry, TransientError, call_process, process, step
-from tests.laws.saga_scene import (
-    PARTS,
-    afresh,
-    broken,
-    do,
-    done,
-    fails_unless_mended,
-    look,
-    part,
-    rolled_back,
-    undo,
-)
+from tests.laws.saga_scene import PARTS, afresh, broken, do, done, fails_unless_mended, look, part, rolled_back, undo
 from tests.laws.scene import every, open_store, until
 
 
