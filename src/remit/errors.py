@@ -139,6 +139,7 @@ CODES: dict[str, CodeEntry] = {
     "evaluation_required": CodeEntry(_D, "No evaluation of a version's content shows what is required of it.", "Run the command in the message; `remit evaluate` shows which cases do not pass."),
     "unrecorded_effect": CodeEntry(_S, "In an evaluation a version did something that was not recorded.", "Give the effect in the case, or let a step run with `--live`."),
     "nothing_recorded": CodeEntry(_D, "No calls are recorded that a version could be evaluated with.", "Give cases: `--cases FILE`."),
+    "not_rolled_back": CodeEntry(_D, "A promoted version fails its callers, and some of them have no other.", "Promote a version in the range of the callers in `details`, then take this one back: `remit rollback`."),
     "rolled_back": CodeEntry(_D, "A version was taken back; new calls go to the one before.", "See the message; publish a mended version."),
     "policy_exists": CodeEntry(_D, "The same version of a policy was applied before with other content.", "Give what has changed a higher version."),
     "unknown_policy": CodeEntry(_D, "No such policy was applied.", "See what is in force with `remit policy show`."),

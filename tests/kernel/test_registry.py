@@ -14,6 +14,8 @@ from remit.kernel.registry import (
     Tally,
     after,
     closing_path,
+    newest,
+    on_trial,
     place_of,
     reaches,
     stranded,
@@ -200,3 +202,21 @@ def test_L42_ends_are_counted_over_the_last_50_calls() -> None:
 )
 def test_L42_a_version_is_taken_back_for_violations_or_twice_the_failures(new: Tally, old: Tally, why: str) -> None:
     assert verdict(new, old) == why
+
+
+def test_L42_an_eye_is_kept_on_what_is_rolled_out_else_on_what_was_promoted_last() -> None:
+    def since(moment: int) -> Rollout:
+        return Rollout(stages=((moment, SHARES),))
+
+    first, second = release("2.0.0", rollout=since(3)), release("2.1.0", rollout=since(5))
+    named = release("1.9.0", State.PUBLISHED, rollout=Rollout(callers=(("order", 1),)))
+    left = [release("2.2.0", State.DEPRECATED, rollout=since(9)), release("2.3.0", State.PUBLISHED), release("2.4.0")]
+    assert newest([first, second, *left]) == second
+    assert newest([first, named, second]) == named
+    assert newest(left) is None
+
+
+def test_L42_a_promoted_version_is_on_trial_over_50_calls() -> None:
+    assert on_trial(Tally(2, "." * 49))
+    assert not on_trial(Tally(0, "." * 50))
+    assert not on_trial(Tally(3, "."))

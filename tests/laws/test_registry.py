@@ -8,9 +8,31 @@ from typing import Any
 import pytest
 from pydantic import Field
 
-from remit import DefinitionError, InvalidInput, MisuseError, Remit, call_process, process
+from remit import InvalidInput, MisuseError, Record, Remit, call_process, process
+from remit.workflows import WorkflowInvalid
 from tests.laws.registry_scene import Stock, WithoutShelf, caller, child, open_shop, patient, version_called
 from tests.laws.scene import open_store, wait_until
+
+OUTER = """
+workflow_type: Outer
+workflow_version: "1.0.0"
+steps:
+  - {name: Inside, type: SUB_WORKFLOW, sub_workflow_type: Inner, input: {}}
+"""
+INNER = """
+workflow_type: Inner
+workflow_version: "1.0.0"
+steps:
+  - {name: Only, type: STANDARD, function: steps.only}
+"""
+
+
+def workflows(directory: Path, inner: str = INNER) -> str:
+    (directory / "outer.yaml").write_text(OUTER, "utf-8")
+    (directory / "inner.yaml").write_text(inner, "utf-8")
+    (directory / "steps.py").write_text("def only(state, context):\n    return {'told': 'yes'}\n", "utf-8")
+    return str(directory)
+
 
 # -- versions never change --------------------------------------------------------------------------------------------
 
@@ -113,14 +135,68 @@ async def test_L40_version_2_1_goes_live_while_the_worker_of_its_caller_runs() -
         root = await app.start(waits, 1)
         await wait_until(app, root.id, "PENDING_ASYNC", "WAITING_HUMAN_INPUT")
         newer = child("2.1.0")
-        with pytest.raises(DefinitionError, match="when an app opens"):
-            app.host("shop.yaml")  # type: ignore[arg-type]
         app.host(newer)
         await app.publish(newer)
         await app.promote("inventory@2.1.0")
         await app.send(root.id, "go")
         ids = (await root.outcome(timeout=5)).unwrap()
         assert [(await app.get(each)).version for each in ids] == ["2.0.0", "2.1.0"]
+
+
+NEWER = INNER.replace('version: "1.0.0"', 'version: "1.1.0"').replace("steps.only", "steps.newer")
+
+
+async def test_L40_a_workflow_file_goes_live_while_its_caller_runs(tmp_path: Path) -> None:
+    (later := tmp_path / "later").mkdir()
+    (later / "inner.yaml").write_text(NEWER, "utf-8")
+    (later / "steps.py").write_text("def newer(state, context):\n    return {'told': 'newly'}\n", "utf-8")
+    async with Remit(open_store(tmp_path), processes=[workflows(tmp_path)]) as app:
+        assert (await told(app)).version == "1.0.0"
+        with pytest.raises(WorkflowInvalid, match=r"Inner 1\.0\.0 is hosted"):
+            app.host(tmp_path / "inner.yaml")
+        app.host(later)
+        inner = await told(app)
+        assert (inner.version, inner.result) == ("1.1.0", {"told": "newly"})
+        (view,) = await app.publish(later)
+        done = await app.evaluate("Inner@1.1.0", cases=[{"input": {}, "result": {"told": "newly"}}], live=["Only"])
+        assert (done.passed, done.digest) == (True, view.digest)
+    async with Remit(open_store(tmp_path), processes=[str(tmp_path / "outer.yaml"), str(tmp_path / "inner.yaml"), later]) as app:
+        assert (await app.tree(inner.execution_id)).process == "Outer"
+
+
+SLOW = """
+workflow_type: Slow
+workflow_version: "1.0.0"
+steps:
+  - {name: Approve, type: HUMAN_IN_LOOP}
+  - {name: Last, function: steps.only}
+"""
+
+
+async def test_L39_what_began_before_a_file_was_hosted_goes_on_as_it_began(tmp_path: Path) -> None:
+    for name, text, function in (("first", SLOW, "only"), ("then", SLOW.replace("1.0.0", "1.1.0"), "other")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "slow.yaml").write_text(text.replace("steps.only", f"steps.{function}"), "utf-8")
+        (tmp_path / name / "steps.py").write_text(f"def {function}(state):\n    return {{'told': {name!r}}}\n", "utf-8")
+    async with Remit(open_store(tmp_path), processes=[tmp_path / "first"]) as app:
+        running = await app.start("Slow", {})
+        await wait_until(app, running.id, "WAITING_HUMAN_INPUT")
+        began_with = app._catalog.to_continue("Slow", "1.0.0", 1)
+        app.host(tmp_path / "then")
+        assert app._catalog.to_continue("Slow", "1.0.0", 1) is began_with
+        later = await app.start("Slow", {})
+        await wait_until(app, later.id, "WAITING_HUMAN_INPUT")
+        for each, result in ((running, "first"), (later, "then")):
+            await app.answer(each.id, {})
+            assert (await each.outcome(timeout=5)).unwrap()["told"] == result
+
+
+async def told(app: Remit) -> Record:
+    """The child of an `Outer`."""
+    root = await app.start("Outer", {})
+    await root.outcome(timeout=5)
+    (child,) = (await app.tree(root.id)).children
+    return child
 
 
 async def test_L40_an_execution_that_waits_for_code_goes_on_when_it_is_hosted(tmp_path: Path) -> None:
@@ -186,27 +262,6 @@ async def test_L5_a_definition_that_closes_a_cycle_is_refused_naming_process_and
         assert refused.value.details["path"] == ["c", "a", "b", "c"]
         assert [each.process for each in await app.versions()] == ["a", "b"]
         await app.publish(calling("c", "a@^1", recursion=1))
-
-
-OUTER = """
-workflow_type: Outer
-workflow_version: "1.0.0"
-steps:
-  - {name: Inside, type: SUB_WORKFLOW, sub_workflow_type: Inner, input: {}}
-"""
-INNER = """
-workflow_type: Inner
-workflow_version: "1.0.0"
-steps:
-  - {name: Only, type: STANDARD, function: steps.only}
-"""
-
-
-def workflows(directory: Path, inner: str = INNER) -> str:
-    (directory / "outer.yaml").write_text(OUTER, "utf-8")
-    (directory / "inner.yaml").write_text(inner, "utf-8")
-    (directory / "steps.py").write_text("def only(state, context):\n    return {'told': 'yes'}\n", "utf-8")
-    return str(directory)
 
 
 async def test_L6_a_workflow_without_calls_is_published_with_those_it_is_seen_to_make(tmp_path: Path) -> None:

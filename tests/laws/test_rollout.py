@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from remit import DomainError, InvalidInput, MisuseError, ProcessRef, Remit, call_process, process
+from remit import DomainError, InvalidInput, MisuseError, Process, ProcessRef, Remit, call_process, process
 from remit.kernel.registry import place_of
 from tests.laws.registry_scene import BROKEN, Stock, WithoutShelf, caller, child, open_shop, patient, version_called
 from tests.laws.scene import open_store, wait_until
@@ -142,6 +143,67 @@ async def test_L42_twice_the_failures_of_the_old_version_over_50_calls_take_it_b
         await (await app.start("new", 49)).outcome(timeout=5)
         (alert,) = await app.alerts(code="rolled_back")
         assert alert.details["why"] == "10 of the last 50 calls failed; of the old version 5 of 50"
+
+
+async def test_L42_a_version_promoted_to_all_is_watched_over_its_first_50_calls() -> None:
+    order = caller("order")
+    two, newer, newest = child("2.0.0"), child("2.1.0"), child("2.2.0")
+    async with Remit(":memory:", processes=[two, newer, newest, order]) as app:
+        await open_shop(app, two, order)
+        await call(app, [BROKEN] * 3)  # of the only version there is nothing to take back
+        assert (await app.versions("inventory"))[0].state == "promoted"
+        await app.publish(newer, newest)
+        await app.promote("inventory@2.1.0")
+        await call(app, [BROKEN] * 3)
+        (alert,) = await app.alerts(code="rolled_back")
+        assert alert.details["why"] == "3 contract violations"
+        assert await version_called(app, "order") == "2.0.0"
+        await app.promote("inventory@2.2.0")
+        await call(app, [*range(100, 149), BROKEN])
+        assert (await app.versions("inventory"))[0].recent == "." * 49 + "x"
+        await call(app, [BROKEN] * 3)  # by now it has shown what it is worth
+        assert (await app.versions("inventory"))[0].state == "promoted"
+        assert len(await app.alerts(code="rolled_back")) == 1
+
+
+async def test_L42_what_was_promoted_is_held_against_how_the_version_before_it_ended() -> None:
+    def failing(version: str, fails: int) -> Process[int, int]:
+        @process("shaky", version=version)
+        async def shaky(n: int) -> int:
+            if n % 10 < fails:
+                raise DomainError("no_luck")
+            return n
+
+        return shaky
+
+    versions = [failing("1.0.0", 3), failing("1.1.0", 4), failing("1.2.0", 9)]
+    async with Remit(":memory:", processes=versions) as app:
+        await app.publish(*versions)
+        for each in versions:
+            await app.promote(f"shaky@{each.version}")
+            await call(app, range(50), "shaky")
+        (alert,) = await app.alerts(code="rolled_back")
+        assert alert.details["why"] == "45 of the last 50 calls failed; of the old version 20 of 50"
+        assert [each.recent.count("x") for each in await app.versions("shaky")] == [45, 20, 15]
+
+
+async def test_L42_a_version_that_callers_have_no_other_for_stays_and_operators_hear_of_it() -> None:
+    order = caller("order", "^3")
+    two, three = child("2.0.0"), child("3.0.0")
+    async with Remit(":memory:", processes=[two, three, order]) as app:
+        await open_shop(app, two, three, order)
+        await call(app, [BROKEN] * 5)
+        assert not await app.alerts(code="rolled_back")
+        (alert,) = await app.alerts(code="not_rolled_back")
+        assert alert.details["callers"] == ["order@1.0.0"]
+        assert "remit rollback inventory@3.0.0" in alert.message
+        assert (await app.versions("inventory"))[0].state == "promoted"
+
+
+async def call(app: Remit, inputs: Iterable[int], target: str = "order") -> None:
+    """One after the other."""
+    for n in inputs:
+        await (await app.start(target, n)).outcome(timeout=5)
 
 
 async def test_L42_what_cannot_be_rolled_out_is_refused() -> None:

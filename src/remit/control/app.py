@@ -109,6 +109,7 @@ class Remit(Versions, Attribution, Governed, Keeping):
         imports = workflow_imports if isinstance(workflow_imports, str) else tuple(workflow_imports)
         self._how_hosted = (imports, OperatorsList(http_hosts, secrets, env))
         self._hosting = Hosting(processes, *self._how_hosted)
+        self._hosted_since = []
         self._catalog = self._hosting.catalog()
         self._resources = resources
         self._limits = limits or Limits()
@@ -136,7 +137,9 @@ class Remit(Versions, Attribution, Governed, Keeping):
         self._inbox = Inbox(self._engine, self._operations, self._registry, self._desk)
         carry_trace_context()
         try:
-            self._hosting.remember(store, self._catalog, self._engine.clock.now())
+            self._catalog.forget()
+            for hosting in (self._hosting, *self._hosted_since):
+                hosting.remember(store, self._catalog, self._engine.clock.now())
             self._equip(self._engine)
             self._engine.recover()
             self._inbox.open()

@@ -33,11 +33,16 @@ Hosted = Process[Any, Any] | ModuleType | str | os.PathLike[str]
 class Hosting:
     """The definitions of an app.
 
-    Raises DefinitionError for what is none, WorkflowInvalid with every finding where workflow files cannot be loaded.
+    `beside`: what is hosted already, which workflow files may call. Raises DefinitionError for what is none,
+    WorkflowInvalid with every finding where workflow files cannot be loaded.
     """
 
     def __init__(
-        self, processes: Iterable[Hosted], workflow_imports: Iterable[str] = (), given: OperatorsList | None = None
+        self,
+        processes: Iterable[Hosted],
+        workflow_imports: Iterable[str] = (),
+        given: OperatorsList | None = None,
+        beside: Iterable[Definition] = (),
     ) -> None:
         if isinstance(processes, Process | ModuleType | str | os.PathLike):
             raise DefinitionError("processes= is a list: put the process, the module or the path in [ ]")
@@ -51,12 +56,13 @@ class Hosting:
             if not isinstance(each, str | os.PathLike)
             for definition in _definitions_of(each)
         ]
+        self._beside = list(beside)
         self._workflows = self._loaded(paths, workflow_imports, given or OperatorsList()) if paths else None
 
     def _loaded(self, paths: list[Path], workflow_imports: Iterable[str], given: OperatorsList) -> HostedWorkflows:
         from remit.workflows.hosting import HostedWorkflows
 
-        oldest_first = sorted(self._definitions, key=lambda each: parse_version(each.version))
+        oldest_first = sorted([*self._beside, *self._definitions], key=lambda each: parse_version(each.version))
         beside = {definition.name: definition.version for definition in oldest_first}
         return HostedWorkflows(paths, workflow_imports, beside, *given)
 

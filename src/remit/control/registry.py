@@ -13,11 +13,13 @@ from remit.control.published import VersionView, VersionViews, unpublished, vers
 from remit.engine.definitions import in_range
 from remit.engine.engine import Engine
 from remit.engine.routes import release_of
+from remit.engine.routing import FAILURES
 from remit.engine.texts import optional_text
 from remit.errors import InvalidInput, MisuseError
 from remit.kernel.contract import Kind, Role, compare
 from remit.kernel.registry import (
     SHARES,
+    WINDOW,
     Act,
     Release,
     Rollout,
@@ -27,7 +29,9 @@ from remit.kernel.registry import (
     stranded,
     to_migrate,
 )
-from remit.store.records import DeclarationRecord, VersionRecord
+from remit.kernel.states import Status
+from remit.store.port import Reader
+from remit.store.records import DeclarationRecord, ExecutionFilter, VersionRecord
 
 __all__ = ["Registry", "To"]
 
@@ -112,8 +116,7 @@ class Registry:
             await self._pass_gate(record)
             beside = self._routing.beside(record)
             await self.gate.check(record, beside.version if beside is not None else None)
-        if to is not None:
-            self._begin_to_watch(record)
+        self._begin_to_watch(record, only_some=to is not None)
         record.rollout = orjson.dumps({"callers": rollout.callers, "stages": rollout.stages})
         return await self._set(record, state, by)
 
@@ -138,12 +141,12 @@ class Registry:
             raise InvalidInput(f"to={to!r}: name the callers: to=['order']")
         return so_far._replace(callers=tuple((dict.fromkeys(names, now) | dict(so_far.callers)).items()))
 
-    def _begin_to_watch(self, record: VersionRecord) -> None:
-        """A rollout that begins counts from nothing; one that is widened goes on counting."""
+    def _begin_to_watch(self, record: VersionRecord, *, only_some: bool) -> None:
+        """A version that some or all get from now on counts from nothing; one that is widened goes on counting (L42)."""
         if record.rollout is not None:
             return
         under_way = self._routing.watched.get(record.process)
-        if under_way is not None:
+        if only_some and under_way is not None and under_way.state == State.PUBLISHED:
             raise MisuseError(
                 f"{record.process} {under_way.version} is being rolled out: promote it or roll it back first",
                 code="wrong_state",
@@ -152,7 +155,9 @@ class Registry:
         for each in (record, old):
             if each is not None:
                 each.violations, each.recent = 0, ""
-                self._routing.put(each)
+        if old is not None and not only_some:  # hardly anybody calls it from now on: it is judged by what it did
+            old.recent = last_ends(self._engine.store, old.process, old.version)
+        self._routing.put(*(each for each in (record, old) if each is not None))
 
     async def rollback(self, reference: str, by: str | None = None) -> VersionView:
         """Take a version back at once: new calls go to others, what runs ends as it began (L42)."""
@@ -312,6 +317,14 @@ class Registry:
         self._routing.put(record)
         await self._engine.durability.barrier()
         return self._view(record)
+
+
+def last_ends(reader: Reader, process: str, version: str) -> str:
+    """How the last calls of a version ended, oldest first: 'x' for a failure, else '.'."""
+    ended = frozenset(map(str, (Status.COMPLETED, *FAILURES)))
+    page = reader.listing(ExecutionFilter(ended, process, limit=10 * WINDOW))
+    ends = [each.status in FAILURES for each in page if each.version == version][:WINDOW]
+    return "".join("x" if failed else "." for failed in reversed(ends))
 
 
 def _told(findings: list[dict[str, str | None]]) -> str:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from os import PathLike
-from types import ModuleType
-from typing import Any
 
-from remit.authoring.process import Process
 from remit.control.evaluation import Asked
 from remit.control.figures import Evaluation, Evaluations
 from remit.control.gate import Cases, digest_for, evaluation_summaries, plain_cases
@@ -22,9 +18,8 @@ from remit.control.published import (
     version_views,
 )
 from remit.control.registry import Registry, To
-from remit.engine.definitions import Catalog, Definition
+from remit.engine.definitions import CallRule, Catalog, Definition
 from remit.engine.engine import Engine
-from remit.errors import DefinitionError
 
 __all__ = ["Versions"]
 
@@ -34,6 +29,7 @@ class Versions(ABC):
 
     _catalog: Catalog
     _hosting: Hosting
+    _hosted_since: list[Hosting]
     _registry: Registry | None
     _how_hosted: tuple[Iterable[str], OperatorsList]
 
@@ -47,16 +43,26 @@ class Versions(ABC):
         assert self._registry is not None
         return self._registry
 
-    def host(self, *processes: Process[Any, Any] | ModuleType) -> None:
-        """Host more code while the app is open: a new version is called as soon as it is promoted, or at once where no
-        version of its name was published. Executions that waited for it go on. Raises DefinitionError.
+    def host(self, *processes: Hosted) -> None:
+        """Host more while the app is open, code or workflow files: a new version is called as soon as it is promoted, or at
+        once where no version of its name was published. Executions that waited for it go on. Raises DefinitionError and
+        WorkflowInvalid, and has hosted none of them then.
         """
         engine = self.engine
-        if any(isinstance(each, str | PathLike) for each in processes):
-            raise DefinitionError("host() takes processes and modules that hold them; workflow files are hosted when an app opens")
-        for definition in Hosting(processes).catalog().all():
+        more = Hosting(processes, *self._how_hosted, beside=self._catalog.all())
+        definitions = more.catalog().all()
+        for definition in definitions:
+            self._catalog.check(definition)
+        more.remember(engine.store, self._catalog, engine.clock.now())
+        self._hosted_since.append(more)
+        for definition in definitions:
             self._catalog.add(definition)
             engine.take_up(definition)
+
+    def _published_calls(self, definition: Definition) -> tuple[CallRule, ...]:
+        """What a definition of one of the hostings is published with."""
+        seen = [each.published_calls(definition) for each in (self._hosting, *self._hosted_since)]
+        return next((calls for calls in seen if calls != definition.calls), definition.calls)
 
     async def publish(self, *targets: Hosted, by: str | None = None) -> VersionViews:
         """Publish processes, those that modules hold, or workflow files, as immutable versions that nobody gets yet (L40).
@@ -103,7 +109,7 @@ class Versions(ABC):
 
     def _digest_of(self, definition: Definition) -> str:
         """What the definition would be published as."""
-        return str(publication_of(definition, self._hosting.published_calls(definition))["digest"])
+        return str(publication_of(definition, self._published_calls(definition))["digest"])
 
     async def evaluate(
         self,

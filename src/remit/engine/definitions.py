@@ -162,17 +162,21 @@ class Catalog:
 
     def add(self, definition: Definition) -> None:
         """Host a definition; the same name and version twice is refused unless it is the same object."""
+        self.check(definition)
         versions = self._by_name.setdefault(definition.name, [])
-        for hosted in versions:
-            if hosted is definition:
-                return
-            if hosted.version == definition.version:
-                raise DefinitionError(
-                    f"Process {definition.name!r} {definition.version} is defined twice: {hosted.where} and {definition.where}. Give one another name or version."
-                )
+        if definition in versions:
+            return
         versions.append(definition)
         versions.sort(key=lambda each: parse_version(each.version), reverse=True)
         self._resolved.clear()
+
+    def check(self, definition: Definition) -> None:
+        """Raise DefinitionError where the same name and version is hosted as something else."""
+        for hosted in self._by_name.get(definition.name, ()):
+            if hosted is not definition and hosted.version == definition.version:
+                raise DefinitionError(
+                    f"Process {definition.name!r} {definition.version} is defined twice: {hosted.where} and {definition.where}. Give one another name or version."
+                )
 
     def names(self) -> list[str]:
         """The names hosted here, sorted."""
@@ -198,11 +202,19 @@ class Catalog:
             return self.routes.newest(name, versions, hosted)
         return next((each for each in hosted if in_range(each.version, versions)), None)
 
-    def continue_with(self, kept: Iterable[tuple[str, str, int, Callable[[], Definition | None]]]) -> None:
-        """Continue executions of a name and version, from a row number on, with what is read then; lowest numbers first (L39)."""
+    def forget(self) -> None:
+        """Another store is opened: nothing is known of what began there."""
         self._kept.clear()
+
+    def continue_with(self, kept: Iterable[tuple[str, str, int, Callable[[], Definition | None]]]) -> None:
+        """Continue executions of a name and version, from a row number on, with what is read then; lowest numbers first (L39).
+
+        Where workflows are hosted that know how to go on with one already, it stays with those.
+        """
+        before = set(self._kept)
         for name, version, first_n, read in kept:
-            self._kept.setdefault((name, version), []).append((first_n, read))
+            if (name, version) not in before:
+                self._kept.setdefault((name, version), []).append((first_n, read))
 
     def to_continue(self, name: str, version: str, n: int | None = None) -> Definition | None:
         """The code that may continue an execution: its very version, else one that names it in `resumes` (L11).

@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from remit.engine.definitions import in_range
 from remit.engine.routes import Routes
 from remit.engine.seam import Seam, SeamError
 from remit.errors import ErrorInfo
-from remit.kernel.registry import State, Tally, verdict
+from remit.kernel.registry import State, Tally, newest, on_trial, stranded, verdict
 from remit.kernel.states import Status
 from remit.store.records import AlertRecord, DeclarationRecord, ExecutionRecord, VersionRecord
 
 if TYPE_CHECKING:
     from remit.engine.engine import Engine
 
-__all__ = ["Routing"]
+__all__ = ["FAILURES", "Routing"]
 
-_FAILURES = frozenset({Status.FAILED, Status.FAILED_CHILD_WORKFLOW, Status.TIMED_OUT})
+FAILURES = frozenset({Status.FAILED, Status.FAILED_CHILD_WORKFLOW, Status.TIMED_OUT})
+"""The ends that count against a version."""
 
 
 class Routing:
@@ -30,13 +32,23 @@ class Routing:
         self._versions = {(each.process, each.version): each for each in engine.store.versions()}
         self._declared = engine.store.declarations()
         self.watched: dict[str, VersionRecord] = {}
-        """The version of each process that is being rolled out."""
+        """Of each process the version that is being rolled out, else the one promoted last until it has been called 50 times."""
         self._rebuild()
 
     def _rebuild(self) -> None:
         records = self._versions.values()
-        self.watched = {each.process: each for each in records if each.state == State.PUBLISHED and each.rollout}
         self._engine.catalog.route_by(Routes(records, self._declared) if records else None)
+        self._watch()
+
+    def _watch(self) -> None:
+        names = {each.process for each in self._versions.values()}
+        found = {name: newest(self.routes.versions_of(name)) for name in names}
+        chosen = {name: self._versions[name, each.version] for name, each in found.items() if each is not None}
+        self.watched = {
+            name: each
+            for name, each in chosen.items()
+            if each.state == State.PUBLISHED or (on_trial(_tally(each)) and self.beside(each) is not None)
+        }
 
     @property
     def routes(self) -> Routes:
@@ -83,7 +95,7 @@ class Routing:
 
     def ended(self, record: ExecutionRecord, error: ErrorInfo | None) -> None:
         """An execution of a process that has a version under way has ended."""
-        failed = record.status in _FAILURES
+        failed = record.status in FAILURES
         if failed or record.status is Status.COMPLETED:
             broke = error is not None and error.code == "contract_violation" and error.origin in (None, record.id)
             self._count(record, failed=failed, violated=broke)
@@ -112,7 +124,26 @@ class Routing:
         self._engine.durability.version(counted)
         why = verdict(_tally(new), _tally(old) if old is not None else Tally())
         if why is not None:
-            self.roll_back(new, why, by=None)
+            self._take_back(new, why)
+        elif new.state == State.PROMOTED and not on_trial(_tally(new)):
+            self._watch()
+
+    def _take_back(self, record: VersionRecord, why: str) -> None:
+        """Roll a version back, unless callers would be left with none: then operators hear of it (L42)."""
+        releases = self.routes.releases
+        leaving = releases[record.process, record.version]
+        left = stranded(leaving, list(releases.values()), self.routes.declarations, in_range) if leaving.live else []
+        if not left:
+            self.roll_back(record, why, by=None)
+            return
+        self._watch()
+        callers = [f"{each.process}@{each.version}" for each in left]
+        details = {"process": record.process, "version": record.version, "why": why, "callers": callers}
+        message = (
+            f"{record.process} {record.version} stays, though: {why}. No other version would be left for"
+            f" {', '.join(callers)}: promote one in their range, then `remit rollback {record.process}@{record.version}`"
+        )
+        self.alert("not_rolled_back", message, details)
 
     def roll_back(self, record: VersionRecord, why: str, *, by: str | None) -> None:
         """Take a version back at once: whoever is called from now on is another; what runs ends as it began (L40, L42)."""

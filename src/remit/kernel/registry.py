@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 __all__ = [
     "SHARES",
+    "WINDOW",
     "Act",
     "Admits",
     "Declaration",
@@ -19,6 +20,8 @@ __all__ = [
     "Tally",
     "after",
     "closing_path",
+    "newest",
+    "on_trial",
     "place_of",
     "reaches",
     "stranded",
@@ -254,6 +257,22 @@ class Tally:
     def failures(self) -> int:
         """How many of the last ones failed."""
         return self.recent.count("x")
+
+
+def newest(releases: Iterable[Release]) -> Release | None:
+    """The version of a process to keep an eye on: the one that is being rolled out, else the one promoted last."""
+    seen = [each for each in releases if each.rolled_out or (each.state is State.PROMOTED and each.rollout is not None)]
+    return max(seen, key=_latest, default=None)
+
+
+def _latest(release: Release) -> tuple[bool, int]:
+    stages = release.rollout.stages if release.rollout is not None else ()
+    return release.rolled_out, stages[-1][0] if stages else 0
+
+
+def on_trial(tally: Tally) -> bool:
+    """Whether a promoted version is still watched: it has been called less than 50 times, and not been found wanting."""
+    return len(tally.recent) < WINDOW and tally.violations < VIOLATIONS_MAX
 
 
 def verdict(new: Tally, old: Tally) -> str | None:

@@ -108,9 +108,11 @@ class HostedWorkflows:
         replaced = {(each.process, each.version, each.first_n) for each in new}
         left = [each for each in known if (each.process, each.version, each.first_n) not in replaced]
         catalog.continue_with(
-            (each.process, each.version, each.first_n, read)
-            for each in [*left, *new]
-            if (read := self._reader(each)) is not None
+            [
+                (each.process, each.version, each.first_n, read)
+                for each in [*left, *new]
+                if (read := self._reader(each)) is not None
+            ]
         )
 
     def _reader(self, record: DefinitionRecord) -> Callable[[], Definition | None] | None:

@@ -45,5 +45,5 @@ def _check_twice(seen: View, book: Book) -> None:
         told = f"{seen.name} {version} is defined in {first.file.path} too: give one another `workflow_type` or `workflow_version`"
         seen.report("duplicate_workflow", told, ("workflow_type",))
     if book.processes and book.processes.get(seen.name) == version:
-        told = f"{seen.name} {version} is a process written in Python too: give one another name or version"
+        told = f"{seen.name} {version} is hosted as another process: give one another name or version"
         seen.report("duplicate_workflow", told, ("workflow_type",))
