@@ -155,6 +155,7 @@ CODES: dict[str, CodeEntry] = {
     "keyring_unusable": CodeEntry(_D, "The key file of an encrypted store is missing, another store's, or does not open with the KEK.", "See the message; REMIT_KEYS names the file, REMIT_KEK or REMIT_KEK_FILE the KEK."),
     "key_missing": CodeEntry(_D, "A payload is sealed with a key that the key file does not hold.", "Bring back the newest copy of the key file."),
     "payload_damaged": CodeEntry(_S, "A sealed payload was changed in the database, or put in another's place.", "Restore a backup, and find out who writes to the file."),
+    "webhook_undelivered": CodeEntry(_D, "A webhook did not take a message in any of its attempts.", "See `remit webhooks list`; mend or remove the webhook."),
     "wrong_state": CodeEntry(_D, "The execution's status does not allow this.", "See its status with `remit show`."),
     "store_owned": CodeEntry(_D, "Another process drives this store.", "Stop that process, or send it commands with the `remit` CLI."),
     "store_unusable": CodeEntry(_S, "The store cannot be opened or written.", "See the message."),

@@ -50,3 +50,17 @@ def test_L40_the_process_that_drives_the_store_publishes_and_promotes(shell: She
     assert shell.json("versions", "WarehouseSelection")["versions"][0]["state"] == "published"
     assert "there are: WarehouseSelection" in shell.run("versions", "Else", code=2).stderr
     assert running.poll() is None
+
+
+def test_L41_urls_that_hear_of_refused_promotions_are_kept_by_the_store(shell: Shell) -> None:
+    shell.run("migrate")
+    assert "There is no webhook" in shell.run("webhooks", "list").stdout
+    added = shell.run("webhooks", "add", "http://127.0.0.1:9/hook", "--private", "--owner", "ann").stdout
+    assert "shown this once" in added
+    assert "whsec_" in added
+    assert "--private" in shell.run("webhooks", "add", "https://127.0.0.1:9/hook", code=2).stderr
+    (hook,) = shell.json("webhooks", "list")["webhooks"]
+    assert (hook["owner"], hook["private"], hook["waiting"], hook["secret"]) == ("ann", True, 0, None)
+    assert "127.0.0.1:9" in shell.run("webhooks", "list").stdout
+    assert "is removed" in shell.run("webhooks", "remove", hook["id"]).stdout
+    assert "There is no webhook" in shell.run("webhooks", "remove", hook["id"], code=2).stderr

@@ -50,6 +50,7 @@ LAZY: dict[tuple[str, str], str] = {
     ("remit.engine.json_schemas", "jsonschema"): "40 ms of `import remit`; only answers to asks and schemas in files need it",
     ("remit.engine.json_schemas", "jsonschema.validators"): "40 ms of `import remit`; only answers to asks and schemas in files need it",
     ("remit.control.cases", "remit.workflows.format.source"): "26 ms for YAML; only evaluations with cases in such a file need it",
+    ("remit.control.webhooks", "remit.control.delivery"): "60 ms for httpx; only apps with webhooks need it",
     ("remit.control.hosting", "remit.workflows.hosting"): "230 ms: YAML, the models of its steps, expressions; only apps with workflow files need them",
     ("remit.workflows.http.step", "remit.workflows.http.sending"): "27 ms for httpx; only workflows with HTTP steps need it",
     ("remit.engine.definitions", "semantic_version"): "29 ms; it reads package metadata, and only defining a process needs it",

@@ -27,6 +27,7 @@ from remit.cli.policy import policy
 from remit.cli.registry import callers, declare, deprecate, promote, publish, retire, rollback, rollout, versions
 from remit.cli.run import run
 from remit.cli.schedules import schedules
+from remit.cli.webhooks import webhooks
 
 __all__ = ["app", "main"]
 
@@ -75,6 +76,7 @@ app.add_typer(contract, rich_help_panel="Run")
 app.add_typer(policy, rich_help_panel="Versions")
 for group in (retention, keys):
     app.add_typer(group, rich_help_panel="Keep")
+app.add_typer(webhooks, rich_help_panel="Versions")
 
 
 def _version(wanted: bool) -> None:

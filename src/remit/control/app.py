@@ -26,6 +26,7 @@ from remit.control.schedules import ScheduleTerms, ScheduleView, ScheduleViews
 from remit.control.tenants import Tenant
 from remit.control.versions import Versions
 from remit.control.views import Alerts, Entries, Record
+from remit.control.webhooks import Webhooks, WebhookView, WebhookViews, webhook_views
 from remit.engine.admission import RootTerms
 from remit.engine.clock import Clock, SystemClock
 from remit.engine.definitions import Definition
@@ -118,6 +119,7 @@ class Remit(Versions, Attribution, Governed, Keeping):
         self._registry = None
         self._desk = None
         self._operations: Operations | None = None
+        self._webhooks: Webhooks | None = None
         self._inbox: Inbox | None = None
 
     async def __aenter__(self) -> Self:
@@ -134,7 +136,8 @@ class Remit(Versions, Attribution, Governed, Keeping):
         self._operations = Operations(self._engine)
         self._registry = Registry(self._engine, Gate(self._engine, self._digest_of))
         self._desk = PolicyDesk(self._engine)
-        self._inbox = Inbox(self._engine, self._operations, self._registry, self._desk)
+        self._webhooks = Webhooks(self._engine)
+        self._inbox = Inbox(self._engine, self._operations, self._registry, self._desk, self._webhooks)
         carry_trace_context()
         try:
             self._catalog.forget()
@@ -142,6 +145,7 @@ class Remit(Versions, Attribution, Governed, Keeping):
                 hosting.remember(store, self._catalog, self._engine.clock.now())
             self._equip(self._engine)
             self._engine.recover()
+            self._webhooks.open()
             self._inbox.open()
         except BaseException:
             await self.__aexit__(None, None, None)
@@ -153,6 +157,7 @@ class Remit(Versions, Attribution, Governed, Keeping):
     ) -> None:
         if self._engine is not None and self._inbox is not None:
             self._inbox.close()
+            self._hooks().close()
             await self._engine.close()
         self._engine = self._queries = self._operations = self._registry = self._desk = self._inbox = None
 
@@ -399,6 +404,31 @@ class Remit(Versions, Attribution, Governed, Keeping):
         """
         holder = Holder(tenant, owner, region, None)
         return await _schedules.set_up(self.engine, self._definition, name, cron, target, input, holder, **terms)
+
+    async def add_webhook(
+        self,
+        url: str,
+        *,
+        owner: str | None = None,
+        private: bool = False,
+        secret: str | None = None,
+        by: str | None = None,
+    ) -> WebhookView:
+        """Let a URL hear of refused promotions and of versions that are taken back; see `Webhooks.add`."""
+        return await self._hooks().add(url, owner=owner, private=private, secret=secret, by=by)
+
+    async def webhooks(self) -> WebhookViews:
+        """All webhooks, the oldest first, without their secrets."""
+        return webhook_views(self.engine.store)
+
+    async def remove_webhook(self, webhook_id: str) -> bool:
+        """Remove a webhook with what was still to be delivered there; False where there is none."""
+        return await self._hooks().remove(webhook_id)
+
+    def _hooks(self) -> Webhooks:
+        _ = self.engine
+        assert self._webhooks is not None
+        return self._webhooks
 
     async def schedules(self, tenant: str | None = None) -> ScheduleViews:
         """A tenant's schedules, or all, by name."""

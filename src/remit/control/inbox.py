@@ -14,6 +14,7 @@ from remit.control.queries import only_own
 from remit.control.registry import Registry
 from remit.control.schedules import remove
 from remit.control.views import plain
+from remit.control.webhooks import Webhooks
 from remit.engine.engine import Engine
 from remit.errors import ErrorInfo, MisuseError, RemitError, StoreError
 from remit.kernel.lease import CLAIM_RENEWAL_MS
@@ -35,11 +36,14 @@ _log = logging.getLogger("remit.inbox")
 class Inbox:
     """Looks for commands while the app is open, and shows a sign of life to other processes (L21)."""
 
-    def __init__(self, engine: Engine, operations: Operations, registry: Registry, desk: PolicyDesk) -> None:
+    def __init__(
+        self, engine: Engine, operations: Operations, registry: Registry, desk: PolicyDesk, webhooks: Webhooks
+    ) -> None:
         self._engine = engine
         self._operations = operations
         self._registry = registry
         self._desk = desk
+        self._webhooks = webhooks
         self._task: asyncio.Task[None] | None = None
         self._long: dict[str, asyncio.Task[None]] = {}
         """Commands that take their time, by id: the others do not wait for them."""
@@ -125,6 +129,10 @@ class Inbox:
             return plain(await getattr(self._desk, _POLICIES[verb])(**arguments))
         if verb == "evaluate":
             return (await self._registry.gate.evaluate(_asked(arguments))).as_dict()
+        if verb == "add-webhook":
+            return plain(await self._webhooks.add(**arguments))
+        if verb == "remove-webhook":
+            return await self._webhooks.remove(**arguments)
         if verb in _GATE:
             return await getattr(self._registry.gate, _GATE[verb])(**arguments)
         if verb in _CUSTODY:

@@ -23,12 +23,14 @@ from remit.store.records import (
     EvaluationRecord,
     EventRecord,
     JournalRecord,
+    MessageRecord,
     PolicyRecord,
     RateRecord,
     RequirementRecord,
     ScheduleRecord,
     UsageKey,
     VersionRecord,
+    WebhookRecord,
 )
 
 __all__ = ["Durability"]
@@ -145,6 +147,16 @@ class Durability:
         """So much was used; it is added up in the commit that holds what used it."""
         before = self._batch.usage.get(key)
         self._batch.usage[key] = counts if before is None else tuple(map(add, before, counts))
+        self._soon_or_later()
+
+    def webhook(self, webhook_id: str, webhook: WebhookRecord | None) -> None:
+        """The webhook is new; None: it is removed."""
+        self._batch.webhooks[webhook_id] = webhook
+        self._soon_or_later()
+
+    def message(self, message: MessageRecord) -> None:
+        """A message is to be delivered, or was, or was not."""
+        self._batch.messages[message.id] = message
         self._soon_or_later()
 
     def reply(self, command: Command) -> None:

@@ -27,6 +27,7 @@ from remit.engine.leases import Leases
 from remit.engine.local import LocalPort
 from remit.engine.metering import Metering
 from remit.engine.node import Node
+from remit.engine.outbox import Outbox
 from remit.engine.outcomes import Outcomes
 from remit.engine.policies import Policies
 from remit.engine.port import Port
@@ -71,6 +72,7 @@ class Engine:
         self.governance: Governance | None = None
         """What the policies in force say; None while none is."""
         self.policies = Policies(self)
+        self.outbox = Outbox(self)
         self.traces = Traces(self)
         self.waiting = Waiting(self)
         self.leases = Leases(clock, self._expired)

@@ -84,6 +84,7 @@ class Routing:
         subject = f"{details.get('process')} {details.get('version')}"
         now = self._engine.clock.now()
         self._engine.durability.alert(AlertRecord(code, None, None, message, payload, now, subject=subject))
+        self._engine.outbox.tell(code, message, details)
 
     # -- rollouts are watched -----------------------------------------------------------------------------------------
 
@@ -138,7 +139,13 @@ class Routing:
             return
         self._watch()
         callers = [f"{each.process}@{each.version}" for each in left]
-        details = {"process": record.process, "version": record.version, "why": why, "callers": callers}
+        details = {
+            "process": record.process,
+            "version": record.version,
+            "why": why,
+            "callers": callers,
+            "owner": record.published_by,
+        }
         message = (
             f"{record.process} {record.version} stays, though: {why}. No other version would be left for"
             f" {', '.join(callers)}: promote one in their range, then `remit rollback {record.process}@{record.version}`"
@@ -150,7 +157,8 @@ class Routing:
         record.state, record.rollout = State.PUBLISHED, None
         record.changed_at, record.changed_by = self._engine.clock.now(), by
         self.put(record)
-        details = {"process": record.process, "version": record.version, "why": why, "by": by}
+        owner = record.published_by
+        details = {"process": record.process, "version": record.version, "why": why, "by": by, "owner": owner}
         self.alert("rolled_back", f"{record.process} {record.version} was rolled back: {why}", details)
 
 

@@ -19,6 +19,7 @@ from remit.store.records import (
     ExecutionFilter,
     ExecutionRecord,
     JournalRecord,
+    MessageRecord,
     PolicyRecord,
     RateRecord,
     RequirementRecord,
@@ -28,6 +29,7 @@ from remit.store.records import (
     UsageKey,
     UsageTotals,
     VersionRecord,
+    WebhookRecord,
 )
 
 __all__ = ["Batch", "Reader", "Store"]
@@ -46,6 +48,7 @@ class Batch:
         "evaluations",
         "events",
         "journal",
+        "messages",
         "new_journal",
         "policies",
         "rates",
@@ -55,6 +58,7 @@ class Batch:
         "set_aside",
         "usage",
         "versions",
+        "webhooks",
     )
 
     def __init__(self) -> None:
@@ -77,6 +81,9 @@ class Batch:
         self.rates: dict[tuple[str, str], RateRecord] = {}
         self.evaluations: list[EvaluationRecord] = []
         self.requirements: list[RequirementRecord] = []
+        self.webhooks: dict[str, WebhookRecord | None] = {}
+        """By id; None where it is removed, with its messages."""
+        self.messages: dict[str, MessageRecord] = {}
         self.usage: dict[UsageKey, tuple[int, ...]] = {}
         """What is added to: tokens, input tokens, output tokens, micro-dollars."""
 
@@ -99,6 +106,8 @@ class Batch:
             or self.rates
             or self.evaluations
             or self.requirements
+            or self.webhooks
+            or self.messages
             or self.usage
         )
 
@@ -195,6 +204,18 @@ class Reader(Protocol):
 
     def requirement(self, process: str) -> RequirementRecord | None:
         """What an evaluation of its versions must show."""
+
+    def webhooks(self) -> list[WebhookRecord]:
+        """All webhooks, the oldest first."""
+
+    def messages_waiting(self) -> dict[str, tuple[int, str | None]]:
+        """By webhook: how many messages are to be delivered, and why an attempt at one of them failed."""
+
+    def messages_due(self, until_ms: int, limit: int) -> list[MessageRecord]:
+        """Messages to be delivered by then, the earliest first."""
+
+    def next_message(self) -> int | None:
+        """When the next message is to be delivered."""
 
     def listing(self, narrowed: ExecutionFilter) -> list[ExecutionRecord]:
         """Executions, newest first."""

@@ -22,6 +22,7 @@ __all__ = [
     "ExecutionFilter",
     "ExecutionRecord",
     "JournalRecord",
+    "MessageRecord",
     "PolicyRecord",
     "RateRecord",
     "RequirementRecord",
@@ -30,6 +31,7 @@ __all__ = [
     "Tombstone",
     "UsageKey",
     "UsageTotals",
+    "WebhookRecord",
 ]
 
 
@@ -327,6 +329,33 @@ class UsageKey(NamedTuple):
     root_department: str
     root_process: str
     root_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRecord:
+    """A URL that hears of what happens to versions; `private` is 1 where its host need not be public."""
+
+    id: str
+    url: str
+    secret: str
+    owner: str | None
+    private: int
+    added_at: int
+    added_by: str | None
+
+
+@dataclass(slots=True)
+class MessageRecord:
+    """A message for a webhook; `next_at` is None once it is delivered, or given up."""
+
+    id: str
+    webhook: str
+    body: bytes
+    created_at: int
+    attempts: int
+    next_at: int | None
+    delivered_at: int | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from remit.store.records import (
     ExecutionFilter,
     ExecutionRecord,
     JournalRecord,
+    MessageRecord,
     PolicyRecord,
     RateRecord,
     RequirementRecord,
@@ -27,6 +28,7 @@ from remit.store.records import (
     Tombstone,
     UsageTotals,
     VersionRecord,
+    WebhookRecord,
 )
 from remit.store.sqlite.database import Location, explained
 from remit.store.sqlite.rows import (
@@ -35,10 +37,12 @@ from remit.store.sqlite.rows import (
     EVALUATION_COLUMNS,
     EXECUTION_COLUMNS,
     JOURNAL_COLUMNS,
+    MESSAGE_COLUMNS,
     POLICY_COLUMNS,
     REQUIREMENT_COLUMNS,
     SCHEDULE_COLUMNS,
     VERSION_COLUMNS,
+    WEBHOOK_COLUMNS,
     execution_of,
     journal_of,
 )
@@ -276,6 +280,25 @@ class SqliteReader:
             SELECT {name}, sum(tokens), sum(input_tokens), sum(output_tokens), sum(cost) FROM usage
             WHERE day >= coalesce(?1, day) AND day < coalesce(?2, day + 1) AND tenant = coalesce(?3, tenant) GROUP BY 1"""
         return {row[0]: UsageTotals(*row[1:]) for row in self._rows(query, (since, until, tenant))}
+
+    def webhooks(self) -> list[WebhookRecord]:
+        """All webhooks, the oldest first."""
+        return [WebhookRecord(*row) for row in self._rows(f"SELECT {WEBHOOK_COLUMNS} FROM webhooks ORDER BY added_at")]
+
+    def messages_waiting(self) -> dict[str, tuple[int, str | None]]:
+        """By webhook: how many messages are to be delivered, and why an attempt at one of them failed."""
+        query = "SELECT webhook, count(*), max(problem) FROM outbox WHERE next_at IS NOT NULL GROUP BY webhook"
+        return {webhook: (count, problem) for webhook, count, problem in self._rows(query)}
+
+    def messages_due(self, until_ms: int, limit: int) -> list[MessageRecord]:
+        """Messages to be delivered by then, the earliest first."""
+        query = f"SELECT {MESSAGE_COLUMNS} FROM outbox WHERE next_at <= ? ORDER BY next_at LIMIT ?"
+        return [MessageRecord(*row) for row in self._rows(query, (until_ms, limit))]
+
+    def next_message(self) -> int | None:
+        """When the next message is to be delivered."""
+        ((next_at,),) = self._rows("SELECT min(next_at) FROM outbox WHERE next_at IS NOT NULL")
+        return None if next_at is None else int(next_at)
 
     def listing(self, narrowed: ExecutionFilter) -> list[ExecutionRecord]:
         """Executions, newest first."""

@@ -15,6 +15,7 @@ from remit.store.records import (
     EvaluationRecord,
     ExecutionRecord,
     JournalRecord,
+    MessageRecord,
     PolicyRecord,
     RateRecord,
     RequirementRecord,
@@ -22,6 +23,7 @@ from remit.store.records import (
     UsageKey,
     UsageTotals,
     VersionRecord,
+    WebhookRecord,
 )
 
 __all__ = [
@@ -38,19 +40,23 @@ __all__ = [
     "JOURNAL",
     "JOURNAL_COLUMNS",
     "JOURNAL_UPDATE",
+    "MESSAGE_COLUMNS",
     "POLICY_COLUMNS",
     "PUT_DECLARATION",
+    "PUT_MESSAGE",
     "PUT_POLICY",
     "PUT_RATE",
     "PUT_REQUIREMENT",
     "PUT_SCHEDULE",
     "PUT_VERSION",
+    "PUT_WEBHOOK",
     "REQUIREMENT_COLUMNS",
     "SCHEDULE",
     "SCHEDULE_COLUMNS",
     "UPDATE_EXECUTION",
     "UPDATE_JOURNAL",
     "VERSION_COLUMNS",
+    "WEBHOOK_COLUMNS",
     "declaration_row",
     "evaluation_row",
     "execution_of",
@@ -59,10 +65,12 @@ __all__ = [
     "journal_of",
     "journal_row",
     "journal_update",
+    "message_row",
     "policy_row",
     "requirement_row",
     "schedule_row",
     "version_row",
+    "webhook_row",
 ]
 
 _ALERT = [field.name for field in fields(AlertRecord)]
@@ -73,6 +81,8 @@ _VERSION = [field.name for field in fields(VersionRecord)]
 _DECLARATION = [field.name for field in fields(DeclarationRecord)]
 _POLICY = [field.name for field in fields(PolicyRecord)]
 _EVALUATION = [field.name for field in fields(EvaluationRecord)]
+_WEBHOOK = [field.name for field in fields(WebhookRecord)]
+_MESSAGE = [field.name for field in fields(MessageRecord)]
 _REQUIREMENT = [field.name for field in fields(RequirementRecord)]
 _FIXED = {
     "n",
@@ -107,6 +117,8 @@ POLICY_COLUMNS = ", ".join(_POLICY)
 ALERT_COLUMNS = ", ".join(_ALERT)
 
 EVALUATION_COLUMNS = ", ".join(_EVALUATION)
+WEBHOOK_COLUMNS = ", ".join(_WEBHOOK)
+MESSAGE_COLUMNS = ", ".join(_MESSAGE)
 REQUIREMENT_COLUMNS = ", ".join(_REQUIREMENT)
 
 
@@ -132,6 +144,8 @@ PUT_DECLARATION = _put("declarations", _DECLARATION)
 PUT_POLICY = _put("policies", _POLICY)
 PUT_RATE = _put("rates", list(RateRecord._fields))
 INSERT_EVALUATION = _insert("evaluations", _EVALUATION)
+PUT_WEBHOOK = _put("webhooks", _WEBHOOK)
+PUT_MESSAGE = _put("outbox", _MESSAGE)
 PUT_REQUIREMENT = _put("requirements", _REQUIREMENT)
 _USED = [field.name for field in fields(UsageTotals)]
 ADD_USAGE = (
@@ -148,6 +162,8 @@ version_row = attrgetter(*_VERSION)
 declaration_row = attrgetter(*_DECLARATION)
 policy_row = attrgetter(*_POLICY)
 evaluation_row = attrgetter(*_EVALUATION)
+webhook_row = attrgetter(*_WEBHOOK)
+message_row = attrgetter(*_MESSAGE)
 requirement_row = attrgetter(*_REQUIREMENT)
 
 _STATUS = {status.value: status for status in Status}

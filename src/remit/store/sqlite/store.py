@@ -27,11 +27,13 @@ from remit.store.sqlite.rows import (
     INSERT_EXECUTION,
     INSERT_JOURNAL,
     PUT_DECLARATION,
+    PUT_MESSAGE,
     PUT_POLICY,
     PUT_RATE,
     PUT_REQUIREMENT,
     PUT_SCHEDULE,
     PUT_VERSION,
+    PUT_WEBHOOK,
     UPDATE_EXECUTION,
     UPDATE_JOURNAL,
     declaration_row,
@@ -40,10 +42,12 @@ from remit.store.sqlite.rows import (
     execution_update,
     journal_row,
     journal_update,
+    message_row,
     policy_row,
     requirement_row,
     schedule_row,
     version_row,
+    webhook_row,
 )
 from remit.store.sqlite.sealing import unlock
 
@@ -224,7 +228,7 @@ class SqliteStore(SqliteKeeping):
         self._writes.execute(said, (sealing.keyring.open(None), self._now_ms()))
 
     def _write_control(self, writes: apsw.Connection, batch: Batch) -> None:
-        """What decides which versions and policies are in force."""
+        """What decides which versions and policies are in force, and who hears of it."""
         if batch.versions:
             writes.executemany(PUT_VERSION, map(version_row, batch.versions.values()))
         if batch.declarations:
@@ -235,6 +239,14 @@ class SqliteStore(SqliteKeeping):
             writes.executemany(INSERT_EVALUATION, map(evaluation_row, batch.evaluations))
         if batch.requirements:
             writes.executemany(PUT_REQUIREMENT, map(requirement_row, batch.requirements))
+        if batch.messages:
+            writes.executemany(PUT_MESSAGE, map(message_row, batch.messages.values()))
+        for webhook_id, webhook in batch.webhooks.items():
+            if webhook is None:
+                writes.execute("DELETE FROM webhooks WHERE id = ?", (webhook_id,))
+                writes.execute("DELETE FROM outbox WHERE webhook = ?", (webhook_id,))
+            else:
+                writes.execute(PUT_WEBHOOK, webhook_row(webhook))
 
     def _committed(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
         self._wal_pages = pages
