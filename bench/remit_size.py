@@ -10,11 +10,10 @@ from stored import compact_bytes, rows_in
 from work import one_after_another, opened, run
 
 
-async def leave(path: Path, *parents: int) -> None:
-    """Run one parent for each number of children, and close the file."""
+async def leave(path: Path, children: int) -> None:
+    """Run one parent with so many children, and close the file."""
     async with opened(path) as app:
-        for count in parents:
-            await run(app, one_after_another, count)
+        await run(app, one_after_another, children)
 
 
 def main() -> None:
@@ -22,7 +21,7 @@ def main() -> None:
     with scratch() as folder:
         few, many = folder / "few.db", folder / "many.db"
         asyncio.run(leave(few, 1))
-        asyncio.run(leave(many, 1, options.count))
+        asyncio.run(leave(many, 1 + options.count))
         before, after = rows_in(few), rows_in(many)
         added = {table: rows - before[table] for table, rows in after.items() if rows != before[table]}
         compact = compact_bytes(many) - compact_bytes(few)

@@ -9,6 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 from remit import Remit
+from remit.kernel.audit import beginning_of
+from remit.kernel.audit import findings as faults_of
 from tests.faults.workload import LEGS, Answers, Seen, expected_acts, expected_undoing, nodes, voyage_of
 
 __all__ = ["History", "findings"]
@@ -41,7 +43,7 @@ class History:
 
 async def findings(app: Remit, labels: Iterable[str], history: History) -> list[str]:
     """Every promise that does not hold after `drive` has seen all roots through again; empty where all do."""
-    broken = [*_repeated_steps(history)]
+    broken = [*_repeated_steps(history), *_broken_chains(app)]
     for label in labels:
         broken += _lost_acknowledgements(label, history)
         tree = await app.tree(_root_id(label, history))
@@ -66,6 +68,19 @@ def _repeated_steps(history: History) -> Iterator[str]:
         for needed in seen.after:
             if needed in again:
                 yield f"{seen.label} had run on the result of {needed}, which ran again"
+
+
+def _broken_chains(app: Remit) -> Iterator[str]:
+    """L49: no cut leaves a gap or a fork in the audit log, and every execution that there is has its admission there."""
+    store = app.engine.store
+    beginning = beginning_of(store.audit_id())
+    for chain in store.audit_chains():
+        rows = store.audit_entries(chain)
+        yield from (each.message for each in faults_of(chain, rows, beginning))
+        for row in rows:
+            if row.execution and store.execution(row.execution) is None:
+                yield f"row {row.seq} of {chain} tells of {row.execution}, which there is not"
+    yield from (f"{each} has no admission in the audit log" for each in store.unaudited())
 
 
 def _lost_acknowledgements(label: str, history: History) -> Iterator[str]:

@@ -57,6 +57,7 @@ WITH_AN_ID: dict[str, Callable[[Tenant, str], Awaitable[Any]]] = {
     "tree": lambda it, x: it.tree(x),
     "journal": lambda it, x: it.journal(x),
     "lineage": lambda it, x: it.lineage(x),
+    "audit": lambda it, x: it.audit(execution_id=x),
     "outcome": lambda it, x: it.outcome(x, 1),
     "compensated": lambda it, x: it.compensated(x, 1),
     "answer": lambda it, x: it.answer(x, {"approved": True}),
@@ -137,7 +138,9 @@ async def test_L44_whose_an_id_is_decides_one_query_that_reads_nothing_of_it() -
         for execution_id in (other, NOWHERE):
             asked.clear()
             await _refusal(app.for_tenant("acme").get(execution_id))
-            assert asked == [("SELECT count(*) FROM executions WHERE id = ? AND tenant = ?", (execution_id, "acme"))]
+            about_it = [each for each in asked if execution_id in each[1]]
+            assert about_it == [("SELECT count(*) FROM executions WHERE id = ? AND tenant = ?", (execution_id, "acme"))]
+            assert all(each in about_it or each[1] == ("tenant:acme",) for each in asked), "only its own audit chain"
         assert (await app.for_tenant("acme").get(own)).execution_id == own
 
 

@@ -21,11 +21,12 @@ from remit.control.logs import carry_trace_context
 from remit.control.operations import Operations
 from remit.control.policies import Governed, PolicyDesk
 from remit.control.queries import Page, Queries, unknown
+from remit.control.reading import Reading
 from remit.control.registry import Registry
 from remit.control.schedules import ScheduleTerms, ScheduleView, ScheduleViews
 from remit.control.tenants import Tenant
 from remit.control.versions import Versions
-from remit.control.views import Alerts, Entries, Record
+from remit.control.views import Alerts, Record
 from remit.control.webhooks import Webhooks, WebhookView, WebhookViews, webhook_views
 from remit.engine.admission import RootTerms
 from remit.engine.clock import Clock, SystemClock
@@ -80,7 +81,7 @@ class Execution(Generic[T]):
         return f"<Execution {self.id}>"
 
 
-class Remit(Versions, Attribution, Governed, Keeping):
+class Remit(Reading, Versions, Attribution, Governed, Keeping):
     """Runs processes on a store: `async with Remit("sqlite:///orders.db", processes=[order]) as app`.
 
     `processes` lists processes, modules that hold them, and paths of YAML workflows or of directories of them; import paths
@@ -244,7 +245,6 @@ class Remit(Versions, Attribution, Governed, Keeping):
         Raises InvalidInput, MisuseError `unknown_process` and `idempotency_conflict`; a refused start has changed nothing.
         """
         engine = self.engine
-        definition = self._definition(target)
         ttl_ms = optional_ms(ttl, "ttl")
         for name, text in (("key", key), ("tenant", tenant), ("owner", owner), ("region", region)):
             optional_text(text, name)
@@ -252,6 +252,11 @@ class Remit(Versions, Attribution, Governed, Keeping):
             raise InvalidInput(f"budget={budget!r}: give a Budget(tokens=..., cost=...)")
         if retry is not None and not isinstance(retry, Retry):
             raise InvalidInput(f"retry={retry!r}: give a Retry(attempts=...)")
+        try:
+            definition = self._definition(target)
+        except MisuseError as error:
+            engine.audit.start_refused(str(target), tenant, owner, error.code)
+            raise
         record, new = engine.start(definition, input, RootTerms(key, tenant, owner, region, budget, ttl_ms, retry))
         await engine.durability.barrier()
         return Execution(self, record.id, new=new)
@@ -309,10 +314,6 @@ class Remit(Versions, Attribution, Governed, Keeping):
             await engine.sagas.over(execution_id)
         return await self.get(execution_id)
 
-    async def get(self, execution_id: str) -> Record:
-        """One execution; raises MisuseError `unknown_execution`."""
-        return self._reads().get(execution_id)
-
     async def list(
         self,
         *,
@@ -339,18 +340,6 @@ class Remit(Versions, Attribution, Governed, Keeping):
             cursor=cursor,
         )
 
-    async def tree(self, execution_id: str) -> Record:
-        """The whole trace as a tree, from any of its executions (L1)."""
-        return self._reads().tree(execution_id)
-
-    async def journal(self, execution_id: str) -> Entries:
-        """What an execution has recorded, in order."""
-        return self._reads().journal(execution_id)
-
-    async def lineage(self, root_id: str) -> Entries:
-        """Every tool and model call of a trace (L29)."""
-        return self._reads().lineage(root_id)
-
     async def alerts(
         self,
         *,
@@ -370,21 +359,23 @@ class Remit(Versions, Attribution, Governed, Keeping):
         """Answer an open ask at an execution or below it, `by` whom; see `Operations.answer` for what is refused."""
         await self._acts().answer(execution_id, value, ask, by)
 
-    async def send(self, execution_id: str, event: str, payload: Any = None, dedupe: str | None = None) -> bool:
+    async def send(
+        self, execution_id: str, event: str, payload: Any = None, dedupe: str | None = None, *, by: str | None = None
+    ) -> bool:
         """Send an event to an execution; False where `dedupe` was seen before (L50)."""
-        return await self._acts().send(execution_id, event, payload, dedupe)
+        return await self._acts().send(execution_id, event, payload, dedupe, by)
 
-    async def cancel(self, execution_id: str) -> bool:
+    async def cancel(self, execution_id: str, *, by: str | None = None) -> bool:
         """Cancel an execution and what is below it; False where it had ended (L35)."""
-        return await self._acts().cancel(execution_id)
+        return await self._acts().cancel(execution_id, by=by)
 
-    async def retry(self, execution_id: str, from_step: str | None = None) -> None:
+    async def retry(self, execution_id: str, from_step: str | None = None, *, by: str | None = None) -> None:
         """Try a failed chain again, or let a paused execution go on (L34)."""
-        await self._acts().retry(execution_id, from_step)
+        await self._acts().retry(execution_id, from_step, by)
 
-    async def top_up(self, root_id: str, budget: Budget) -> None:
+    async def top_up(self, root_id: str, budget: Budget, *, by: str | None = None) -> None:
         """Raise a root's limits (L26)."""
-        await self._acts().top_up(root_id, budget)
+        await self._acts().top_up(root_id, budget, by)
 
     async def schedule(
         self,

@@ -66,6 +66,8 @@ class Gate:
         """Keep what an evaluation has shown, wherever it ran."""
         digest, by = bytes.fromhex(summary["digest"]), summary["evaluated_by"]
         _shown(summary)
+        told = {"process": summary["process"], "version": summary["version"], "digest": summary["digest"]}
+        self._engine.audit.control(None, "evaluated", by, told)
         self._engine.durability.evaluation(
             EvaluationRecord(
                 summary["process"], summary["version"], digest, orjson.dumps(summary), self._engine.clock.now(), by
@@ -85,6 +87,7 @@ class Gate:
         except ValueError as error:
             raise InvalidInput(str(error)) from None
         now, encoded = self._engine.clock.now(), orjson.dumps(terms)
+        self._engine.audit.control(None, "required", by, {"process": process, "terms": terms})
         self._engine.durability.requirement(RequirementRecord(process, encoded, cases_file, now, by))
         await self._engine.durability.barrier()
 

@@ -104,23 +104,22 @@ class Inbox:
         await self._engine.durability.barrier()
 
     async def _do(self, verb: str, arguments: dict[str, Any]) -> Any:
-        act = self._operations
+        act, by = self._operations, arguments.get("by")
         if verb == "answer":
-            return await act.answer(
-                arguments["execution_id"], arguments["value"], arguments.get("ask"), arguments.get("by")
-            )
+            return await act.answer(arguments["execution_id"], arguments["value"], arguments.get("ask"), by)
         if verb == "send":
             return await act.send(
-                arguments["execution_id"], arguments["event"], arguments.get("payload"), arguments.get("dedupe")
+                arguments["execution_id"], arguments["event"], arguments.get("payload"), arguments.get("dedupe"), by
             )
         if verb == "cancel":
-            return await act.cancel(arguments["execution_id"])
+            return await act.cancel(arguments["execution_id"], by=by)
         if verb == "retry":
-            return await act.retry(arguments["execution_id"], arguments.get("from_step"))
+            return await act.retry(arguments["execution_id"], arguments.get("from_step"), by)
         if verb == "unschedule":
             return await remove(self._engine, arguments["name"], arguments.get("tenant"))
         if verb == "top-up":
-            return await act.top_up(arguments["execution_id"], Budget(arguments.get("tokens"), arguments.get("cost")))
+            budget = Budget(arguments.get("tokens"), arguments.get("cost"))
+            return await act.top_up(arguments["execution_id"], budget, by)
         return await self._govern(verb, arguments)
 
     async def _govern(self, verb: str, arguments: dict[str, Any]) -> Any:

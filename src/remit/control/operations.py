@@ -8,10 +8,11 @@ from unicodedata import normalize
 import orjson
 
 from remit.control.queries import unknown
+from remit.control.refusals import on_record
 from remit.engine.engine import Engine
 from remit.engine.json_schemas import validator_of
 from remit.engine.node import Node
-from remit.engine.seam import SeamError, canonical
+from remit.engine.seam import SeamError, canonical, digest
 from remit.engine.terms import history_begins
 from remit.engine.texts import optional_text, short_text
 from remit.errors import InvalidInput, MisuseError
@@ -24,7 +25,10 @@ __all__ = ["Operations"]
 
 
 class Operations:
-    """Commands on one engine. Each is durable when it returns; a refused one has changed nothing."""
+    """Commands on one engine. Each is durable when it returns; a refused one has changed nothing.
+
+    `by` says who commands: the audit log has it (L49).
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -35,6 +39,7 @@ class Operations:
             raise unknown(execution_id)
         return node
 
+    @on_record
     async def answer(self, execution_id: str, value: Any, ask: str | None = None, by: str | None = None) -> None:
         """Answer an open ask at the execution or below it.
 
@@ -56,6 +61,8 @@ class Operations:
             )
         self._refuse_own_approval(node, living, by)
         payload = _checked(value, living)
+        told = {"ask": entry.name, "position": entry.position, "answer": digest(payload).hex()}
+        engine.audit.entry(asked, "answered", told, by)
         if by is not None:
             living.terms = orjson.dumps({**orjson.loads(living.terms or b"{}"), "by": by})
         engine.settling.settle(node, living, payload, None)
@@ -117,7 +124,10 @@ class Operations:
             for entry in store.journal(record.n)
         )
 
-    async def send(self, execution_id: str, event: str, payload: Any, dedupe: str | None = None) -> bool:
+    @on_record
+    async def send(
+        self, execution_id: str, event: str, payload: Any, dedupe: str | None = None, by: str | None = None
+    ) -> bool:
         """Send an event; False where its deduplication key was seen before (L50)."""
         await self._engine.durability.settled()
         node = self._node(execution_id)
@@ -127,21 +137,31 @@ class Operations:
             )
         short_text(event, "event")
         optional_text(dedupe, "dedupe")
-        sent = self._engine.settling.send(node, event, _plain(payload, f"event {event!r}"), dedupe)
+        optional_text(by, "by")
+        told = _plain(payload, f"event {event!r}")
+        sent = self._engine.settling.send(node, event, told, dedupe, by)
         self._engine.traces.let_go(node)
         await self._engine.durability.barrier()
         return sent
 
-    async def cancel(self, execution_id: str, reason: str = "an operator asked for it") -> bool:
+    @on_record
+    async def cancel(
+        self, execution_id: str, reason: str = "an operator asked for it", by: str | None = None
+    ) -> bool:
         """Cancel an execution and everything below it that is not detached; False where it had ended (L35)."""
-        self._node(execution_id)
+        optional_text(by, "by")
+        node = self._node(execution_id)
+        if not node.ended:
+            self._engine.audit.entry(execution_id, "cancel.ordered", {"reason": reason}, by)
         cancelled = self._engine.endings.cancel(execution_id, reason)
         await self._engine.durability.barrier()
         return cancelled
 
-    async def retry(self, execution_id: str, from_step: str | None = None) -> None:
+    @on_record
+    async def retry(self, execution_id: str, from_step: str | None = None, by: str | None = None) -> None:
         """Run a failed chain again, or a paused execution on; with `from_step`, what came from that step on is made anew (L34)."""
         engine = self._engine
+        optional_text(by, "by")
         await engine.durability.settled()
         node = self._node(execution_id)
         engine.keeping.refuse_erased(node.record)
@@ -155,6 +175,7 @@ class Operations:
             engine.sagas.refuse_retry(engine.endings.chain(node))
         if from_step is not None:
             self._set_aside_from(node, from_step)
+        engine.audit.entry(execution_id, "retry.ordered", {"was": str(status), "from_step": from_step}, by)
         if status is Status.PAUSED:
             engine.resume(node)
         else:
@@ -196,11 +217,13 @@ class Operations:
                 below.record.key = None
                 engine.durability.touch(below)
 
-    async def top_up(self, root_id: str, budget: Budget) -> None:
+    @on_record
+    async def top_up(self, root_id: str, budget: Budget, by: str | None = None) -> None:
         """Raise a root's limits by a budget; executions paused for want of it go on (L26)."""
         engine = self._engine
         if not isinstance(budget, Budget):
             raise InvalidInput(f"top_up({budget!r}): give a Budget(tokens=..., cost=...)")
+        optional_text(by, "by")
         self._node(root_id)
         node = self._node(root_of(root_id))
         record = node.record
@@ -218,6 +241,7 @@ class Operations:
             "limit_cost": record.limit_cost,
         }
         engine.durability.touch(node)
+        engine.audit.entry(node.id, "topped_up", details, by)
         engine.alert(node, "topped_up", f"The budget of {node.id} was topped up", details, f"to {details}")
         await engine.durability.barrier()
         for paused in engine.store.subtree(node.id, open_only=True):

@@ -21,6 +21,7 @@ from remit.control.policy_views import (
     policy_views,
     unknown_policy,
 )
+from remit.control.refusals import on_record
 from remit.engine.engine import Engine
 from remit.engine.texts import optional_text, short_text
 from remit.errors import InvalidInput, MisuseError
@@ -38,6 +39,7 @@ class PolicyDesk:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    @on_record
     async def apply(self, sources: Mapping[str, str], by: str | None = None) -> PolicyViews:
         """Put policies in force, all or none; texts by the names of their files.
 
@@ -79,6 +81,7 @@ class PolicyDesk:
         assert found is not None
         return found
 
+    @on_record
     async def remove(self, name: str, by: str | None = None) -> PolicyView:
         """Withdraw a policy for every call from now on; raises MisuseError `unknown_policy`."""
         engine = self._engine

@@ -31,7 +31,7 @@ from remit.kernel.usage import Usage
 from remit.store.port import Reader
 from remit.store.records import AlertFilter, EffectKind, ExecutionFilter, ExecutionRecord, JournalRecord, Tombstone
 
-__all__ = ["Page", "Queries", "deleted", "only_own", "unknown"]
+__all__ = ["Page", "Queries", "deleted", "limit_of", "only_own", "since_of", "unknown"]
 
 _FIRST = 100
 _WAITING = frozenset(
@@ -190,8 +190,8 @@ class Queries:
             root=root,
             tenant=tenant,
             owner=owner,
-            since_ms=_since(since),
-            limit=_limit(limit) + 1,
+            since_ms=since_of(since),
+            limit=limit_of(limit) + 1,
             before_n=_before(cursor),
         )
         rows = self._reader.listing(narrowed)
@@ -256,7 +256,7 @@ class Queries:
             optional_text(text, name)
         if acknowledged is not None and not isinstance(acknowledged, bool):
             raise MisuseError(f"acknowledged={acknowledged!r}: give True or False", code="invalid_input")
-        narrowed = AlertFilter(code, execution_id, tenant, _since(since), acknowledged, _limit(limit))
+        narrowed = AlertFilter(code, execution_id, tenant, since_of(since), acknowledged, limit_of(limit))
         return [alert_view(alert) for alert in self._reader.alerts(narrowed)]
 
 
@@ -325,13 +325,15 @@ def _statuses(status: str | Iterable[str] | None) -> frozenset[str]:
     return frozenset(str(each) for each in wanted)
 
 
-def _limit(limit: int) -> int:
+def limit_of(limit: int) -> int:
+    """How many rows at most; raises MisuseError."""
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= 10_000:
         raise MisuseError(f"limit={limit!r}: give a whole number from 1 to 10000", code="invalid_input")
     return limit
 
 
-def _since(since: datetime | None) -> int | None:
+def since_of(since: datetime | None) -> int | None:
+    """A time in milliseconds since 1970; raises MisuseError."""
     if since is None:
         return None
     if not isinstance(since, datetime):

@@ -10,6 +10,7 @@ import orjson
 from remit.authoring.process import split_reference
 from remit.control.gate import Gate
 from remit.control.published import VersionView, VersionViews, unpublished, version_view
+from remit.control.refusals import on_record
 from remit.engine.definitions import in_range
 from remit.engine.engine import Engine
 from remit.engine.routes import release_of
@@ -51,6 +52,7 @@ class Registry:
 
     # -- publish ------------------------------------------------------------------------------------------------------
 
+    @on_record
     async def publish(self, publications: list[dict[str, Any]], by: str | None = None) -> VersionViews:
         """Publish versions, all or none; one that was published before with the same content is left as it is.
 
@@ -60,6 +62,8 @@ class Registry:
         now = self._engine.clock.now()
         new = [record for each in publications if (record := self._to_publish(each, now, by)) is not None]
         self._refuse_cycles(new)
+        for record in new:
+            self._note("published", record, by, {"digest": record.digest.hex()})
         self._routing.put(*new)
         await self._engine.durability.barrier()
         return [self._view(self._known(each["process"], each["version"])) for each in publications]
@@ -103,6 +107,7 @@ class Registry:
 
     # -- who gets it --------------------------------------------------------------------------------------------------
 
+    @on_record
     async def promote(self, reference: str, to: To = None, by: str | None = None) -> VersionView:
         """Let all callers get a version, or some callers or a share of traces first (L41, L42).
 
@@ -118,6 +123,8 @@ class Registry:
             await self.gate.check(record, beside.version if beside is not None else None)
         self._begin_to_watch(record, only_some=to is not None)
         record.rollout = orjson.dumps({"callers": rollout.callers, "stages": rollout.stages})
+        told = {} if to is None else {"callers": [name for name, _ in rollout.callers], "stages": rollout.stages}
+        self._note("promoted" if to is None else "rolled_out", record, by, told)
         return await self._set(record, state, by)
 
     def _rollout(self, record: VersionRecord, to: To) -> Rollout:
@@ -159,6 +166,7 @@ class Registry:
             old.recent = last_ends(self._engine.store, old.process, old.version)
         self._routing.put(*(each for each in (record, old) if each is not None))
 
+    @on_record
     async def rollback(self, reference: str, by: str | None = None) -> VersionView:
         """Take a version back at once: new calls go to others, what runs ends as it began (L42)."""
         record = self._find(reference)
@@ -172,21 +180,27 @@ class Registry:
         await self._engine.durability.barrier()
         return self._view(record)
 
+    @on_record
     async def deprecate(self, reference: str, by: str | None = None) -> VersionView:
         """Let callers get a version only where their range has no promoted one."""
         record = self._find(reference)
-        return await self._set(record, self._after(Act.DEPRECATE, record), by)
+        state = self._after(Act.DEPRECATE, record)
+        self._note("deprecated", record, by, {})
+        return await self._set(record, state, by)
 
+    @on_record
     async def retire(self, reference: str, by: str | None = None) -> VersionView:
         """Let nobody get a version again; raises MisuseError `callers_to_migrate` where callers would be left with none."""
         record = self._find(reference)
         state = self._after(Act.RETIRE, record)
         self._refuse_stranding(record)
         record.rollout = None
+        self._note("retired", record, by, {})
         return await self._set(record, state, by)
 
     # -- callers ------------------------------------------------------------------------------------------------------
 
+    @on_record
     async def declare(self, caller: str, with_: str, by: str | None = None) -> None:
         """Record that a caller's version works with versions of what it calls: `declare("order@1.1", with_="inventory@3")`.
 
@@ -204,6 +218,7 @@ class Registry:
                 target=target,
             )
         now = self._engine.clock.now()
+        self._note("declared", record, by, {"with": f"{target}@{versions}"})
         self._routing.declare(DeclarationRecord(record.process, record.version, target, versions, now, by))
         await self._engine.durability.barrier()
 
@@ -277,6 +292,13 @@ class Registry:
             "department": orjson.loads(known.contract)["department"],
             "owner": known.published_by,
         }
+
+    # -- the audit log ------------------------------------------------------------------------------------------------
+
+    def _note(self, kind: str, record: VersionRecord, by: str | None, details: dict[str, Any]) -> None:
+        """An act is on the chain of what is no tenant's, in one commit with what it does (L49)."""
+        optional_text(by, "by")
+        self._engine.audit.control(None, kind, by, {"process": record.process, "version": record.version} | details)
 
     # -- records ------------------------------------------------------------------------------------------------------
 

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from remit.authoring.outcome import Outcome
 from remit.authoring.process import Process, ProcessRef
+from remit.control.audit import AuditViews
 from remit.control.costs import By, CostViews
 from remit.control.queries import Page, only_own
+from remit.control.refusals import shown
 from remit.control.schedules import ScheduleTerms, ScheduleView, ScheduleViews
 from remit.control.views import Alerts, Entries, Record
 from remit.engine.texts import short_text
+from remit.errors import MisuseError
 from remit.kernel.durations import Duration
 from remit.kernel.retry import Retry
 from remit.kernel.usage import Budget
@@ -40,7 +43,12 @@ class Tenant:
         return f"<Tenant {self.name}>"
 
     def _own(self, execution_id: str) -> str:
-        only_own(self._app.engine.store, self.name, execution_id)
+        try:
+            only_own(self._app.engine.store, self.name, execution_id)
+        except MisuseError as error:
+            told = {"act": "ask", "what": shown(execution_id), "code": error.code}
+            self._app.engine.audit.control(self.name, "refused", None, told)
+            raise
         return execution_id
 
     @overload
@@ -81,9 +89,9 @@ class Tenant:
         """Wait until an execution has ended and its rollback, where it has one, is over (L37)."""
         return await self._app.compensated(self._own(execution_id), timeout)
 
-    async def get(self, execution_id: str) -> Record:
+    async def get(self, execution_id: str, *, by: str | None = None) -> Record:
         """One execution."""
-        return await self._app.get(self._own(execution_id))
+        return await self._app.get(self._own(execution_id), by=by)
 
     async def list(
         self,
@@ -110,17 +118,17 @@ class Tenant:
             cursor=cursor,
         )
 
-    async def tree(self, execution_id: str) -> Record:
+    async def tree(self, execution_id: str, *, by: str | None = None) -> Record:
         """The whole trace as a tree, from any of its executions (L1)."""
-        return await self._app.tree(self._own(execution_id))
+        return await self._app.tree(self._own(execution_id), by=by)
 
-    async def journal(self, execution_id: str) -> Entries:
+    async def journal(self, execution_id: str, *, by: str | None = None) -> Entries:
         """What an execution has recorded, in order."""
-        return await self._app.journal(self._own(execution_id))
+        return await self._app.journal(self._own(execution_id), by=by)
 
-    async def lineage(self, root_id: str) -> Entries:
+    async def lineage(self, root_id: str, *, by: str | None = None) -> Entries:
         """Every tool and model call of a trace (L29)."""
-        return await self._app.lineage(self._own(root_id))
+        return await self._app.lineage(self._own(root_id), by=by)
 
     async def alerts(
         self,
@@ -135,25 +143,39 @@ class Tenant:
             code=code, execution_id=execution_id, tenant=self.name, since=since, limit=limit
         )
 
+    async def audit(
+        self,
+        *,
+        execution_id: str | None = None,
+        kind: str | None = None,
+        since: datetime | None = None,
+        limit: int = 1_000,
+    ) -> AuditViews:
+        """The audit log of one of its traces, or of what was done for it outside of executions, oldest first (L49)."""
+        chain = {"tenant": self.name} if execution_id is None else {"execution_id": self._own(execution_id)}
+        return await self._app.audit(**chain, kind=kind, since=since, limit=limit)
+
     async def answer(self, execution_id: str, value: Any, ask: str | None = None, *, by: str | None = None) -> None:
         """Answer an open ask at an execution or below it, `by` whom."""
         await self._app.answer(self._own(execution_id), value, ask, by=by)
 
-    async def send(self, execution_id: str, event: str, payload: Any = None, dedupe: str | None = None) -> bool:
+    async def send(
+        self, execution_id: str, event: str, payload: Any = None, dedupe: str | None = None, *, by: str | None = None
+    ) -> bool:
         """Send an event to an execution; False where `dedupe` was seen before (L50)."""
-        return await self._app.send(self._own(execution_id), event, payload, dedupe)
+        return await self._app.send(self._own(execution_id), event, payload, dedupe, by=by)
 
-    async def cancel(self, execution_id: str) -> bool:
+    async def cancel(self, execution_id: str, *, by: str | None = None) -> bool:
         """Cancel an execution and what is below it; False where it had ended (L35)."""
-        return await self._app.cancel(self._own(execution_id))
+        return await self._app.cancel(self._own(execution_id), by=by)
 
-    async def retry(self, execution_id: str, from_step: str | None = None) -> None:
+    async def retry(self, execution_id: str, from_step: str | None = None, *, by: str | None = None) -> None:
         """Try a failed chain again, or let a paused execution go on (L34)."""
-        await self._app.retry(self._own(execution_id), from_step)
+        await self._app.retry(self._own(execution_id), from_step, by=by)
 
-    async def top_up(self, root_id: str, budget: Budget) -> None:
+    async def top_up(self, root_id: str, budget: Budget, *, by: str | None = None) -> None:
         """Raise a root's limits (L26)."""
-        await self._app.top_up(self._own(root_id), budget)
+        await self._app.top_up(self._own(root_id), budget, by=by)
 
     async def schedule(
         self,

@@ -131,10 +131,7 @@ class Admission:
             if lent:
                 note(record, {"lent": lent})
             engine.touch_lenders(node)
-        engine.durability.create(node)
-        if boundaries.reach is not None:
-            boundaries.reach("admission.decided")
-        engine.begin(node, definition)
+        self._admitted(node, definition)
         return node
 
     def root(self, definition: Definition, value: object, terms: RootTerms) -> tuple[ExecutionRecord, bool]:
@@ -192,11 +189,17 @@ class Admission:
         node = engine.traces.admit(record, None)
         if key is not None:
             engine.new_root_keys[key] = record
+        self._admitted(node, definition)
+        return record, True
+
+    def _admitted(self, node: Node, definition: Definition) -> None:
+        """Record and audit entry are one event; the execution begins."""
+        engine = self._engine
         engine.durability.create(node)
+        engine.audit.admitted(node.record)
         if boundaries.reach is not None:
             boundaries.reach("admission.decided")
         engine.begin(node, definition)
-        return record, True
 
     def _granted(self, definition: Definition, payload: bytes, terms: RootTerms) -> _Granted:
         """What a root gets of what it is started with; raises MisuseError `policy_denied`, and nothing is remembered (L7)."""

@@ -315,6 +315,7 @@ def _reject(run: Run, request: CallRequest, rejection: Rejection, key: bytes, pa
             attempt=record.attempt,
         )
     )
+    engine.audit.rejected(record, request.target, payload, error)
     engine.alert(run.node, error.code, error.message, {**error.details, "target": request.target}, request.target)
     return _rejected(run, error)
 

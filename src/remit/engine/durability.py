@@ -14,6 +14,7 @@ from operator import add
 
 from remit.engine.node import Node
 from remit.errors import StoreError
+from remit.kernel.audit import Entry
 from remit.store import boundaries
 from remit.store.port import Batch, Store
 from remit.store.records import (
@@ -108,6 +109,15 @@ class Durability:
         self._batch.acknowledged.append((at, by, n))
         self._soon_or_later()
 
+    def audit(self, entry: Entry) -> None:
+        """The audit log has an entry more, in the commit of what it tells of (L49)."""
+        self._batch.audit.append(entry)
+        self._soon_or_later()
+
+    def last_audited(self, chain: str) -> Entry | None:
+        """The last entry of a chain that is not durable yet."""
+        return next((entry for entry in reversed(self._batch.audit) if entry.chain == chain), None)
+
     def schedule(self, tenant: str, name: str, schedule: ScheduleRecord | None) -> None:
         """The schedule is new or has changed; None: it is removed."""
         self._batch.schedules[tenant, name] = schedule
@@ -179,6 +189,8 @@ class Durability:
             self.flush()
             if self.clean:
                 return
+            if self.fenced and self.failure is not None:  # by this very commit: nobody would wake who waits now
+                raise self.failure
         future: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append(future)
         if self._soon is None and self.failure is None:

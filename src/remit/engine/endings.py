@@ -99,6 +99,7 @@ class Endings:
         if fault is not None and "positions" in fault:
             engine.set_aside(node, fault["positions"])
             engine.set_aside_left(node)
+        engine.audit.retried(record, error)
         engine.stop_run(node)
         engine.traces.keep(node)  # as children leave memory and come back, they must find this very node
         if error.code == "lease_expired":
@@ -234,6 +235,8 @@ class Endings:
         if node.subtree != [record.tokens, record.input_tokens, record.output_tokens, record.cost]:
             note(record, {"subtree": node.subtree})
         engine.durability.touch(node)
+        if error is not None or record.parent_n == 0:
+            engine.audit.ended(record, error)
         if engine.routing.watched and record.process in engine.routing.watched:
             engine.routing.ended(record, error)
         engine.waiting.ended(node)

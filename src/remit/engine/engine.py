@@ -15,6 +15,7 @@ import orjson
 
 from remit.engine import faults
 from remit.engine.admission import Admission, RootTerms
+from remit.engine.audit import Audit
 from remit.engine.clock import Clock
 from remit.engine.definitions import Catalog, Definition
 from remit.engine.driver import Driver
@@ -45,7 +46,7 @@ from remit.engine.waiting import Waiting
 from remit.engine.warm import Warm
 from remit.engine.watchdog import Watchdog
 from remit.engine.workers import Workers
-from remit.errors import ErrorInfo, StoreError
+from remit.errors import ErrorInfo, RemitError, StoreError
 from remit.kernel.preflight import Limits
 from remit.kernel.states import Status
 from remit.store import boundaries
@@ -67,6 +68,7 @@ class Engine:
         self.resources = resources
         self.log = logging.getLogger("remit.engine")
         self.durability = Durability(store, self.loop, self._fenced)
+        self.audit = Audit(self)
         self.routing = Routing(self)
         self.rates = Rates(self)
         self.governance: Governance | None = None
@@ -191,6 +193,11 @@ class Engine:
             self.durability.flush()
             return self.store.execution(record.id) or record
         return record
+
+    def current_root(self, root_id: str) -> ExecutionRecord | None:
+        """The living record of a root; None where there is no such execution."""
+        node = self.traces.nodes.get(root_id)
+        return node.record if node is not None else self.store.execution(root_id)
 
     def stop_run(self, node: Node) -> None:
         """Leave the execution's code."""
@@ -331,7 +338,13 @@ class Engine:
 
     def start(self, definition: Definition, value: object, terms: RootTerms) -> tuple[ExecutionRecord, bool]:
         """Admit a root, or find the one that was started under its key; durable once `durability.barrier()` returns."""
-        record, new = self.admission.root(definition, value, terms)
+        try:
+            record, new = self.admission.root(definition, value, terms)
+        except StoreError:
+            raise
+        except RemitError as error:
+            self.audit.start_refused(definition.name, terms.tenant, terms.owner, error.code)
+            raise
         if not new and not terms.held and is_held(record):
             self.release(record.id)
         return record, new

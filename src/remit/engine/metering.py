@@ -116,6 +116,7 @@ class Metering:
         left_running(entry)
         self.settle(hold, node, entry, None, estimated=True)
         self._engine.durability.amend(entry)
+        self._engine.audit.returned(node.id, entry)
 
     def entrust(self, node: Node) -> None:
         """The code is left and will run again: reservations of open effects stay with the execution until then (L27)."""

@@ -72,5 +72,7 @@ class Policies:
     def _tell(self, code: str, record: PolicyRecord, what: str, by: str | None) -> None:
         details = orjson.dumps({"policy": record.name, "version": record.version, "by": by})
         message = f"Policy {record.name} {record.version} {what}"
+        about = {"policy": record.name, "version": record.version, "digest": record.digest.hex()}
+        self._engine.audit.control(None, code, by, about)
         now, subject = self._engine.clock.now(), f"policy {record.name} {record.version}"
         self._engine.durability.alert(AlertRecord(code, None, None, message, details, now, subject=subject))

@@ -159,6 +159,7 @@ class Routing:
         self.put(record)
         owner = record.published_by
         details = {"process": record.process, "version": record.version, "why": why, "by": by, "owner": owner}
+        self._engine.audit.control(None, "rolled_back", by, details)
         self.alert("rolled_back", f"{record.process} {record.version} was rolled back: {why}", details)
 
 

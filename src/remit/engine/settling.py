@@ -8,6 +8,7 @@ import orjson
 
 from remit.engine.faults import encode_error
 from remit.engine.node import Node
+from remit.engine.seam import digest
 from remit.errors import ErrorClass, ErrorInfo
 from remit.store import boundaries
 from remit.store.records import EffectKind, EventRecord, JournalRecord
@@ -54,6 +55,8 @@ class Settling:
         if entry.kind is EffectKind.SLEEP:
             self.settle(node, entry, b"null", None)
             return
+        if entry.kind is EffectKind.ASK:
+            self._engine.audit.entry(node.id, "unanswered", {"ask": entry.name, "position": entry.position})
         default = orjson.loads(entry.terms).get("on_timeout") if entry.terms else None
         if default is not None:
             self.settle(node, entry, default.encode(), None)
@@ -126,12 +129,13 @@ class Settling:
             self._engine.durability.event(event)
             entry.result, entry.ended_at = event.payload, self._engine.clock.now()
 
-    def send(self, node: Node, name: str, payload: bytes, dedupe: str | None) -> bool:
+    def send(self, node: Node, name: str, payload: bytes, dedupe: str | None, by: str | None = None) -> bool:
         """Deliver an event to the oldest wait for it, or keep it; False where its deduplication key was seen before."""
         self._engine.durability.flush()
         if dedupe is not None and self._engine.store.has_event(node.id, name, dedupe):
             return False
         event = EventRecord(node.id, name, payload, self._engine.clock.now(), dedupe)
+        self._engine.audit.entry(node.id, "sent", {"event": name, "payload": digest(payload).hex()}, by)
         entry = self._waiting_for(node, name)
         if entry is not None:
             event.taken_by = entry.position

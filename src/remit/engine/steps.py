@@ -134,6 +134,7 @@ def enter(run: Run, step: StepDefinition, key: bytes, params: bytes) -> JournalR
         terms=intent_of(step) if step.compensate is not None else None,
     )
     run.engine.durability.enter(entry)
+    run.engine.audit.called(run.node.id, entry)
     return entry
 
 
@@ -150,6 +151,7 @@ def enter_governed(run: Run, step: StepDefinition, key: bytes, params: bytes) ->
         error = passed.denial.error(run.node.id, run.node.path)
         entry.error = encode_error(error)
         entry.ended_at = engine.clock.now()
+        engine.audit.returned(run.node.id, entry)
         engine.alert(run.node, error.code, error.message, {**error.details, str(step.kind): step.name})
     return entry
 
@@ -182,6 +184,8 @@ def _restart(run: Run, step: StepDefinition, entry: JournalRecord) -> None:
         left_running(entry)
     entry.attempt = run.node.record.attempt
     engine.durability.amend(entry)
+    note = engine.audit.called if entry.ended_at is None else engine.audit.returned
+    note(run.node.id, entry)
 
 
 async def _run(run: Run, step: StepDefinition, arguments: dict[str, Any], entry: JournalRecord) -> Any:
@@ -207,6 +211,7 @@ async def _run(run: Run, step: StepDefinition, arguments: dict[str, Any], entry:
     if hold is not None or work.usage is not None:
         engine.metering.settle(hold, run.node, entry, work.usage)
     engine.durability.amend(entry)
+    engine.audit.returned(run.node.id, entry)
     if boundaries.reach is not None:
         boundaries.reach("step.recorded")
     return work.value
@@ -244,6 +249,7 @@ def _leave(run: Run, entry: JournalRecord, hold: Hold | None) -> None:
     entry.error, entry.ended_at = encode_error(left), engine.clock.now()
     left_running(entry)
     engine.durability.amend(entry)
+    engine.audit.returned(run.node.id, entry)
 
 
 async def _hold(run: Run, step: StepDefinition, entry: JournalRecord) -> Hold | None:
@@ -254,6 +260,7 @@ async def _hold(run: Run, step: StepDefinition, entry: JournalRecord) -> Hold | 
         entry.error = encode_error(error.info(run.node.id, run.node.record.attempt))
         entry.ended_at = run.engine.clock.now()
         run.engine.durability.amend(entry)
+        run.engine.audit.returned(run.node.id, entry)
         return None
 
 

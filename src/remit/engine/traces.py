@@ -108,6 +108,7 @@ class Traces:
             del self.nodes[current.id]
             if current.parent is None:
                 del current.trace.root  # which refers back to it: its memory is free at once
+                self._engine.audit.forget(current.id)
             current = current.parent
             if current is not None:
                 current.live_children -= 1

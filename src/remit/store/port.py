@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
+from remit.kernel.audit import Entry, Head
 from remit.store.keyring import Keyring
 from remit.store.records import (
     AlertFilter,
@@ -41,6 +42,7 @@ class Batch:
     __slots__ = (
         "acknowledged",
         "alerts",
+        "audit",
         "changed",
         "created",
         "declarations",
@@ -68,6 +70,7 @@ class Batch:
         self.journal: dict[int, JournalRecord] = {}
         self.events: list[EventRecord] = []
         self.alerts: list[AlertRecord] = []
+        self.audit: list[Entry] = []
         self.acknowledged: list[tuple[int, str | None, int]] = []
         """When, by whom, which alert."""
         self.replies: list[Command] = []
@@ -96,6 +99,7 @@ class Batch:
             or self.events
             or self.alerts
             or self.acknowledged
+            or self.audit
             or self.replies
             or self.schedules
             or self.set_aside
@@ -242,6 +246,27 @@ class Reader(Protocol):
 
     def retention(self) -> list[RetentionRecord]:
         """How long ended trees are kept, by tenant."""
+
+    def audit_head(self, chain: str) -> Head | None:
+        """How far a chain of the audit log has come; None where it has not begun."""
+
+    def audit_id(self) -> bytes:
+        """What tells this store's chains from those of others."""
+
+    def audit_chains(self, among: str | None = None, since_ms: int = 0) -> list[str]:
+        """The chains that have entries of that time or later, in order; of all, or one."""
+
+    def audit_chains_of(self, tenant: str) -> list[str]:
+        """The chain of a tenant ('' for none) and those of its roots, in order."""
+
+    def audit_entries(self, chain: str) -> list[Entry]:
+        """The rows of a chain, whatever somebody has made of them."""
+
+    def audit_listing(self, chain: str | None, kind: str | None, since_ms: int, limit: int) -> list[Entry]:
+        """Rows of a chain, or of all, oldest first."""
+
+    def unaudited(self) -> list[str]:
+        """Ids of the executions whose admission is missing in the log, oldest first; it began with this store or a migration."""
 
     def schedules(self, tenant: str | None = None) -> list[ScheduleRecord]:
         """The schedules of a tenant ('' for those of none), or of all, by name."""

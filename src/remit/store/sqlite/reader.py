@@ -7,6 +7,7 @@ from typing import Any
 import apsw
 import orjson
 
+from remit.kernel.audit import Entry, Head, control_chain
 from remit.kernel.trace import descendant_range, is_execution_id
 from remit.store.records import (
     AlertFilter,
@@ -54,6 +55,19 @@ _OPEN = "ended_at IS NULL"
 _JOURNAL_OF_TREE = f"""
     SELECT e.id, {", ".join("j." + name for name in JOURNAL_COLUMNS.split(", "))} FROM executions e JOIN journal j ON j.execution_n = e.n
     WHERE (e.id = ? OR (e.id > ? AND e.id < ?))"""
+
+
+_AUDIT_TEXTS = frozenset({"chain", "kind", "execution", "actor"})
+# Texts are read as bytes: one that was edited need not be UTF-8, and must be told of all the same.
+_AUDIT_AS_IT_IS = ", ".join(f"CAST({each} AS BLOB)" if each in _AUDIT_TEXTS else each for each in Entry._fields)
+
+
+def _entry(
+    chain: bytes, seq: int, at: int, kind: bytes, execution: bytes, actor: bytes, details: bytes, hashed: bytes
+) -> Entry:
+    texts = (each.decode("utf-8", "replace") for each in (chain, kind, execution, actor))
+    named, what, who, by = texts
+    return Entry(named, seq, at, what, who, by, details, hashed)
 
 
 class SqliteReader:
@@ -352,6 +366,48 @@ class SqliteReader:
     def _alert_of(self, row: Any) -> AlertRecord:
         alert = AlertRecord(*row)
         return alert if self._sealing is None else self._sealing.alert_of(alert)
+
+    def audit_head(self, chain: str) -> Head | None:
+        """How far a chain of the audit log has come; None where it has not begun."""
+        row = self._first("SELECT seq, hash FROM audit WHERE chain = ? ORDER BY seq DESC LIMIT 1", (chain,))
+        return Head(*row) if row else None
+
+    def audit_id(self) -> bytes:
+        """What tells this store's chains from those of others."""
+        found: bytes = self._value("SELECT id FROM audit_store")
+        return found
+
+    def audit_chains(self, among: str | None = None, since_ms: int = 0) -> list[str]:
+        """The chains that have entries of that time or later, in order; of all, or one."""
+        query = "SELECT DISTINCT chain FROM audit WHERE (?1 IS NULL OR chain = ?1) AND at >= ?2 ORDER BY chain"
+        return [row[0] for row in self._rows(query, (among, since_ms))]
+
+    def audit_chains_of(self, tenant: str) -> list[str]:
+        """The chain of a tenant ('' for none) and those of its roots, in order."""
+        query = """
+            SELECT chain FROM audit WHERE seq = 1 AND (chain = ?1 OR kind = 'admitted' AND json_valid(CAST(details AS TEXT))
+              AND coalesce(json_extract(CAST(details AS TEXT), '$.tenant'), '') = ?2) ORDER BY chain"""
+        return [row[0] for row in self._rows(query, (control_chain(tenant), tenant))]
+
+    def audit_entries(self, chain: str) -> list[Entry]:
+        """The rows of a chain, whatever somebody has made of them."""
+        query = f"SELECT {_AUDIT_AS_IT_IS} FROM audit WHERE chain = ? ORDER BY seq"
+        return [_entry(*row) for row in self._rows(query, (chain,))]
+
+    def audit_listing(self, chain: str | None, kind: str | None, since_ms: int, limit: int) -> list[Entry]:
+        """Rows of a chain, or of all, oldest first."""
+        query = f"""
+            SELECT {_AUDIT_AS_IT_IS} FROM audit WHERE (?1 IS NULL OR chain = ?1) AND (?2 IS NULL OR kind = ?2) AND at >= ?3
+            ORDER BY at, chain, seq LIMIT ?4"""
+        return [_entry(*row) for row in self._rows(query, (chain, kind, since_ms, limit))]
+
+    def unaudited(self) -> list[str]:
+        """Ids of the executions whose admission is missing in the log, oldest first; it began with this store or a migration."""
+        query = """
+            SELECT e.id FROM executions e, audit_store s WHERE e.n >= s.first_n AND NOT EXISTS (
+              SELECT 1 FROM audit a WHERE a.chain = substr(e.id, 1, 29) AND a.execution = e.id AND a.kind = 'admitted')
+            ORDER BY e.n"""
+        return [row[0] for row in self._rows(query)]
 
     def _schedules(self, where: str, values: tuple[Any, ...] = ()) -> list[ScheduleRecord]:
         rows = self._rows(f"SELECT {SCHEDULE_COLUMNS} FROM schedules WHERE {where}", values)

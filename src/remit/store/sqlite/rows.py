@@ -7,6 +7,7 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
+from remit.kernel.audit import Entry
 from remit.kernel.states import Compensation, Status
 from remit.store.records import (
     AlertRecord,
@@ -34,6 +35,7 @@ __all__ = [
     "EXECUTION",
     "EXECUTION_COLUMNS",
     "EXECUTION_UPDATE",
+    "INSERT_AUDIT",
     "INSERT_EVALUATION",
     "INSERT_EXECUTION",
     "INSERT_JOURNAL",
@@ -137,6 +139,7 @@ def _update(table: str, columns: list[str], identity: Iterable[str]) -> str:
 INSERT_EXECUTION = _insert("executions", EXECUTION)
 UPDATE_EXECUTION = _update("executions", _MUTABLE, ["n"])
 INSERT_JOURNAL = _insert("journal", JOURNAL)
+INSERT_AUDIT = _insert("audit", list(Entry._fields))
 UPDATE_JOURNAL = _update("journal", _JOURNAL_MUTABLE, _JOURNAL_ID)
 PUT_SCHEDULE = _put("schedules", SCHEDULE)
 PUT_VERSION = _put("versions", _VERSION)

@@ -23,6 +23,7 @@ from remit.store.sqlite.keeping import SqliteKeeping
 from remit.store.sqlite.owner import Ownership
 from remit.store.sqlite.rows import (
     ADD_USAGE,
+    INSERT_AUDIT,
     INSERT_EVALUATION,
     INSERT_EXECUTION,
     INSERT_JOURNAL,
@@ -159,10 +160,7 @@ class SqliteStore(SqliteKeeping):
             writes.executemany(INSERT_JOURNAL, self._new_journal(batch.new_journal.values()))
         if batch.journal:
             writes.executemany(UPDATE_JOURNAL, self._journal_changed(batch.journal.values()))
-        if batch.rates:
-            writes.executemany(PUT_RATE, batch.rates.values())
-        for entry in batch.set_aside:
-            writes.execute(_SET_ASIDE, (entry.execution_n, entry.generation, entry.position))
+        self._write_beside(writes, batch)
         for event in batch.events:
             if event.n:
                 writes.execute("UPDATE events SET taken_by = ? WHERE n = ?", (event.taken_by, event.n))
@@ -173,6 +171,15 @@ class SqliteStore(SqliteKeeping):
         if batch.usage:
             writes.executemany(ADD_USAGE, [(*key, *counts) for key, counts in batch.usage.items()])
         self._write_for_outsiders(writes, batch)
+
+    def _write_beside(self, writes: apsw.Connection, batch: Batch) -> None:
+        """What goes with executions and their journals."""
+        if batch.audit:
+            writes.executemany(INSERT_AUDIT, batch.audit)
+        if batch.rates:
+            writes.executemany(PUT_RATE, batch.rates.values())
+        for entry in batch.set_aside:
+            writes.execute(_SET_ASIDE, (entry.execution_n, entry.generation, entry.position))
 
     def _write_for_outsiders(self, writes: apsw.Connection, batch: Batch) -> None:
         """What operators see and set: alerts, schedules, definitions, replies to commands."""

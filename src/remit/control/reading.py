@@ -1,0 +1,78 @@
+"""What an app reads for others: whoever names the reader has the reading in the audit log, before it gets what was read (L49)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+from remit.control.audit import AuditViews, audit_views
+from remit.control.queries import Queries
+from remit.control.refusals import on_record
+from remit.control.views import Entries, Record
+from remit.engine.engine import Engine
+from remit.engine.texts import optional_text
+
+__all__ = ["Reading"]
+
+T = TypeVar("T")
+
+
+class Reading(ABC):
+    """The part of `Remit` that shows what was recorded, payloads among it.
+
+    `by` says for whom: it is in the audit log then, durably, before anything is shown. Without it the program reads for
+    itself; what it may do with payloads that it has handled is its own business. A refused reading is in the log always.
+    """
+
+    _engine: Engine | None
+
+    @property
+    @abstractmethod
+    def engine(self) -> Engine:
+        """The engine; raises MisuseError where the app is not open."""
+
+    @abstractmethod
+    def _reads(self) -> Queries:
+        """Views over the open store."""
+
+    @on_record
+    async def get(self, execution_id: str, *, by: str | None = None) -> Record:
+        """One execution; raises MisuseError `unknown_execution`."""
+        return await self._shown("get", execution_id, by, self._reads().get)
+
+    @on_record
+    async def tree(self, execution_id: str, *, by: str | None = None) -> Record:
+        """The whole trace as a tree, from any of its executions (L1)."""
+        return await self._shown("tree", execution_id, by, self._reads().tree)
+
+    @on_record
+    async def journal(self, execution_id: str, *, by: str | None = None) -> Entries:
+        """What an execution has recorded, in order."""
+        return await self._shown("journal", execution_id, by, self._reads().journal)
+
+    @on_record
+    async def lineage(self, root_id: str, *, by: str | None = None) -> Entries:
+        """Every tool and model call of a trace (L29)."""
+        return await self._shown("lineage", root_id, by, self._reads().lineage)
+
+    async def _shown(self, what: str, execution_id: str, by: str | None, read: Callable[[str], T]) -> T:
+        found = read(execution_id)
+        if by is not None:
+            self.engine.audit.entry(execution_id, "read", {"what": what}, optional_text(by, "by"))
+            await self.engine.durability.barrier()
+        return found
+
+    async def audit(
+        self,
+        *,
+        execution_id: str | None = None,
+        tenant: str | None = None,
+        kind: str | None = None,
+        since: datetime | None = None,
+        limit: int = 1_000,
+    ) -> AuditViews:
+        """The audit log, oldest first: of a trace, of what was done outside of executions for a tenant ('' for none), or all."""
+        await self.engine.durability.barrier()
+        return audit_views(self.engine.store, execution_id, tenant, kind, since, limit)
