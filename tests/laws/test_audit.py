@@ -442,3 +442,20 @@ async def test_L49_whoever_reads_payloads_is_in_the_log_before_they_get_them(tmp
             await app.get("exec_" + "0" * 24, by="mallory")
         (refused,) = await app.audit(tenant="", kind="refused")
         assert (refused.actor, refused.details["act"]) == ("mallory", "get")
+
+
+async def test_L49_L53_what_is_done_to_what_is_kept_is_in_the_tenant_s_chain() -> None:
+    async with Remit(":memory:", processes=PROCESSES) as app:
+        await ended(app, bad, 1, tenant="acme")
+        (alert,) = await app.alerts()
+        await app.acknowledge(alert.id, by="ann")
+        await app.set_retention("acme", "1d", by="bob")
+        await app.erase("acme", by="cat")
+        with pytest.raises(MisuseError):
+            await app.acknowledge(99, by="dan")
+        told = await app.audit(tenant="acme")
+        (refused,) = await app.audit(tenant="", kind="refused")
+    assert [(each.kind, each.actor) for each in told] == [
+        ("alert_acknowledged", "ann"), ("retention_set", "bob"), ("erasure_begun", "cat"), ("tenant_erased", "cat")
+    ]  # fmt: skip
+    assert (refused.actor, refused.details) == ("dan", {"act": "acknowledge", "what": "99", "code": "unknown_alert"})

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from remit.control.refusals import on_record
 from remit.control.views import AlertView, alert_view, moment
 from remit.engine.engine import Engine
 from remit.engine.keeping import Swept
@@ -62,6 +63,7 @@ class Custody:
 
     # -- erasure ------------------------------------------------------------------------------------------------------
 
+    @on_record
     async def erase(self, tenant: str, *, cancel_open: bool = False, by: str | None = None) -> ErasureView:
         """Erase what a tenant's executions have worked on; see `Remit.erase`."""
         engine = self._engine
@@ -69,6 +71,7 @@ class Custody:
         optional_text(by, "by")
         await engine.durability.settled()
         cancelled = await self._end_open(tenant, cancel_open=cancel_open)
+        self._audit(tenant, "erasure_begun", by, {"cancelled": cancelled})
         before = len([each for each in self._keys(tenant) if each.destroyed_at is None])
         erasure = await engine.keeping.erase(tenant, by)
         after = len([each for each in self._keys(tenant) if each.destroyed_at is None])
@@ -121,6 +124,7 @@ class Custody:
 
     # -- retention ----------------------------------------------------------------------------------------------------
 
+    @on_record
     async def set_retention(
         self, tenant: str | None = None, keep: Duration | None = None, *, default: bool = False, by: str | None = None
     ) -> None:
@@ -133,13 +137,11 @@ class Custody:
             raise InvalidInput(f"keep={keep!r}: give a time such as '90d', or None for ever")
         if default and (tenant is None or keep is not None):
             raise InvalidInput("default=True takes a tenant's own time away: name the tenant, and no time")
+        self._audit(tenant, "retention_set", by, {"keep_ms": "default" if default else keep_ms})
         await engine.durability.settled()
         record = RetentionRecord(tenant or "", keep_ms, engine.clock.now(), by)
         engine.store.set_retention(record.tenant if default else record)
         engine.keeping.expect()
-        kept = "default" if default else keep_ms
-        self._audit(tenant, "retention_set", by, {"keep_ms": kept})
-        await engine.durability.barrier()
 
     async def sweep(self, *, by: str | None = None) -> Swept:
         """Delete at once what is kept no longer."""
@@ -150,6 +152,7 @@ class Custody:
 
     # -- alerts, keys -------------------------------------------------------------------------------------------------
 
+    @on_record
     async def acknowledge(self, alert_id: int, *, by: str | None = None) -> AlertView:
         """Say that somebody has seen to an alert; see `Remit.acknowledge`."""
         engine = self._engine
@@ -157,14 +160,17 @@ class Custody:
         await engine.durability.settled()
         if isinstance(alert_id, bool) or not isinstance(alert_id, int):
             raise InvalidInput(f"alert_id={alert_id!r}: give the number of an alert")
-        if engine.store.alert(alert_id) is None:
+        known = engine.store.alert(alert_id)
+        if known is None:
             raise MisuseError(f"There is no alert {alert_id}: `remit alerts` lists them", code="unknown_alert")
+        self._audit(known.tenant, "alert_acknowledged", by, {"alert": alert_id, "code": known.code})
         engine.durability.acknowledge(alert_id, by, engine.clock.now())
         await engine.durability.settled()
         found = engine.store.alert(alert_id)
         assert found is not None
         return alert_view(found)
 
+    @on_record
     async def rotate_keys(self, tenant: str | None = None, *, by: str | None = None) -> KeyView:
         """Give a tenant a new key; see `Remit.rotate_keys`."""
         optional_text(tenant, "tenant")
@@ -184,7 +190,7 @@ class Custody:
 
     def _audit(self, tenant: str | None, kind: str, actor: str | None, details: dict[str, Any]) -> None:
         """The one place from which custody tells the audit chain of the tenant what was done."""
-        self._engine.log.info("%s of %s by %s: %s", kind, tenant or "all", actor, details)
+        self._engine.audit.control(tenant, kind, actor, details)
 
 
 def retention_views(reader: Reader) -> list[RetentionView]:

@@ -24,28 +24,29 @@ class _Acting(Protocol):
 
 
 A = TypeVar("A", bound=_Acting)
-_Act = Callable[Concatenate[A, Any, P], Coroutine[Any, Any, T]]
+_Act = Callable[Concatenate[A, P], Coroutine[Any, Any, T]]
 
 
 def on_record(act: _Act[A, P, T]) -> _Act[A, P, T]:
     """Make a refusal of the act an audit entry: in the chain of the execution that its first argument names, if it is one."""
 
     @wraps(act)
-    async def acted(self: A, what: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def acted(self: A, /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            return await act(self, what, *args, **kwargs)
+            return await act(self, *args, **kwargs)
         except StoreError:
             raise
         except RemitError as error:
-            by = signature(act).bind(self, what, *args, **kwargs).arguments.get("by")
             if self._engine is not None:
-                _note(self._engine, act.__name__, what, error.code, shown(by) if isinstance(by, str) else None)
+                _note(self._engine, act.__name__, signature(act).bind(self, *args, **kwargs).arguments, error.code)
             raise
 
     return acted
 
 
-def _note(engine: Engine, act: str, what: Any, code: str, by: str | None) -> None:
+def _note(engine: Engine, act: str, asked: Mapping[str, Any], code: str) -> None:
+    _, what, *_ = *asked.values(), None
+    by = shown(asked["by"]) if isinstance(asked.get("by"), str) else None
     details = {"act": act, "what": _named(what), "code": code}
     if is_execution_id(what) and engine.current_root(root_of(what)) is not None:
         engine.audit.entry(what, "refused", details, by)
@@ -57,7 +58,7 @@ def _named(what: Any) -> Any:
     """What the act was about, without what it was to do with it."""
     if isinstance(what, list):
         return [f"{each.get('process')}@{each.get('version')}" for each in what if isinstance(each, dict)]
-    return sorted(map(shown, what)) if isinstance(what, Mapping) else shown(what)
+    return sorted(map(shown, what)) if isinstance(what, Mapping) else None if what is None else shown(what)
 
 
 def shown(value: object) -> str:

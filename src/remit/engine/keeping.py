@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextvars import Context
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from remit.errors import MisuseError, StoreError
@@ -92,7 +92,9 @@ class Keeping:
 
     async def _sweep_quietly(self) -> None:
         try:
-            await self.sweep()
+            swept = await self.sweep()
+            if swept.roots:
+                self._engine.audit.control(None, "retention_swept", None, asdict(swept))
         except StoreError as error:
             _log.warning("a sweep was broken off, the next one goes on: %s", error)
         self.expect(LOOK_EVERY_MS)
