@@ -62,6 +62,7 @@ GROUPS = (
     )),
     Group("size", 1, (_remit("size", "remit_size.py", {"count": 50}, count=1_000),)),
     Group("preflight", 3, (_remit("preflight", "remit_preflight.py", {"count": 50}, count=1_000),)),
+    Group("policy", 3, (_remit("policy", "remit_policy.py", {"count": 50}, count=1_000),)),
     Group("barrier", 3, (_remit("barrier", "remit_barrier.py", {"count": 50}, count=2_000),)),
     Group("waiting", 1, (_remit("waiting", "remit_waiting.py", {"count": 200}, count=100_000),)),
     Group("replay", 3, (_remit("replay", "remit_replay.py", {"count": 50}, count=10_000),)),

@@ -98,6 +98,15 @@ def preflight(rounds: Rounds) -> list[Row]:
     ]
 
 
+def policy(rounds: Rounds) -> list[Row]:
+    of = partial(middle, rounds, "remit policy")
+    parts = f"{of('call_us'):.1f} us; {of('take_us'):.1f} us; {of('result_us'):.1f} us"
+    return [
+        Row("policy checks, 1 KB, median", f"{of('policy_us'):.1f} us", "<= 25 us", of("policy_us") <= 25),
+        Row("  the call; its rate; its result", parts),
+    ]
+
+
 def barrier(rounds: Rounds) -> list[Row]:
     of = partial(middle, rounds, "remit barrier")
     return [
@@ -165,6 +174,7 @@ ROWS: dict[str, Callable[[Rounds], list[Row]]] = {
     "fanout": fanout,
     "size": size,
     "preflight": preflight,
+    "policy": policy,
     "barrier": barrier,
     "waiting": waiting,
     "replay": replay,

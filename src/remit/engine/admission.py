@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from remit.engine.definitions import Definition
-from remit.engine.judgement import Caller, Judged, judge_call
+from remit.engine.judgement import Judged, judge_call
 from remit.engine.node import Node
 from remit.engine.request import CallRequest
+from remit.engine.ruled import Caller
 from remit.engine.seam import SeamError, digest
 from remit.engine.terms import note
 from remit.errors import InvalidInput, MisuseError
@@ -125,6 +126,8 @@ class Admission:
             terms=_terms(request.retry, saga=definition.saga, tags=definition.tags, judged=call.judged),
         )
         node = engine.traces.admit(record, parent)
+        if call.judged is not None:
+            node.ruled = (call.judged.governance, call.judged.ruled)
         if estimate.tokens or estimate.cost:
             node.account.reserve(estimate)
             lent = node.account.lent()

@@ -12,9 +12,10 @@ from remit.engine.answer import Answer, outcome_status
 from remit.engine.definitions import Definition
 from remit.engine.faults import decode_error, encode_error
 from remit.engine.history import Recorded, effect_of
-from remit.engine.judgement import Caller, Judged, judge_call
+from remit.engine.judgement import Judged, judge_call
 from remit.engine.node import Node
 from remit.engine.request import CallRequest
+from remit.engine.ruled import Caller
 from remit.engine.seam import SeamError, canonical, digest
 from remit.errors import ErrorClass, ErrorInfo, LimitExceeded, MisuseError
 from remit.kernel.preflight import CallFacts, Rejection, preflight
@@ -158,7 +159,7 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
         return known
     judged = None
     if engine.governance is not None:
-        judged, request, payload = _judged(run, request, definition, fault, payload)
+        judged, payload = _judged(run, request, definition, fault, payload)
     facts = _facts(run, request, definition, fault, input_digest, known, judged)
     rejection = preflight(facts)
     if rejection is not None or definition is None:
@@ -277,13 +278,14 @@ def _facts(
 
 def _judged(
     run: Run, request: CallRequest, definition: Definition | None, fault: ErrorInfo | None, payload: bytes
-) -> tuple[Judged | None, CallRequest, bytes]:
-    """What policies say of a call, and the call as they let it pass; nothing of one that is wrong before they are asked."""
+) -> tuple[Judged | None, bytes]:
+    """What policies say of a call, and its input as they let it pass; nothing of one that is wrong before they are asked."""
     governance = run.engine.governance
     if governance is None or definition is None or fault is not None:
-        return None, request, payload
+        return None, payload
     judged = judge_call(governance, run.node, Caller.of(run.node), definition, payload)
-    return judged, judged.narrow(request, definition), judged.payload
+    judged.narrow(request, definition)
+    return judged, judged.payload
 
 
 def _estimate(request: CallRequest, definition: Definition | None) -> Amount:

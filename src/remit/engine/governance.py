@@ -7,10 +7,10 @@ them: a call looks it up. Nothing here waits, and nothing is taken before everyt
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from remit.engine.definitions import Definition, in_range
-from remit.engine.rates import Rates
+from remit.engine.rates import Counted, Rates, counted_of
 from remit.engine.ruled import Ruled
 from remit.engine.terms import terms_of
 from remit.kernel.policies import Policy, Subject
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from remit.engine.node import Node
     from remit.store.records import ExecutionRecord
 
-__all__ = ["Governance", "subject_of"]
+__all__ = ["Governance", "Placed", "subject_of"]
 
 _REMEMBERED_MAX = 10_000
 
@@ -31,6 +31,14 @@ def subject_of(record: ExecutionRecord) -> Subject:
     return Subject(record.process, record.version, tuple(tags), record.department, record.tenant)
 
 
+class Placed(NamedTuple):
+    """An execution that is about to be: what it is under, how selectors see it, and the rates that it counts for."""
+
+    ruled: Ruled
+    subject: Subject
+    rates: tuple[Counted, ...]
+
+
 class Governance:
     """The policies in force on one engine; another object takes its place when they change."""
 
@@ -39,7 +47,8 @@ class Governance:
         self.rates: Rates = engine.rates
         self.now: Callable[[], int] = engine.clock.now
         self._ruled: dict[frozenset[Policy], Ruled] = {}
-        self._called: dict[tuple[Ruled, Definition, str | None], tuple[Ruled, Subject]] = {}
+        self._selected: dict[Subject, frozenset[Policy]] = {}
+        self._called: dict[tuple[Ruled, Definition, str | None], Placed] = {}
         self._nothing = self._of(frozenset())
 
     # -- who is under what --------------------------------------------------------------------------------------------
@@ -54,7 +63,7 @@ class Governance:
         node.ruled = (self, ruled)
         return ruled
 
-    def over_call(self, caller: Node | None, definition: Definition, tenant: str | None) -> tuple[Ruled, Subject]:
+    def over_call(self, caller: Node | None, definition: Definition, tenant: str | None) -> Placed:
         """What an execution of that process is under, called from there or started as a root."""
         above = self.over(caller) if caller is not None else self._nothing
         wanted = (above, definition, tenant)
@@ -63,11 +72,18 @@ class Governance:
             if len(self._called) >= _REMEMBERED_MAX:
                 self._called.clear()
             subject = Subject(definition.name, definition.version, definition.tags, definition.department, tenant)
-            found = self._called[wanted] = self._of(above.policies | self._selecting(subject)), subject
+            ruled = self._of(above.policies | self._selecting(subject))
+            found = self._called[wanted] = Placed(ruled, subject, counted_of(ruled.regime, subject))
         return found
 
     def _selecting(self, subject: Subject) -> frozenset[Policy]:
-        return frozenset(each for each in self.policies if each.selector.why(subject, in_range) is not None)
+        found = self._selected.get(subject)
+        if found is None:
+            if len(self._selected) >= _REMEMBERED_MAX:
+                self._selected.clear()
+            found = frozenset(each for each in self.policies if each.selector.why(subject, in_range) is not None)
+            self._selected[subject] = found
+        return found
 
     def _of(self, policies: frozenset[Policy]) -> Ruled:
         ruled = self._ruled.get(policies)

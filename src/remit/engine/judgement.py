@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from remit.engine.content import Found, Scan
 from remit.engine.definitions import Definition, StepDefinition
-from remit.engine.plain_json import loads
 from remit.engine.request import CallRequest
-from remit.engine.ruled import Ruled, denied
+from remit.engine.ruled import Caller, Ruled, denied
 from remit.engine.seam import Seam, SeamError
 from remit.kernel.lease import DEFAULT_TTL_MS
-from remit.kernel.policies import Subject
 from remit.kernel.preflight import Limits, Rejection
+from remit.kernel.rates import Bucket
 from remit.kernel.retry import Retry
 
 if TYPE_CHECKING:
-    from remit.engine.governance import Governance
+    from remit.engine.governance import Governance, Placed
     from remit.engine.node import Node
 
-__all__ = ["Caller", "Judged", "Passed", "judge_call", "judge_effect", "judge_input", "judge_result", "noted"]
-
-
-class Caller(NamedTuple):
-    """On whose behalf a call is made, and by whom: the process is None where a root is started."""
-
-    tenant: str | None
-    owner: str | None
-    region: str | None
-    process: str | None = None
-    depth: int = 0
-
-    @classmethod
-    def of(cls, node: Node) -> Caller:
-        """An execution that calls."""
-        record = node.record
-        return cls(record.tenant, record.owner, record.region, record.process, len(node.path))
+__all__ = ["Judged", "Passed", "judge_call", "judge_effect", "judge_input", "judge_result", "noted"]
 
 
 class Passed(NamedTuple):
@@ -52,30 +34,30 @@ class Judged(NamedTuple):
     """A call as policies see it: what it is under, what they have against it, and what of its input crosses."""
 
     governance: Governance
-    ruled: Ruled
-    subject: Subject
+    placed: Placed
     denial: Rejection | None
     payload: bytes
     redacted: tuple[Found, ...]
-    now_ms: int
+    buckets: Sequence[Bucket]
+
+    @property
+    def ruled(self) -> Ruled:
+        """What the call is under."""
+        return self.placed.ruled
 
     def take(self) -> None:
         """Take of the rates: everything else has let the call pass (L7)."""
-        if self.ruled.regime.rates:
-            self.governance.rates.take(self.ruled.regime, self.subject, self.now_ms)
+        if self.buckets:
+            self.governance.rates.take(self.placed.rates, self.buckets)
 
-    def narrow(self, request: CallRequest, definition: Definition) -> CallRequest:
-        """The call with no more of anything than policies grant."""
-        regime = self.ruled.regime
-        if not regime.ceilings:
-            return request
-        return replace(
-            request,
-            ttl_ms=regime.least("ttl_ms", request.ttl_ms or definition.ttl_ms or DEFAULT_TTL_MS),
-            limit_tokens=regime.least("tokens", request.limit_tokens),
-            limit_cost=regime.least("cost", request.limit_cost),
-            retry=self.retry(request.retry, definition),
-        )
+    def narrow(self, request: CallRequest, definition: Definition) -> None:
+        """Leave the call no more of anything than policies grant."""
+        regime = self.placed.ruled.regime
+        if regime.ceilings:
+            request.ttl_ms = regime.least("ttl_ms", request.ttl_ms or definition.ttl_ms or DEFAULT_TTL_MS)
+            request.limit_tokens = regime.least("tokens", request.limit_tokens)
+            request.limit_cost = regime.least("cost", request.limit_cost)
+            request.retry = self.retry(request.retry, definition)
 
     def limits(self, limits: Limits) -> tuple[Limits, Mapping[str, str]]:
         """The operator's limits as policies narrow them, and which policy narrows which."""
@@ -83,9 +65,11 @@ class Judged(NamedTuple):
 
     def retry(self, wanted: Retry | None, definition: Definition) -> Retry | None:
         """How failures are tried again, with no more attempts than policies grant; None: as the process says."""
+        ceiling = self.ruled.regime.ceilings.get("attempts")
         retry = wanted or definition.retry
-        attempts = self.ruled.regime.least("attempts", retry.attempts)
-        return wanted if attempts in (None, retry.attempts) else replace(retry, attempts=attempts)
+        if ceiling is None or retry.attempts <= ceiling.value:
+            return wanted
+        return self.ruled.fewer_attempts(retry, ceiling.value)
 
     def terms(self) -> dict[str, Any]:
         """What the record says of it."""
@@ -95,37 +79,27 @@ class Judged(NamedTuple):
 
 def judge_call(governance: Governance, above: Node | None, caller: Caller, definition: Definition, payload: bytes) -> Judged:
     """A call or a start with an input that fits its type."""
-    ruled, subject = governance.over_call(above, definition, caller.tenant)
-    now = governance.now()
-    denial, passed = None, Passed(None, payload)
-    regime = ruled.regime
+    placed = governance.over_call(above, definition, caller.tenant)
+    ruled, regime = placed.ruled, placed.ruled.regime
+    denial: Rejection | None = None
+    redacted: tuple[Found, ...] = ()
+    buckets: Sequence[Bucket] = ()
     if regime.isolates is not None and definition.isolation != "process":
         message = f"Policy {regime.isolates} asks for isolation=\"process\", which {definition.name} {definition.version} has not"
         denial = denied(regime.isolates, message, "isolation", "process", definition.isolation)
     if denial is None and regime.rules:
-        denial = ruled.against_rules(_facts(ruled, subject, caller, payload))
-    if ruled.input is not None:
-        passed = _passed(ruled.input.scan(payload), payload, definition.input, "input")
-        denial = denial or passed.denial
-    if denial is None and regime.rates:
-        denial = governance.rates.against(regime, subject, now)
-    return Judged(governance, ruled, subject, denial, passed.payload, passed.redacted, now)
-
-
-def _facts(ruled: Ruled, subject: Subject, caller: Caller, payload: bytes) -> dict[str, Any]:
-    """`call` as rules read it."""
-    return {
-        "process": subject.process,
-        "version": subject.version,
-        "tags": list(subject.tags),
-        "department": subject.department,
-        "tenant": caller.tenant,
-        "owner": caller.owner,
-        "region": caller.region,
-        "caller": caller.process,
-        "depth": caller.depth,
-        "input": loads(payload) if ruled.reads_input else None,
-    }
+        denial = ruled.against_rules(placed.subject, caller, payload)
+    scan = ruled.input.scan(payload) if ruled.input is not None else None
+    if scan is not None:
+        found, payload, redacted = _passed(scan, payload, definition.input, "input")
+        denial = denial or found
+    if denial is None and placed.rates:
+        after = governance.rates.after(placed.rates, governance.now())
+        if isinstance(after, Rejection):
+            denial = after
+        else:
+            buckets = after
+    return Judged(governance, placed, denial, payload, redacted, buckets)
 
 
 def judge_result(governance: Governance, node: Node, seam: Seam[Any], result: bytes) -> Passed:

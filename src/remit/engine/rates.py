@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from remit.kernel.durations import spell
 from remit.kernel.narrowing import Regime
@@ -14,9 +15,26 @@ from remit.store.records import RateRecord
 if TYPE_CHECKING:
     from remit.engine.engine import Engine
 
-__all__ = ["Rates"]
+__all__ = ["Counted", "Rates", "counted_of"]
 
-Key = tuple[str, str]
+
+class Counted(NamedTuple):
+    """One rate as it is counted for one subject; `key` is the policy's name and what is counted."""
+
+    label: str
+    limit: RateLimit
+    key: tuple[str, str]
+
+
+def counted_of(regime: Regime, subject: Subject) -> tuple[Counted, ...]:
+    """The rates that a call counts for. By the policy's name: a new version goes on with what the old one has counted."""
+    return tuple(
+        Counted(label, limit, (label.partition("@")[0], _whose(limit.by, subject))) for label, limit in regime.rates
+    )
+
+
+def _whose(by: str, subject: Subject) -> str:
+    return "" if by == "policy" else f"{by}:{getattr(subject, by) or ''}"
 
 
 class Rates:
@@ -24,33 +42,30 @@ class Rates:
 
     def __init__(self, engine: Engine) -> None:
         self._durability = engine.durability
-        self._buckets: dict[Key, Bucket] = {
+        self._buckets: dict[tuple[str, str], Bucket] = {
             (each.policy, each.counted): Bucket(each.due, each.scale) for each in engine.store.rates()
         }
 
-    def against(self, regime: Regime, subject: Subject, now_ms: int) -> Rejection | None:
-        """The first rate that is used up; nothing is taken."""
-        for label, rate in regime.rates:
-            bucket = self._buckets.get(_key(label, rate, subject))
-            if rate.taken(bucket, now_ms) is None:
-                wait_ms = rate.wait_ms(bucket, now_ms)
-                message = f"Policy {label} lets {rate.spelled()} pass; the next in {spell(wait_ms)}"
-                details = {"policy": label, "by": "rate_limit", "counted_by": rate.by, "retry_after_ms": wait_ms}
-                in_use = rate.in_use(bucket, now_ms)
-                return Rejection("policy_denied", "policy", message, rate.spelled(), in_use, details)
-        return None
+    def after(self, rates: Sequence[Counted], now_ms: int) -> list[Bucket] | Rejection:
+        """How far each would be used up by one more call, or the first that is too far; nothing is taken."""
+        buckets = []
+        for rate in rates:
+            after = rate.limit.taken(self._buckets.get(rate.key), now_ms)
+            if after is None:
+                return self._used_up(rate, now_ms)
+            buckets.append(after)
+        return buckets
 
-    def take(self, regime: Regime, subject: Subject, now_ms: int) -> None:
-        """One more call is let through; the caller has asked `against` in the same instant."""
-        for label, rate in regime.rates:
-            key = _key(label, rate, subject)
-            bucket = rate.taken(self._buckets.get(key), now_ms)
-            assert bucket is not None
-            self._buckets[key] = bucket
-            self._durability.rate(RateRecord(*key, bucket.due, bucket.scale))
+    def _used_up(self, rate: Counted, now_ms: int) -> Rejection:
+        limit, bucket = rate.limit, self._buckets.get(rate.key)
+        wait_ms = limit.wait_ms(bucket, now_ms)
+        message = f"Policy {rate.label} lets {limit.spelled()} pass; the next in {spell(wait_ms)}"
+        details = {"policy": rate.label, "by": "rate_limit", "counted_by": limit.by, "retry_after_ms": wait_ms}
+        in_use = limit.in_use(bucket, now_ms)
+        return Rejection("policy_denied", "policy", message, limit.spelled(), in_use, details)
 
-
-def _key(label: str, rate: RateLimit, subject: Subject) -> Key:
-    """By the policy's name, not its version: a new version goes on with what the old one has counted."""
-    counted = "" if rate.by == "policy" else getattr(subject, rate.by)
-    return label.partition("@")[0], f"{rate.by}:{counted or ''}" if rate.by != "policy" else ""
+    def take(self, rates: Sequence[Counted], buckets: Sequence[Bucket]) -> None:
+        """One more call is let through; `buckets` were given by `after` in the same instant."""
+        for rate, bucket in zip(rates, buckets, strict=True):
+            self._buckets[rate.key] = bucket
+            self._durability.rate(RateRecord(*rate.key, *bucket))

@@ -3,16 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from remit.engine.content import Scanner
+from remit.engine.plain_json import loads
 from remit.kernel.conditions import ConditionFailed
 from remit.kernel.narrowing import Regime, narrowed
-from remit.kernel.policies import Policy
+from remit.kernel.policies import Policy, Rule, Subject
 from remit.kernel.preflight import Limits, Rejection
+from remit.kernel.retry import Retry
 
-__all__ = ["Ruled", "denied"]
+if TYPE_CHECKING:
+    from remit.engine.node import Node
+
+__all__ = ["Caller", "Ruled", "denied"]
+
+
+_REMEMBERED_MAX = 10_000
+_UNASKED: Any = object()
+
+
+class Caller(NamedTuple):
+    """On whose behalf a call is made, and by whom: the process is None where a root is started."""
+
+    tenant: str | None
+    owner: str | None
+    region: str | None
+    process: str | None = None
+    depth: int = 0
+
+    @classmethod
+    def of(cls, node: Node) -> Caller:
+        """An execution that calls."""
+        record = node.record
+        return cls(record.tenant, record.owner, record.region, record.process, len(node.path))
 
 
 class Ruled:
@@ -22,8 +48,12 @@ class Ruled:
         self.policies = policies
         self.regime: Regime = narrowed(sorted(policies, key=lambda each: each.label))
         self.labels = list(self.regime.labels)
+        self._retries: dict[Retry, Retry] = {}
         self._limits: tuple[Limits, Mapping[str, str]] | None = None
-        self.reads_input = any(path[:2] == ("call", "input") or path == ("call",) for path in self._paths())
+        reading = [each for each in self.regime.rules if _reads_input(each[1])]
+        self._of_inputs = reading
+        self._of_callers = [each for each in self.regime.rules if each not in reading]
+        self._decided: dict[tuple[Subject, Caller], Rejection | None] = {}
 
     def within(self, limits: Limits) -> tuple[Limits, Mapping[str, str]]:
         """The operator's limits as these policies narrow them, and which policy narrows which; worked out once."""
@@ -31,8 +61,11 @@ class Ruled:
             self._limits = self.regime.within(limits)
         return self._limits
 
-    def _paths(self) -> list[tuple[str, ...]]:
-        return [path for _, rule in self.regime.rules for path in rule.require.paths]
+    def fewer_attempts(self, retry: Retry, attempts: int) -> Retry:
+        """The same way of trying again, with so many attempts; made once."""
+        if retry not in self._retries:
+            self._retries[retry] = replace(retry, attempts=attempts)
+        return self._retries[retry]
 
     @cached_property
     def input(self) -> Scanner | None:
@@ -53,18 +86,51 @@ class Ruled:
         filters = [(label, each) for label, each in self.regime.filters if place in each.on]
         return Scanner(filters) if filters else None
 
-    def against_rules(self, facts: dict[str, Any]) -> Rejection | None:
-        """The first rule that does not hold; one that cannot be worked out does not."""
-        names = {"call": facts}
-        for label, rule in self.regime.rules:
+    def against_rules(self, subject: Subject, caller: Caller, payload: bytes) -> Rejection | None:
+        """The first rule that does not hold. Those that do not read the input are worked out once for each caller."""
+        asked = (subject, caller)
+        denial = self._decided.get(asked, _UNASKED)
+        if denial is _UNASKED:
+            if len(self._decided) >= _REMEMBERED_MAX:
+                self._decided.clear()
+            denial = self._decided[asked] = _broken(self._of_callers, _facts(subject, caller, None))
+        if denial is None and self._of_inputs:
+            return _broken(self._of_inputs, _facts(subject, caller, loads(payload)))
+        return denial
+
+
+def _reads_input(rule: Rule) -> bool:
+    return any(path[:2] == ("call", "input") or path == ("call",) for path in rule.require.paths)
+
+
+def _facts(subject: Subject, caller: Caller, value: Any) -> dict[str, Any]:
+    """`call` as rules read it."""
+    return {
+        "process": subject.process,
+        "version": subject.version,
+        "tags": list(subject.tags),
+        "department": subject.department,
+        "tenant": caller.tenant,
+        "owner": caller.owner,
+        "region": caller.region,
+        "caller": caller.process,
+        "depth": caller.depth,
+        "input": value,
+    }
+
+
+def _broken(rules: list[tuple[str, Rule]], facts: dict[str, Any]) -> Rejection | None:
+    """The first rule that does not hold; one that cannot be worked out does not."""
+    names = {"call": facts}
+    for label, rule in rules:
+        try:
+            if rule.require.holds(names):
+                continue
             why = rule.message or f"Rule {rule.name!r} of policy {label} does not hold: {rule.require.text}"
-            try:
-                if rule.require.holds(names):
-                    continue
-            except ConditionFailed as failure:
-                why = f"Rule {rule.name!r} of policy {label} cannot be worked out: {failure}"
-            return denied(label, why, "rule", rule.require.text, None, rule=rule.name)
-        return None
+        except ConditionFailed as failure:
+            why = f"Rule {rule.name!r} of policy {label} cannot be worked out: {failure}"
+        return denied(label, why, "rule", rule.require.text, None, rule=rule.name)
+    return None
 
 
 def denied(policy: str, message: str, by: str, limit: Any, current: Any, **details: Any) -> Rejection:
