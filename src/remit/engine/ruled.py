@@ -89,7 +89,7 @@ class Ruled:
     def against_rules(self, subject: Subject, caller: Caller, payload: bytes) -> Rejection | None:
         """The first rule that does not hold. Those that do not read the input are worked out once for each caller."""
         asked = (subject, caller)
-        denial = self._decided.get(asked, _UNASKED)
+        denial: Rejection | None = self._decided.get(asked, _UNASKED)
         if denial is _UNASKED:
             if len(self._decided) >= _REMEMBERED_MAX:
                 self._decided.clear()
