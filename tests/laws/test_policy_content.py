@@ -26,6 +26,7 @@ from remit import (
     tool,
 )
 from remit.durable import wait_event
+from tests.laws.isolated_tools import apart
 from tests.laws.scene import look_at, open_store, wait_until
 
 MAIL = "jane.doe@example.com"
@@ -342,6 +343,16 @@ async def test_L43_calls_of_workflows_are_governed_alike(tmp_path: Path) -> None
         assert outcome.error.code == "policy_denied"
 
 
+async def test_L22_L43_a_body_in_a_process_of_its_own_gets_no_further() -> None:
+    async with Remit(":memory:", processes=[apart]) as app:
+        await app.apply_policy(
+            "policy: apart\nversion: 1.0.0\napplies_to: {tag: pii}\nisolation: process\ntools: {deny: ['erp.*']}\n"
+            "filters: [{on: tool, find: email, action: redact}, {on: result, find: card, action: redact}]\n"
+        )
+        outcome = await (await app.start(apart, f"{MAIL} {CARD}")).outcome(timeout=20)
+        assert outcome.unwrap() == ["sent to [redacted] [redacted]", "policy_denied", f"{MAIL} [redacted]"]
+
+
 # -- four eyes --------------------------------------------------------------------------------------------------------
 
 
@@ -369,7 +380,8 @@ async def test_L43_four_eyes_whoever_answers_is_named_and_is_not_the_owner() -> 
         (below,) = (await app.tree(root.id)).children
         (entry,) = [each for each in await app.journal(below.execution_id) if each.kind == "ask"]
         assert entry.by == "bob"
-        assert len(await app.alerts(code="four_eyes")) == 4
+        (alert,) = await app.alerts(code="four_eyes")
+        assert (alert.count, alert.details["ask"]) == (4, "ship")
 
 
 async def test_L43_without_such_a_policy_anybody_answers() -> None:
@@ -390,7 +402,7 @@ async def test_L43_L48_no_pattern_and_no_payload_stalls_the_engine() -> None:
             "policy: evil\nversion: 1.0.0\nfilters: [{on: [input, result], pattern: '(a+)+b$', action: block},"
             " {on: input, pattern: '(x*)*y|c(.*z)?w', action: block}]\n",
         )
-        most = 500_000
+        most = 200_000
         for text in ("a" * most, "c" * most, "4111 1111 1111 1112 " * (most // 20), "DE12 " * (most // 5), "a@a." * (most // 4)):
             began = time.perf_counter()
             outcome = await (await app.start(deliver, Letter(to=text))).outcome(timeout=60)

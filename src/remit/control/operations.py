@@ -83,7 +83,7 @@ class Operations:
         else:
             return
         message = f"Policy {policy} wants four eyes on {entry.name!r}. {problem}."
-        self._engine.alert(node, "four_eyes", message, details)
+        self._engine.alert(node, "four_eyes", message, details, about=entry.name)
         raise MisuseError(message, code="four_eyes", details=details)
 
     def _open_ask(self, execution_id: str, ask: str | None) -> tuple[str, JournalRecord]:

@@ -61,23 +61,19 @@ def _cards(text: bytes) -> Iterator[Span]:
 
 def _ibans(text: bytes) -> Iterator[Span]:
     for start, end in _candidates(compiled(_IBAN), text):
-        found = text[start:end]
-        length = IBAN_LENGTHS.get(found[:2].decode().upper(), len(found) + 1)
-        taken = _first(found, length)
-        if taken and not text[start + taken : start + taken + 1].isalnum():
-            compact = found[:taken].replace(b" ", b"").decode().upper()
-            if is_iban(compact):
-                yield start, start + taken
+        compact = text[start:end].replace(b" ", b"").decode().upper()
+        length = IBAN_LENGTHS.get(compact[:2], 0)
+        if is_iban(compact[:length]):
+            end = start + _first(text[start:end], length)
+            if not text[end : end + 1].isalnum():
+                yield start, end
 
 
 def _first(text: bytes, count: int) -> int:
-    """How long the part is that holds the first `count` characters that are no spaces; 0 where there are fewer."""
+    """How long the part is that holds the first `count` characters that are no spaces; there are as many."""
     end = 0
     for _ in range(count):
-        end += text[end : end + 1] == b" "
-        if end >= len(text):
-            return 0
-        end += 1
+        end += 1 + (text[end : end + 1] == b" ")
     return end
 
 

@@ -152,7 +152,8 @@ def enter_governed(run: Run, step: StepDefinition, key: bytes, params: bytes) ->
         entry.error = encode_error(error)
         entry.ended_at = engine.clock.now()
         engine.audit.returned(run.node.id, entry)
-        engine.alert(run.node, error.code, error.message, {**error.details, str(step.kind): step.name})
+        details = {**error.details, str(step.kind): step.name}
+        engine.alert(run.node, error.code, error.message, details, about=f"{step.kind} {step.name}")
     return entry
 
 
