@@ -64,9 +64,9 @@ def _ibans(text: bytes) -> Iterator[Span]:
         compact = text[start:end].replace(b" ", b"").decode().upper()
         length = IBAN_LENGTHS.get(compact[:2], 0)
         if is_iban(compact[:length]):
-            end = start + _first(text[start:end], length)
-            if not text[end : end + 1].isalnum():
-                yield start, end
+            last = start + _first(text[start:end], length)
+            if not text[last : last + 1].isalnum():
+                yield start, last
 
 
 def _first(text: bytes, count: int) -> int:
