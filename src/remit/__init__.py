@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from remit.control.app import Execution, Remit, run
     from remit.control.costs import CostView
     from remit.control.custody import ErasureView, KeyView, RetentionView
+    from remit.control.departments import DepartmentBudgetView
     from remit.control.published import CallerView, VersionView
     from remit.control.schedules import ScheduleView
     from remit.control.tenants import Tenant
@@ -69,6 +70,7 @@ __all__ = [
     "CostView",
     "Current",
     "DefinitionError",
+    "DepartmentBudgetView",
     "DomainError",
     "Entry",
     "ErasureView",
@@ -124,6 +126,7 @@ _HOMES = {
     "remit.control.app": "Execution Remit run",
     "remit.control.costs": "CostView",
     "remit.control.custody": "ErasureView KeyView RetentionView",
+    "remit.control.departments": "DepartmentBudgetView",
     "remit.control.published": "CallerView VersionView",
     "remit.control.schedules": "ScheduleView",
     "remit.control.tenants": "Tenant",

@@ -90,7 +90,8 @@ class Victim:
 
     def __init__(self, script: Path, source: str, *arguments: str) -> None:
         script.write_text(textwrap.dedent(source))
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
         self._process = subprocess.Popen(
             [sys.executable, str(script), *arguments], stdout=subprocess.PIPE, text=True, env=environment
         )

@@ -50,6 +50,9 @@ OPERATORS = {
     "engine", "for_tenant", "host",
     "publish", "promote", "rollout", "rollback", "deprecate", "retire", "declare", "callers", "versions",
     "evaluate", "evaluations", "require_evaluation",
+    "apply_policy", "policies", "remove_policy", "add_webhook", "webhooks", "remove_webhook",
+    "acknowledge", "erase", "keys", "rotate_keys", "retention", "set_retention", "sweep",
+    "set_department_budget", "department_budgets", "remove_department_budget",
 }  # fmt: skip
 # How a tenant asks for each thing that it may: what it passes beside the id.
 WITH_AN_ID: dict[str, Callable[[Tenant, str], Awaitable[Any]]] = {
@@ -58,6 +61,7 @@ WITH_AN_ID: dict[str, Callable[[Tenant, str], Awaitable[Any]]] = {
     "journal": lambda it, x: it.journal(x),
     "lineage": lambda it, x: it.lineage(x),
     "audit": lambda it, x: it.audit(execution_id=x),
+    "explain_policy": lambda it, x: it.explain_policy(x),
     "outcome": lambda it, x: it.outcome(x, 1),
     "compensated": lambda it, x: it.compensated(x, 1),
     "answer": lambda it, x: it.answer(x, {"approved": True}),
@@ -234,7 +238,7 @@ async def test_L44_the_store_and_the_builder_of_workflows_keep_to_a_tenant() -> 
 # Verbs that are about code, versions, files or the whole store.
 STORE_WIDE = {
     "check", "publish", "versions", "callers", "declare", "promote", "rollout", "rollback", "deprecate", "retire",
-    "backup", "restore", "migrate", "doctor", "explain", "evaluations", "require",
+    "backup", "restore", "migrate", "doctor", "explain", "evaluations", "require", "ack",
 }  # fmt: skip
 
 
@@ -243,6 +247,9 @@ def test_L44_every_verb_that_takes_an_id_or_lists_takes_a_tenant() -> None:
     narrowed = {name for name, verb in verbs.items() if any("--tenant" in each.opts for each in verb.params)}
     groups = {name for name, verb in verbs.items() if hasattr(verb, "commands")}
     assert set(verbs) - groups - narrowed == STORE_WIDE
+    inner = [verb for name in groups for verb in verbs[name].commands.values()]
+    by_id = [{each.name for each in verb.params} for verb in (*verbs.values(), *inner)]
+    assert [names for names in by_id if "execution_id" in names and "tenant" not in names] == []
 
 
 def test_L44_the_command_line_finds_nothing_of_another_s(tmp_path: Path) -> None:

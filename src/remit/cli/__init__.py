@@ -14,6 +14,7 @@ import typer
 
 from remit import __version__
 from remit.cli.backup import backup, migrate, restore
+from remit.cli.budget import budget
 from remit.cli.check import check
 from remit.cli.command import answer, cancel, retry, send, top_up
 from remit.cli.contract import contract
@@ -77,6 +78,7 @@ app.add_typer(policy, rich_help_panel="Versions")
 for group in (retention, keys):
     app.add_typer(group, rich_help_panel="Keep")
 app.add_typer(webhooks, rich_help_panel="Versions")
+app.add_typer(budget, rich_help_panel="Command")
 
 
 def _version(wanted: bool) -> None:

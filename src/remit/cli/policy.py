@@ -12,11 +12,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from remit.cli.options import DEFAULT_STORE, ExecutionId, JsonFlag, ReplyTimeout, StoreUrl
+from remit.cli.options import DEFAULT_STORE, ExecutionId, JsonFlag, ReplyTimeout, StoreUrl, TenantName
 from remit.cli.output import console, print_json, reported
 from remit.cli.values import compact
 from remit.control.client import Client
 from remit.control.policy_views import PolicyExplanation, PolicyVerdict, PolicyView, explain, policy_views
+from remit.control.queries import only_own
 from remit.control.views import plain
 
 __all__ = ["policy"]
@@ -114,9 +115,12 @@ def _listing(found: list[PolicyView]) -> Table:
 
 @policy.command(name="explain")
 @reported
-def explain_(execution_id: ExecutionId, store: StoreUrl = DEFAULT_STORE, as_json: JsonFlag = False) -> None:
+def explain_(
+    execution_id: ExecutionId, tenant: TenantName = None, store: StoreUrl = DEFAULT_STORE, as_json: JsonFlag = False
+) -> None:
     """Say which policies an execution was admitted under and why, which limits won, and every verdict."""
     with Client(store).reader() as reader:
+        only_own(reader, tenant, execution_id)
         found = explain(reader, execution_id)
     if as_json:
         print_json(plain(found))

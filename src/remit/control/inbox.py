@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from remit.control.custody import Custody
+from remit.control.departments import DepartmentBudgets
 from remit.control.evaluation import Asked
 from remit.control.operations import Operations
 from remit.control.policies import PolicyDesk
@@ -24,12 +26,14 @@ from remit.store.records import Command
 __all__ = ["Inbox"]
 
 _LOOK_EVERY_S = 0.1
-_REGISTRY = frozenset({"publish", "promote", "rollback", "deprecate", "retire", "declare"})
+_REGISTRY = {name: name for name in ("publish", "promote", "rollback", "deprecate", "retire", "declare")}
 _GATE = {"record-evaluation": "record", "require-evaluation": "require"}
 _LISTS = frozenset({"live", "ignore", "expect"})
 _POLICIES = {"policy-apply": "apply", "policy-remove": "remove"}
 _LONG = frozenset({"evaluate", "erase", "sweep"})
-_CUSTODY = frozenset({"erase", "set_retention", "sweep", "acknowledge", "rotate_keys"})
+_CUSTODY = {name: name for name in ("erase", "set_retention", "sweep", "acknowledge", "rotate_keys")}
+_WEBHOOKS = {"add-webhook": "add", "remove-webhook": "remove"}
+_BUDGETS = {"set-budget": "set", "remove-budget": "remove"}
 _log = logging.getLogger("remit.inbox")
 
 
@@ -124,20 +128,24 @@ class Inbox:
 
     async def _govern(self, verb: str, arguments: dict[str, Any]) -> Any:
         """What is not about one execution."""
-        if verb in _POLICIES:
-            return plain(await getattr(self._desk, _POLICIES[verb])(**arguments))
         if verb == "evaluate":
             return (await self._registry.gate.evaluate(_asked(arguments))).as_dict()
-        if verb == "add-webhook":
-            return plain(await self._webhooks.add(**arguments))
-        if verb == "remove-webhook":
-            return await self._webhooks.remove(**arguments)
-        if verb in _GATE:
-            return await getattr(self._registry.gate, _GATE[verb])(**arguments)
-        if verb in _CUSTODY:
-            return plain(await getattr(Custody(self._engine), verb)(**arguments))
-        if verb in _REGISTRY:
-            return plain(await getattr(self._registry, verb)(**arguments))
+        return plain(await self._act_of(verb)(**arguments))
+
+    def _act_of(self, verb: str) -> Callable[..., Awaitable[Any]]:
+        """What does it, with the command's arguments as its own."""
+        rooms: list[tuple[Mapping[str, str], Any]] = [
+            (_GATE, self._registry.gate),
+            (_POLICIES, self._desk),
+            (_WEBHOOKS, self._webhooks),
+            (_CUSTODY, Custody(self._engine)),
+            (_BUDGETS, DepartmentBudgets(self._engine)),
+            (_REGISTRY, self._registry),
+        ]
+        for names, room in rooms:
+            if verb in names:
+                act: Callable[..., Awaitable[Any]] = getattr(room, names[verb])
+                return act
         raise MisuseError(
             f"{verb!r} is no command this Remit knows: upgrade the process that owns the store", code="invalid_input"
         )

@@ -10,6 +10,7 @@ from remit.authoring.outcome import Outcome
 from remit.authoring.process import Process, ProcessRef
 from remit.control.audit import AuditViews
 from remit.control.costs import By, CostViews
+from remit.control.policy_views import PolicyExplanation
 from remit.control.queries import Page, only_own
 from remit.control.refusals import shown
 from remit.control.schedules import ScheduleTerms, ScheduleView, ScheduleViews
@@ -130,17 +131,27 @@ class Tenant:
         """Every tool and model call of a trace (L29)."""
         return await self._app.lineage(self._own(root_id), by=by)
 
+    async def explain_policy(self, execution_id: str) -> PolicyExplanation:
+        """Which policies an execution was admitted under and why (L43)."""
+        return await self._app.explain_policy(self._own(execution_id))
+
     async def alerts(
         self,
         *,
         code: str | None = None,
         execution_id: str | None = None,
         since: datetime | None = None,
+        acknowledged: bool | None = None,
         limit: int = 100,
     ) -> Alerts:
         """Alerts about what is this tenant's, newest first."""
         return await self._app.alerts(
-            code=code, execution_id=execution_id, tenant=self.name, since=since, limit=limit
+            code=code,
+            execution_id=execution_id,
+            tenant=self.name,
+            since=since,
+            acknowledged=acknowledged,
+            limit=limit,
         )
 
     async def audit(

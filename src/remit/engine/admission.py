@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from secrets import randbits
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,12 +16,13 @@ from remit.engine.ruled import Caller
 from remit.engine.seam import SeamError, digest
 from remit.engine.terms import note
 from remit.errors import InvalidInput, MisuseError
+from remit.kernel.department_budgets import Folio
 from remit.kernel.lease import DEFAULT_TTL_MS, ROOT_TTL_MS, granted_ttl
 from remit.kernel.preflight import Rejection
 from remit.kernel.retry import Retry
 from remit.kernel.states import Status
 from remit.kernel.trace import child_id, root_id, root_key
-from remit.kernel.usage import Amount, Budget
+from remit.kernel.usage import NOTHING, Amount, Budget
 from remit.store import boundaries
 from remit.store.records import AlertRecord, ExecutionRecord, Tombstone
 
@@ -72,6 +74,8 @@ class Admitted(NamedTuple):
     key: bytes
     occurrence: int
     judged: Judged | None
+    folios: Sequence[Folio] = ()
+    """What it draws on beside its root's budget."""
 
 
 class Admission:
@@ -80,14 +84,7 @@ class Admission:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def child(
-        self,
-        parent: Node,
-        call: Admitted,
-        position: int,
-        *,
-        awaited: bool,
-    ) -> Node:
+    def child(self, parent: Node, call: Admitted, position: int, *, awaited: bool) -> Node:
         """Admit a call that passed pre-flight."""
         engine, above = self._engine, parent.record
         definition, request, estimate = call.definition, call.request, call.estimate
@@ -128,14 +125,20 @@ class Admission:
         node = engine.traces.admit(record, parent)
         if call.judged is not None:
             node.ruled = (call.judged.governance, call.judged.ruled)
+        self._reserve(node, estimate, call.folios)
+        self._admitted(node, definition)
+        return node
+
+    def _reserve(self, node: Node, estimate: Amount, folios: Sequence[Folio]) -> None:
+        """Take what the call may use out of the root's budget, and out of those of departments (L25, L45)."""
         if estimate.tokens or estimate.cost:
             node.account.reserve(estimate)
             lent = node.account.lent()
             if lent:
-                note(record, {"lent": lent})
-            engine.touch_lenders(node)
-        self._admitted(node, definition)
-        return node
+                note(node.record, {"lent": lent})
+            self._engine.touch_lenders(node)
+        if self._engine.books is not None:
+            self._engine.books.admit(node, folios, estimate)
 
     def root(self, definition: Definition, value: object, terms: RootTerms) -> tuple[ExecutionRecord, bool]:
         """Admit a root, or find the one started under the same key; the flag says whether it is new (L7).
@@ -165,8 +168,9 @@ class Admission:
             gone = engine.store.buried(key)
             if gone is not None:
                 raise _buried(gone, terms.key)
-        granted = self._granted(definition, payload, terms)
         now = engine.clock.now()
+        folios = () if engine.books is None else engine.books.of_root(definition.department, terms.tenant, now)
+        granted = self._granted(definition, payload, terms)
         record = ExecutionRecord(
             n=engine.take_n(),
             id=root_id(now, randbits(48)),
@@ -190,6 +194,7 @@ class Admission:
             terms=granted.terms,
         )
         node = engine.traces.admit(record, None)
+        self._reserve(node, NOTHING, folios)
         if key is not None:
             engine.new_root_keys[key] = record
         self._admitted(node, definition)

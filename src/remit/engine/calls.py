@@ -165,7 +165,9 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
     if rejection is not None or definition is None:
         assert rejection is not None
         return _reject(run, request, rejection, rejection_key, payload)
-    admitted = Admitted(definition, request, facts.estimate, payload, input_digest, key, occurrence, judged)
+    admitted = Admitted(
+        definition, request, facts.estimate, payload, input_digest, key, occurrence, judged, facts.folios
+    )
     child = engine.admission.child(run.node, admitted, history.admit(len(payload)), awaited=awaited)
     placed = Call(run, child.record, request.result or definition.result, child)
     if request.key is not None:
@@ -253,7 +255,8 @@ def _facts(
     known: Call | None,
     judged: Judged | None,
 ) -> CallFacts:
-    node = run.node
+    node, books, estimate = run.node, run.engine.books, _estimate(request, definition)
+    department = definition.department if definition is not None else None
     facts = CallFacts(
         target=request.target,
         caller_tenant=node.record.tenant or "",
@@ -263,7 +266,10 @@ def _facts(
         depth=len(node.path) - 1,
         descendants=node.trace.descendants,
         account=node.account,
-        estimate=_estimate(request, definition),
+        estimate=estimate,
+        folios=()
+        if books is None
+        else books.wanted(node, department, node.record.tenant, estimate, run.engine.clock.now()),
         limits=run.engine.limits,
         fault=fault,
         digest=input_digest,

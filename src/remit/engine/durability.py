@@ -19,11 +19,13 @@ from remit.store import boundaries
 from remit.store.port import Batch, Store
 from remit.store.records import (
     AlertRecord,
+    BudgetRecord,
     Command,
     DeclarationRecord,
     EvaluationRecord,
     EventRecord,
     JournalRecord,
+    LedgerRecord,
     MessageRecord,
     PolicyRecord,
     RateRecord,
@@ -151,6 +153,16 @@ class Durability:
     def requirement(self, requirement: RequirementRecord) -> None:
         """Evaluations of a process must show something else from now on."""
         self._batch.requirements.append(requirement)
+        self._soon_or_later()
+
+    def budget(self, place: tuple[str, str, str], budget: BudgetRecord | None) -> None:
+        """The budget of a department, with a tenant, for a period, is new or has changed; None: it is removed."""
+        self._batch.budgets[place] = budget
+        self._soon_or_later()
+
+    def ledger(self, ledger: LedgerRecord) -> None:
+        """More was spent under a department's budget: what the record says when the commit comes is written."""
+        self._batch.ledgers[id(ledger)] = ledger
         self._soon_or_later()
 
     def usage(self, key: UsageKey, counts: tuple[int, ...]) -> None:

@@ -232,6 +232,8 @@ class Endings:
         if account.tokens.estimate or account.cost.estimate or account.tokens.unused or account.cost.unused:
             node.account.settle()
             engine.touch_lenders(node)
+        for folio in node.folios:
+            folio.account.settle()
         if node.subtree != [record.tokens, record.input_tokens, record.output_tokens, record.cost]:
             note(record, {"subtree": node.subtree})
         engine.durability.touch(node)

@@ -18,6 +18,7 @@ from remit.engine.admission import Admission, RootTerms
 from remit.engine.audit import Audit
 from remit.engine.clock import Clock
 from remit.engine.definitions import Catalog, Definition
+from remit.engine.departments import Books, budgets_read
 from remit.engine.driver import Driver
 from remit.engine.durability import Durability
 from remit.engine.endings import Endings
@@ -75,6 +76,8 @@ class Engine:
         """What the policies in force say; None while none is."""
         self.policies = Policies(self)
         self.outbox = Outbox(self)
+        self.books: Books | None = budgets_read(store)
+        """Budgets of departments; None where none has one."""
         self.traces = Traces(self)
         self.waiting = Waiting(self)
         self.leases = Leases(clock, self._expired)

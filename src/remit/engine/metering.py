@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import orjson
@@ -11,7 +12,8 @@ from remit.engine.intents import left_running
 from remit.engine.node import Node
 from remit.errors import DomainError, ErrorClass, ErrorInfo
 from remit.kernel.budget import Account, Refusal
-from remit.kernel.usage import Amount, Usage, measured
+from remit.kernel.department_budgets import Folio
+from remit.kernel.usage import NOTHING, Amount, Usage, measured
 from remit.store.records import EffectKind, JournalRecord, UsageKey
 
 if TYPE_CHECKING:
@@ -26,12 +28,13 @@ _DAY_MS = 86_400_000
 class Hold:
     """A reservation for one effect, as an account below its execution's."""
 
-    __slots__ = ("account", "amount", "node")
+    __slots__ = ("account", "amount", "folios", "node")
 
     def __init__(self, node: Node, amount: Amount) -> None:
         self.node = node
         self.amount = amount
         self.account = Account(node.account)
+        self.folios: Sequence[Folio] = ()
 
 
 class Metering:
@@ -47,22 +50,36 @@ class Metering:
         refusal = run.node.account.overdrawn(amount)
         if refusal is not None:
             await self._exhausted(run, refusal, entry.name)
+        wanted = self._folios(run.node, amount)
+        for folio in wanted:
+            refusal = folio.account.overdrawn(amount)
+            if refusal is not None:
+                await self._exhausted(run, refusal, entry.name, folio)
         hold = Hold(run.node, amount)
         hold.account.reserve(amount)
+        hold.folios = [each.below() for each in wanted]
+        for folio in hold.folios:
+            folio.account.reserve(amount)
         run.node.holds[entry.position] = (entry, hold)
         entry.reserved_tokens, entry.reserved_cost = amount
         self._engine.durability.touch(run.node)
         self._engine.touch_lenders(run.node)
         return hold
 
-    async def _exhausted(self, run: Run, refusal: Refusal, effect: str) -> None:
-        error = _exhausted(run.node, refusal, effect)
-        if self._suspends(run.node):
+    def _folios(self, node: Node, amount: Amount) -> list[Folio]:
+        """What an effect of that amount draws on beside its root: the budgets of its departments (L45)."""
+        return [each.for_amount(amount, self._engine.clock.now()) for each in node.folios]
+
+    async def _exhausted(self, run: Run, refusal: Refusal, effect: str, folio: Folio | None = None) -> None:
+        error = _exhausted(run.node, refusal, effect, folio)
+        if self._suspends(run.node, folio):
             self._engine.pause(run.node, error)
             await run.never()
         raise DomainError(error.message, code=error.code, details=error.details)
 
-    def _suspends(self, node: Node) -> bool:
+    def _suspends(self, node: Node, folio: Folio | None) -> bool:
+        if folio is not None:
+            return folio.book.suspends
         terms = node.trace.root.record.terms
         return bool(terms) and orjson.loads(terms or b"{}").get("on_exhausted") == "suspend"
 
@@ -82,10 +99,12 @@ class Metering:
                 counts = tuple(found)
         entry.tokens, entry.input_tokens, entry.output_tokens, entry.cost = counts
         entry.reserved_tokens = entry.reserved_cost = 0
-        self._charge(node, entry, hold.account if hold is not None else node.account, counts, estimated=estimated)
+        self._charge(node, entry, hold, counts, estimated=estimated)
         if hold is not None:
             node.holds.pop(entry.position, None)
             hold.account.settle()
+            for folio in hold.folios:
+                folio.account.settle()
             self._engine.durability.touch(node)
             self._engine.touch_lenders(node)
 
@@ -124,9 +143,22 @@ class Metering:
             for own, held in ((node.account.tokens, hold.account.tokens), (node.account.cost, hold.account.cost)):
                 own.unused += held.unused
                 held.unused = 0
+            self._entrust_folios(node, hold)
         if node.holds:
             node.entrusted = (node.entrusted or set()) - node.holds.keys()
             node.holds.clear()
+
+    def _entrust_folios(self, node: Node, hold: Hold) -> None:
+        """The same with the budgets of departments; what was reserved in a later period goes back to the execution's own."""
+        for folio, held in zip(node.folios, hold.folios, strict=True):
+            left = Amount(held.account.tokens.unused, held.account.cost.unused)
+            if held.span == folio.span:
+                held.account.tokens.unused = held.account.cost.unused = 0
+                folio.account.tokens.unused += left.tokens
+                folio.account.cost.unused += left.cost
+            else:
+                held.account.settle()
+                folio.account.reserve(left)
 
     async def report(self, run: Run, usage: Usage, entry: JournalRecord) -> None:
         """`charge(Usage(...))`: count it, then fail or suspend where it has passed the limit."""
@@ -135,6 +167,11 @@ class Metering:
             room = pool.headroom()
             if room is not None and room < 0:
                 await self._exhausted(run, Refusal(unit, -room, room), "charge()")
+        for folio in self._folios(run.node, NOTHING):
+            for unit, pool in (("tokens", folio.account.tokens), ("cost", folio.account.cost)):
+                room = pool.headroom()
+                if room is not None and room < 0:
+                    await self._exhausted(run, Refusal(unit, -room, room), "charge()", folio)
 
     def charge_unrecorded(self, node: Node, entry: JournalRecord) -> None:
         """A metered effect found open after a crash: its reservation is charged, marked as estimated (L27)."""
@@ -145,10 +182,10 @@ class Metering:
             if node.entrusted is not None:
                 node.entrusted.add(entry.position)
             self._engine.durability.amend(entry)
-            self._charge(node, entry, node.account, counts, estimated=True)
+            self._charge(node, entry, None, counts, estimated=True)
 
     def _charge(
-        self, node: Node, entry: JournalRecord, account: Account, counts: tuple[int, ...], *, estimated: bool
+        self, node: Node, entry: JournalRecord, hold: Hold | None, counts: tuple[int, ...], *, estimated: bool
     ) -> None:
         if not any(counts):
             return
@@ -159,7 +196,12 @@ class Metering:
         record.output_tokens += output_tokens
         record.cost += cost
         record.estimated = record.estimated or estimated
-        account.spend(Amount(tokens, cost))
+        amount = Amount(tokens, cost)
+        (hold.account if hold is not None else node.account).spend(amount)
+        if node.folios and self._engine.books is not None:
+            folios = hold.folios if hold is not None else self._folios(node, amount)
+            for ledger in self._engine.books.charge(folios, amount):
+                self._engine.durability.ledger(ledger)
         self._engine.durability.usage(self._billed(node, entry), counts)
         self._engine.durability.touch(node)
         self._engine.touch_lenders(node)
@@ -191,8 +233,10 @@ class Metering:
         self._engine.alert(node, "usage_rejected", message, details, f"at {entry.position}")
 
 
-def _exhausted(node: Node, refusal: Refusal, effect: str) -> ErrorInfo:
+def _exhausted(node: Node, refusal: Refusal, effect: str, folio: Folio | None) -> ErrorInfo:
     wanted, left = refusal.spelled()
-    message = f"{effect} needs {wanted} {refusal.unit}; the budget has {left} left"
-    details = {"unit": refusal.unit, "needed": wanted, "headroom": left, "effect": effect}
+    said = folio.said() if folio is not None else {}
+    whose = f" of department {said['department']!r} for the {said['period']}" if said else ""
+    message = f"{effect} needs {wanted} {refusal.unit}; the budget{whose} has {left} left"
+    details = {"unit": refusal.unit, "needed": wanted, "headroom": left, "effect": effect, **said}
     return ErrorInfo(ErrorClass.DOMAIN, "budget_exhausted", message, details, node.id, node.record.attempt)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from remit.kernel.budget import Account
+from remit.kernel.department_budgets import Folio
 from remit.kernel.lease import TtlClock
 from remit.kernel.states import TERMINAL, Status
 from remit.kernel.usage import Usage, decimal_string
@@ -45,6 +47,7 @@ class Node:
         "durable_status",
         "durable_ticking",
         "entrusted",
+        "folios",
         "holds",
         "human",
         "humans",
@@ -71,6 +74,8 @@ class Node:
         self.trace: Trace = trace or (parent.trace if parent else Trace(self))
         self.path: tuple[str, ...] = (*parent.path, record.process) if parent else (record.process,)
         self.account: Account = Account(parent.account if parent else None, record.limit_tokens, record.limit_cost)
+        self.folios: Sequence[Folio] = ()
+        """Its accounts under the budgets of departments: its own and its ancestors' (L45)."""
         self.clock = TtlClock(record.ttl_ms, record.ttl_used_ms, record.ttl_since)
         self.run: Run | None = None
         self.subtree = [0, 0, 0, 0]

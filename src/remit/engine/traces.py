@@ -57,6 +57,8 @@ class Traces:
         node.durable_status = record.status
         node.parked = True
         self._restore_ledger(node)
+        if self._engine.books is not None:
+            self._engine.books.attach(node)
         self._restore_family(node)
         self.nodes[record.id] = node
         return node

@@ -61,6 +61,15 @@ class Pool:
             pool = pool.parent
         return lowest
 
+    def reserved(self) -> int:
+        """What reservations have left, its own and those that it may draw on."""
+        pool: Pool | None = self
+        left = 0
+        while pool is not None:
+            left += pool.unused
+            pool = pool.parent
+        return left
+
     def reserve(self, amount: int) -> None:
         """Take a reservation, out of the nearest ancestors' unused ones first; the caller checked headroom."""
         self.estimate += amount
@@ -144,6 +153,11 @@ class Account:
         if room is not None and (estimate.cost > room or room <= 0):
             return Refusal("cost", estimate.cost, room)
         return None
+
+    def covers(self, amount: Amount) -> bool:
+        """Whether there are reservations here and above, and all of the amount fits into them."""
+        tokens, cost = self.tokens.reserved(), self.cost.reserved()
+        return bool(tokens or cost) and amount.tokens <= tokens and amount.cost <= cost
 
     def overdrawn(self, amount: Amount) -> Refusal | None:
         """Why a metered effect of that maximum must not start: only what exceeds the headroom counts (L26)."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from remit.errors import ErrorInfo, class_of
 from remit.kernel.budget import Account
+from remit.kernel.department_budgets import Folio
 from remit.kernel.usage import Amount
 
 __all__ = ["CHECKS", "CallFacts", "Limits", "Rejection", "preflight"]
@@ -59,6 +60,8 @@ class CallFacts:
     """What the policies in force have against it (L43)."""
     narrowed_by: Mapping[str, str] | None = None
     """Of the limits: the policy that narrows each, where one does."""
+    folios: Sequence[Folio] = ()
+    """What the call would draw on beside its root: budgets of the caller's departments and of the callee's."""
 
     def narrowing(self, limit: str) -> dict[str, Any]:
         """The policy that set a limit, as details of a rejection."""
@@ -165,12 +168,27 @@ def _fanout(facts: CallFacts) -> Rejection | None:
 def _budget(facts: CallFacts) -> Rejection | None:
     refusal = facts.account.refusal(facts.estimate)
     if refusal is None:
-        return None
+        return _departments(facts) if facts.folios else None
     wanted, left = refusal.spelled()
     message = f"The call is estimated at {wanted} {refusal.unit}; the budget has {left} left"
     if not refusal.wanted:
         message = f"The budget has no {refusal.unit} left"
     return Rejection("budget_exceeded", "budget", message, left, wanted, {"unit": refusal.unit})
+
+
+def _departments(facts: CallFacts) -> Rejection | None:
+    """Both sides' budgets (L45)."""
+    for folio in facts.folios:
+        refusal = folio.account.refusal(facts.estimate)
+        if refusal is not None:
+            said = folio.said()
+            wanted, left = refusal.spelled()
+            budget = f"the budget of department {said['department']!r} for the {said['period']}"
+            message = f"The call is estimated at {wanted} {refusal.unit}; {budget} has {left} left"
+            if not refusal.wanted:
+                message = f"{budget[0].upper()}{budget[1:]} has no {refusal.unit} left"
+            return Rejection("budget_exceeded", "budget", message, left, wanted, {"unit": refusal.unit, **said})
+    return None
 
 
 CHECKS: tuple[Callable[[CallFacts], Rejection | None], ...] = (

@@ -10,6 +10,7 @@ from remit.store.keyring import Keyring
 from remit.store.records import (
     AlertFilter,
     AlertRecord,
+    BudgetRecord,
     ChildEnd,
     Command,
     DeclarationRecord,
@@ -20,7 +21,9 @@ from remit.store.records import (
     ExecutionFilter,
     ExecutionRecord,
     JournalRecord,
+    LedgerRecord,
     MessageRecord,
+    OpenReservation,
     PolicyRecord,
     RateRecord,
     RequirementRecord,
@@ -43,6 +46,7 @@ class Batch:
         "acknowledged",
         "alerts",
         "audit",
+        "budgets",
         "changed",
         "created",
         "declarations",
@@ -50,6 +54,7 @@ class Batch:
         "evaluations",
         "events",
         "journal",
+        "ledgers",
         "messages",
         "new_journal",
         "policies",
@@ -87,6 +92,9 @@ class Batch:
         self.webhooks: dict[str, WebhookRecord | None] = {}
         """By id; None where it is removed, with its messages."""
         self.messages: dict[str, MessageRecord] = {}
+        self.budgets: dict[tuple[str, str, str], BudgetRecord | None] = {}
+        """By department, tenant and period; None where the budget is removed."""
+        self.ledgers: dict[int, LedgerRecord] = {}
         self.usage: dict[UsageKey, tuple[int, ...]] = {}
         """What is added to: tokens, input tokens, output tokens, micro-dollars."""
 
@@ -112,6 +120,8 @@ class Batch:
             or self.requirements
             or self.webhooks
             or self.messages
+            or self.budgets
+            or self.ledgers
             or self.usage
         )
 
@@ -267,6 +277,18 @@ class Reader(Protocol):
 
     def unaudited(self) -> list[str]:
         """Ids of the executions whose admission is missing in the log, oldest first; it began with this store or a migration."""
+
+    def department_budgets(self) -> list[BudgetRecord]:
+        """What departments may spend, by department, tenant and period."""
+
+    def department_spent(self, department: str, tenant: str, begins: int, ends: int) -> tuple[int, int]:
+        """What was spent under a department's budget in one period, as (tokens, micro-dollars)."""
+
+    def open_reservations(self) -> list[OpenReservation]:
+        """What open executions have reserved."""
+
+    def departments_of(self, execution_ids: Iterable[str]) -> dict[str, str | None]:
+        """The departments of executions, by id."""
 
     def schedules(self, tenant: str | None = None) -> list[ScheduleRecord]:
         """The schedules of a tenant ('' for those of none), or of all, by name."""

@@ -12,6 +12,7 @@ from remit.kernel.usage import Usage, decimal_string
 __all__ = [
     "AlertFilter",
     "AlertRecord",
+    "BudgetRecord",
     "ChildEnd",
     "Command",
     "DefinitionRecord",
@@ -22,7 +23,9 @@ __all__ = [
     "ExecutionFilter",
     "ExecutionRecord",
     "JournalRecord",
+    "LedgerRecord",
     "MessageRecord",
+    "OpenReservation",
     "PolicyRecord",
     "RateRecord",
     "RequirementRecord",
@@ -315,6 +318,44 @@ class DeclarationRecord:
     versions: str
     declared_at: int
     declared_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetRecord:
+    """What a department may spend in each period, with all tenants ('') or with one (L45)."""
+
+    department: str
+    tenant: str
+    period: str
+    zone: str
+    limit_tokens: int | None
+    limit_cost: int | None
+    on_exhausted: str
+    set_at: int
+    set_by: str | None
+
+
+@dataclass(slots=True)
+class LedgerRecord:
+    """What was spent under a department's budget from one moment up to another."""
+
+    department: str
+    tenant: str
+    begins: int
+    ends: int
+    tokens: int = 0
+    cost: int = 0
+
+
+class OpenReservation(NamedTuple):
+    """What an open execution has reserved, its open effects included."""
+
+    id: str
+    tenant: str | None
+    created_at: int
+    tokens: int
+    cost: int
+    terms: bytes | None
 
 
 class UsageKey(NamedTuple):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import apsw
 import orjson
 
 from remit.kernel.audit import Entry, Head, control_chain
+from remit.kernel.states import OPEN
 from remit.kernel.trace import descendant_range, is_execution_id
 from remit.store.records import (
     AlertFilter,
     AlertRecord,
+    BudgetRecord,
     ChildEnd,
     DeclarationRecord,
     DefinitionRecord,
@@ -21,6 +24,7 @@ from remit.store.records import (
     ExecutionRecord,
     JournalRecord,
     MessageRecord,
+    OpenReservation,
     PolicyRecord,
     RateRecord,
     RequirementRecord,
@@ -34,6 +38,7 @@ from remit.store.records import (
 from remit.store.sqlite.database import Location, explained
 from remit.store.sqlite.rows import (
     ALERT_COLUMNS,
+    BUDGET_COLUMNS,
     DECLARATION_COLUMNS,
     EVALUATION_COLUMNS,
     EXECUTION_COLUMNS,
@@ -280,6 +285,30 @@ class SqliteReader:
         """What an evaluation of its versions must show."""
         rows = self._rows(f"SELECT {REQUIREMENT_COLUMNS} FROM requirements WHERE process = ?", (process,))
         return next((RequirementRecord(*row) for row in rows), None)
+
+    def department_budgets(self) -> list[BudgetRecord]:
+        """What departments may spend, by department, tenant and period."""
+        query = f"SELECT {BUDGET_COLUMNS} FROM department_budgets ORDER BY department, tenant, period"
+        return [BudgetRecord(*row) for row in self._rows(query)]
+
+    def department_spent(self, department: str, tenant: str, begins: int, ends: int) -> tuple[int, int]:
+        """What was spent under a department's budget in one period, as (tokens, micro-dollars)."""
+        query = "SELECT tokens, cost FROM department_ledgers WHERE department = ? AND tenant = ? AND begins = ? AND ends = ?"
+        row = self._first(query, (department, tenant, begins, ends))
+        return (0, 0) if row is None else (row[0], row[1])
+
+    def open_reservations(self) -> list[OpenReservation]:
+        """What open executions have reserved."""
+        statuses = ", ".join(f"'{status}'" for status in sorted(OPEN))
+        query = f"""
+            SELECT id, tenant, created_at, reserved_tokens, reserved_cost, terms FROM executions
+            WHERE status <> 'COMPLETED' AND status IN ({statuses}) AND (reserved_tokens > 0 OR reserved_cost > 0)"""
+        return [OpenReservation(*row) for row in self._rows(query)]
+
+    def departments_of(self, execution_ids: Iterable[str]) -> dict[str, str | None]:
+        """The departments of executions, by id."""
+        query = "SELECT id, department FROM executions WHERE id IN (SELECT value FROM json_each(?))"
+        return dict(self._rows(query, (orjson.dumps(list(execution_ids)).decode(),)))
 
     def usage_by(
         self, by: str, since: int | None, until: int | None, tenant: str | None, *, caused: bool

@@ -11,11 +11,13 @@ from remit.kernel.audit import Entry
 from remit.kernel.states import Compensation, Status
 from remit.store.records import (
     AlertRecord,
+    BudgetRecord,
     DeclarationRecord,
     EffectKind,
     EvaluationRecord,
     ExecutionRecord,
     JournalRecord,
+    LedgerRecord,
     MessageRecord,
     PolicyRecord,
     RateRecord,
@@ -30,6 +32,7 @@ from remit.store.records import (
 __all__ = [
     "ADD_USAGE",
     "ALERT_COLUMNS",
+    "BUDGET_COLUMNS",
     "DECLARATION_COLUMNS",
     "EVALUATION_COLUMNS",
     "EXECUTION",
@@ -44,7 +47,9 @@ __all__ = [
     "JOURNAL_UPDATE",
     "MESSAGE_COLUMNS",
     "POLICY_COLUMNS",
+    "PUT_BUDGET",
     "PUT_DECLARATION",
+    "PUT_LEDGER",
     "PUT_MESSAGE",
     "PUT_POLICY",
     "PUT_RATE",
@@ -59,6 +64,7 @@ __all__ = [
     "UPDATE_JOURNAL",
     "VERSION_COLUMNS",
     "WEBHOOK_COLUMNS",
+    "budget_row",
     "declaration_row",
     "evaluation_row",
     "execution_of",
@@ -67,6 +73,7 @@ __all__ = [
     "journal_of",
     "journal_row",
     "journal_update",
+    "ledger_row",
     "message_row",
     "policy_row",
     "requirement_row",
@@ -80,6 +87,8 @@ EXECUTION = [field.name for field in fields(ExecutionRecord)]
 JOURNAL = [field.name for field in fields(JournalRecord)]
 SCHEDULE = [field.name for field in fields(ScheduleRecord)]
 _VERSION = [field.name for field in fields(VersionRecord)]
+_BUDGET = [field.name for field in fields(BudgetRecord)]
+_LEDGER = [field.name for field in fields(LedgerRecord)]
 _DECLARATION = [field.name for field in fields(DeclarationRecord)]
 _POLICY = [field.name for field in fields(PolicyRecord)]
 _EVALUATION = [field.name for field in fields(EvaluationRecord)]
@@ -114,6 +123,7 @@ EXECUTION_COLUMNS = ", ".join(EXECUTION)
 JOURNAL_COLUMNS = ", ".join(JOURNAL)
 SCHEDULE_COLUMNS = ", ".join(SCHEDULE)
 VERSION_COLUMNS = ", ".join(_VERSION)
+BUDGET_COLUMNS = ", ".join(_BUDGET)
 DECLARATION_COLUMNS = ", ".join(_DECLARATION)
 POLICY_COLUMNS = ", ".join(_POLICY)
 ALERT_COLUMNS = ", ".join(_ALERT)
@@ -150,6 +160,8 @@ INSERT_EVALUATION = _insert("evaluations", _EVALUATION)
 PUT_WEBHOOK = _put("webhooks", _WEBHOOK)
 PUT_MESSAGE = _put("outbox", _MESSAGE)
 PUT_REQUIREMENT = _put("requirements", _REQUIREMENT)
+PUT_BUDGET = _put("department_budgets", _BUDGET)
+PUT_LEDGER = _put("department_ledgers", _LEDGER)
 _USED = [field.name for field in fields(UsageTotals)]
 ADD_USAGE = (
     _insert("usage", [*UsageKey._fields, *_USED])
@@ -162,6 +174,8 @@ journal_row = attrgetter(*JOURNAL)
 journal_update = attrgetter(*JOURNAL_UPDATE)
 schedule_row = attrgetter(*SCHEDULE)
 version_row = attrgetter(*_VERSION)
+budget_row = attrgetter(*_BUDGET)
+ledger_row = attrgetter(*_LEDGER)
 declaration_row = attrgetter(*_DECLARATION)
 policy_row = attrgetter(*_POLICY)
 evaluation_row = attrgetter(*_EVALUATION)

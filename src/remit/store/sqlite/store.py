@@ -27,7 +27,9 @@ from remit.store.sqlite.rows import (
     INSERT_EVALUATION,
     INSERT_EXECUTION,
     INSERT_JOURNAL,
+    PUT_BUDGET,
     PUT_DECLARATION,
+    PUT_LEDGER,
     PUT_MESSAGE,
     PUT_POLICY,
     PUT_RATE,
@@ -37,12 +39,14 @@ from remit.store.sqlite.rows import (
     PUT_WEBHOOK,
     UPDATE_EXECUTION,
     UPDATE_JOURNAL,
+    budget_row,
     declaration_row,
     evaluation_row,
     execution_row,
     execution_update,
     journal_row,
     journal_update,
+    ledger_row,
     message_row,
     policy_row,
     requirement_row,
@@ -168,8 +172,7 @@ class SqliteStore(SqliteKeeping):
                 payload = event.payload if self._sealing is None else self._sealing.event(event)
                 row = (event.execution_id, event.name, payload, event.sent_at, event.dedupe, event.taken_by)
                 writes.execute(_INSERT_EVENT, row)
-        if batch.usage:
-            writes.executemany(ADD_USAGE, [(*key, *counts) for key, counts in batch.usage.items()])
+        _write_bills(writes, batch)
         self._write_for_outsiders(writes, batch)
 
     def _write_beside(self, writes: apsw.Connection, batch: Batch) -> None:
@@ -369,3 +372,16 @@ class SqliteStore(SqliteKeeping):
             self._writes.close()
         finally:
             self._ownership.release()
+
+
+def _write_bills(writes: apsw.Connection, batch: Batch) -> None:
+    """What was used, and what departments may use and have used."""
+    if batch.usage:
+        writes.executemany(ADD_USAGE, [(*key, *counts) for key, counts in batch.usage.items()])
+    if batch.ledgers:
+        writes.executemany(PUT_LEDGER, map(ledger_row, batch.ledgers.values()))
+    for place, budget in batch.budgets.items():
+        if budget is None:
+            writes.execute("DELETE FROM department_budgets WHERE department = ? AND tenant = ? AND period = ?", place)
+        else:
+            writes.execute(PUT_BUDGET, budget_row(budget))
