@@ -222,6 +222,8 @@ class SqliteKeeping(SqliteReader):
         found = []
         rows: list[Any] = writes.execute("SELECT id, arguments, reply IS NOT NULL, verb FROM inbox").fetchall()
         for command_id, arguments, replied, verb in rows:
+            if verb == "erase" and not replied:
+                continue  # this very erasure, or one that waits behind it: who asked is still to be told what was done
             plain = arguments if self._sealing is None else self._sealing.command_part(arguments, command_id, "arguments")
             about = orjson.loads(plain)
             named = about.get("execution_id") if isinstance(about, dict) else None
