@@ -31,7 +31,7 @@ from remit.store.keyring import Keyring
 
 __all__ = ["Session"]
 
-_REJECTIONS = frozenset({"invalid_input", "idempotency_conflict", "budget_exceeded"})
+_REJECTIONS = frozenset({"invalid_input", "idempotency_conflict", "budget_exceeded", "execution_deleted"})
 
 
 class Session:

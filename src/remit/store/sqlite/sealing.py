@@ -207,8 +207,9 @@ class Sealing:
         return found
 
     def _concerns(self, arguments: dict[str, Any]) -> str:
+        # What names a tenant only, an erasure say, holds none of its data: its reply must not make the tenant a new key.
         named = arguments.get("execution_id")
-        return self._tenant_of(named) if isinstance(named, str) else str(arguments.get("tenant") or "")
+        return self._tenant_of(named) if isinstance(named, str) else ""
 
 
 def _identity(table: str, row: str, column: str) -> bytes:
