@@ -146,6 +146,7 @@ async def test_L53_a_tree_that_is_being_rolled_back_stays() -> None:
         await app.set_retention(keep="1ms")
         clock.move_to(app.engine.clock.now() + 10)
         assert (await app.sweep()).roots == 0
+        assert not app.engine.store.is_over(started.id, app.engine.clock.now() + 1), "whoever holds it in memory or not"
         released.set()
         await started.compensated()
         clock.move_to(app.engine.clock.now() + 10)

@@ -15,7 +15,7 @@ from remit.control.client import Client
 from remit.control.queries import Queries
 from remit.durable import wait_event
 from remit.store.sqlite.sealing import PAYLOADS, Sealing
-from tests.laws.scene import open_store, wait_until
+from tests.laws.scene import look_at, open_store, wait_until
 
 CANARY = "canary-7f3a"
 TABLES = {  # what is not sealed, by table; docs/retention.md says why of each
@@ -136,6 +136,7 @@ async def test_L53_a_store_that_was_in_the_clear_is_sealed_from_then_on(tmp_path
 async def test_L53_without_its_keyring_a_sealed_store_is_not_touched(tmp_path: Path) -> None:
     async with Remit(open_store(tmp_path), processes=[inner], encryption=keyring(tmp_path)) as app:
         await (await app.start(inner, CANARY)).outcome(timeout=5)
+    owned = look_at(tmp_path, "SELECT * FROM ownership")
     content = (tmp_path / "remit.db").read_bytes()
     wrong = Keyring(tmp_path / "other.db")
     wrong.open(None)
@@ -147,6 +148,7 @@ async def test_L53_without_its_keyring_a_sealed_store_is_not_touched(tmp_path: P
         with pytest.raises(StoreError), Client(open_store(tmp_path), given).reader():
             raise AssertionError
     assert (tmp_path / "remit.db").read_bytes() == content
+    assert look_at(tmp_path, "SELECT * FROM ownership") == owned, "a refused opening takes nothing over"
     assert not (tmp_path / "absent.db").exists()
 
 
