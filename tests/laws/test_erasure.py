@@ -29,6 +29,7 @@ from remit import (
     tool,
 )  # fmt: skip
 from remit.cli.backup import backup
+from remit.control import custody
 from remit.control.client import Client
 from remit.durable import uuid4, wait_event
 from remit.engine import keeping
@@ -214,7 +215,8 @@ async def test_L53_open_work_is_refused_unless_it_is_to_be_cancelled(tmp_path: P
         assert files_with(tmp_path) == []
 
 
-async def test_L53_a_rollback_needs_its_payloads(tmp_path: Path) -> None:
+async def test_L53_a_rollback_needs_its_payloads(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(custody, "ROLLBACK_S", 0.1)
     held: list[Any] = []
 
     async def hold(result: str | None, text: str) -> None:

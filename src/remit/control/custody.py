@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -21,6 +23,8 @@ from remit.store.records import ExecutionFilter, ExecutionRecord, RetentionRecor
 __all__ = ["Custody", "ErasureView", "KeyView", "RetentionView", "key_views", "retention_views"]
 
 _SHOWN = 10
+ROLLBACK_S = 5.0
+"""How long an erasure waits for the rollbacks that its cancelling has begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ class Custody:
             for each in found:
                 cancelled += engine.endings.cancel(each.id, "its tenant is erased")
             await engine.durability.settled()
-        undoing = self._open_of(tenant)
+        undoing = await self._rolled_back(tenant)
         if undoing:
             raise MisuseError(
                 f"{len(undoing)} executions of tenant {tenant!r} are being rolled back, which needs their payloads"
@@ -114,6 +118,14 @@ class Custody:
                 count=len(undoing),
             )
         return cancelled
+
+    async def _rolled_back(self, tenant: str) -> list[ExecutionRecord]:
+        """What is still being rolled back after a while."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ROLLBACK_S):
+                for each in self._open_of(tenant):
+                    await self._engine.sagas.over(each.id)
+        return self._open_of(tenant)
 
     def _open_of(self, tenant: str) -> list[ExecutionRecord]:
         """What has not ended, or is being rolled back."""
