@@ -22,6 +22,7 @@ from remit import (
     model,
     process,
 )
+from remit.engine.departments import budgets_read
 from remit.testing import TestApp
 from tests.laws.scene import Victim, look_at, open_store, wait_until, working
 
@@ -87,7 +88,16 @@ PROCESSES = [order, inventory, shelf, rush, runner, thinks, waits, holds]
 
 
 async def budget(app: Remit, department: str = "warehouse", **narrowed: Any) -> DepartmentBudgetView:
-    """The one budget of a department."""
+    """The one budget of a department; what is held in memory is what the rows tell."""
+    await app.engine.durability.settled()
+    held, told = app.engine.books, budgets_read(app.engine.store)
+    assert held is not None
+    assert told is not None
+    now = app.engine.clock.now()
+    for living, durable in zip(held.all(), told.all(), strict=True):
+        for pool in ("tokens", "cost"):
+            of_memory, of_rows = (getattr(each.folio(now).account, pool) for each in (living, durable))
+            assert (of_memory.spent, of_memory.held) == (of_rows.spent, of_rows.held), (living.key, pool)
     (found,) = await app.department_budgets(department, **narrowed)
     return found
 
@@ -298,13 +308,50 @@ async def test_L25_L45_whatever_ends_releases_what_it_reserved_once() -> None:
     async with Remit(":memory:", processes=PROCESSES) as app:
         await app.set_department_budget("warehouse", Budget(tokens=1_000))
         root = await app.start(holds, 0)
+        for _ in range(2):
+            await wait_until(app, root.id, "WAITING_CHILD_HUMAN_INPUT")
+            assert figures(await budget(app))[0] == 0
+            await app.cancel(root.id)
+            assert figures(await budget(app)) == (0, 0, 1_000)
+            assert await end(app, order, [0]) == ["completed"]
+            await app.retry(root.id)
+
+
+async def test_L25_L45_reservations_below_draw_on_those_above_and_what_is_left_goes_back(tmp_path: Path) -> None:
+    @process("inner", department="warehouse", calls=[shelf])
+    async def inner(_: int) -> str:
+        await ask(str, name="go", prompt="Go?")
+        (await call_process(shelf, 50, estimate=300)).unwrap()
+        return await ask(str, name="again", prompt="Again?")
+
+    @process("outer", department="warehouse", calls=[inner, waits])
+    async def outer(_: int) -> str:
+        first = call_process(inner, 0, estimate=500)
+        second = call_process(waits, 0, estimate=400)
+        return "".join(each.unwrap() for each in await asyncio.gather(first, second))
+
+    @process("top", department="sales", calls=[outer])
+    async def top(_: int) -> str:
+        return (await call_process(outer, 0, estimate=700)).unwrap()
+
+    hosted = [top, outer, inner, waits, shelf]
+    async with Remit(open_store(tmp_path), processes=hosted) as app:
+        await app.set_department_budget("warehouse", Budget(tokens=1_000))
+        root = await app.start(top, 0)
         await wait_until(app, root.id, "WAITING_CHILD_HUMAN_INPUT")
-        await app.cancel(root.id)
-        assert figures(await budget(app)) == (0, 0, 1_000)
-        await app.retry(root.id)
-        await wait_until(app, root.id, "WAITING_CHILD_HUMAN_INPUT")
-        await app.cancel(root.id)
-        assert figures(await budget(app)) == (0, 0, 1_000)
+        assert figures(await budget(app)) == (0, 900, 100)  # 700, and 200 more than that
+    async with Remit(open_store(tmp_path), processes=hosted) as app:
+        assert figures(await budget(app)) == (0, 900, 100)
+        await app.answer(root.id + ".1.1", "a")
+        await wait_until(app, root.id + ".1.1", "WAITING_HUMAN_INPUT")
+        assert (await budget(app)).spent_tokens == 50
+    async with Remit(open_store(tmp_path), processes=hosted) as app:
+        spent, reserved, left = figures(await budget(app))
+        assert (spent, spent + reserved, left) == (50, 900, 100)
+        await app.answer(root.id + ".1.2", "b")
+        await app.answer(root.id + ".1.1", "c")
+        assert (await app.outcome(root.id, timeout=5)).unwrap() == "cb"
+        assert figures(await budget(app)) == (50, 0, 950)
 
 
 # -- restarts, kills, takeovers ---------------------------------------------------------------------------------------
