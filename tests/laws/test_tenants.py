@@ -280,3 +280,47 @@ def test_L44_the_command_line_finds_nothing_of_another_s(tmp_path: Path) -> None
     assert told("ps", "--parent", other, whose="acme")[0] == 2
     assert told("costs", "--by", "tenant", whose="acme")[1].count("globex") == 0
     assert told("answer", other, '{"approved": true}', whose="globex")[0] == 0
+
+
+# -- whom a call says it is for ---------------------------------------------------------------------------------------
+
+NAMES_ANOTHER = """
+from remit.workflows import StartSubWorkflowDirective
+
+def call(state, context):
+    raise StartSubWorkflowDirective(workflow_type="below", initial_data=1, **{named})
+"""
+CALLING = """
+workflow_type: Calling
+workflow_version: "1.0.0"
+calls: ["below@^1"]
+steps:
+  - {name: Call, type: STANDARD, function: steps.call}
+"""
+
+
+@pytest.mark.parametrize(
+    ("named", "code"),
+    [({"owner_id": "globex"}, "cross_tenant"), ({"data_region": "us"}, "region_violation"), ({"owner_id": "ann", "data_region": "eu"}, None)],
+)
+async def test_L44_L20_a_call_that_names_another_owner_or_region_ends_the_chain_and_is_told(
+    tmp_path: Path, named: dict[str, str], code: str | None
+) -> None:
+    (tmp_path / "steps.py").write_text(NAMES_ANOTHER.replace("{named}", repr(named)), "utf-8")
+    (tmp_path / "calling.yaml").write_text(CALLING, "utf-8")
+
+    @process("above", calls=["Calling@^1"])
+    async def above(_: int) -> str:
+        outcome = await call_process("Calling", {})
+        return f"handled: {outcome.status}"
+
+    async with Remit(":memory:", processes=[above, below, str(tmp_path)]) as app:
+        root = await app.start(above, 1, tenant="acme", owner="ann", region="eu")
+        outcome = await root.outcome(timeout=10)
+        if code is None:
+            assert outcome.unwrap() == "handled: completed"
+            return
+        assert outcome.error is not None
+        assert (outcome.error.code, str(outcome.error.error_class)) == (code, "SYSTEM")
+        assert [str(each.status) for each in await app.list()] == ["FAILED", "FAILED_CHILD_WORKFLOW"]
+        assert [each.tenant for each in await app.alerts(code=code)] == ["acme"]
