@@ -26,7 +26,7 @@ from remit import (
     tool,
 )
 from remit.durable import wait_event
-from tests.laws.isolated_tools import apart
+from tests.laws.isolated_tools import apart, undone_apart, undone_here
 from tests.laws.scene import look_at, open_store, wait_until
 
 MAIL = "jane.doe@example.com"
@@ -351,6 +351,17 @@ async def test_L22_L43_a_body_in_a_process_of_its_own_gets_no_further() -> None:
         )
         outcome = await (await app.start(apart, f"{MAIL} {CARD}")).outcome(timeout=20)
         assert outcome.unwrap() == ["sent to [redacted] [redacted]", "policy_denied", f"{MAIL} [redacted]"]
+
+
+@pytest.mark.parametrize("saga", [undone_here, undone_apart], ids=lambda each: each.name)
+async def test_L37_L43_a_compensation_gets_what_its_tool_got(saga: Any) -> None:
+    async with Remit(":memory:", processes=[saga]) as app:
+        await app.apply_policy(
+            "policy: undo\nversion: 1.0.0\napplies_to: {tag: pii}\nfilters: [{on: tool, find: email, action: redact}]\n"
+        )
+        root = await app.start(saga, MAIL)
+        (undone,) = (await root.compensated(timeout=20)).compensations
+        assert undone.result == "posted to [redacted], and [redacted] taken back"
 
 
 # -- four eyes --------------------------------------------------------------------------------------------------------

@@ -131,7 +131,7 @@ class Body:
             elif kind == "undo":
                 undo, context = self._undo[number]
                 self._working[number] = asyncio.create_task(
-                    self._do(number, partial(undo, body)), name=f"undo {number}", context=context.copy()
+                    self._do(number, partial(undo, *body)), name=f"undo {number}", context=context.copy()
                 )
             elif kind == "leave":
                 left = self._working.pop(number, None)
@@ -260,13 +260,14 @@ class Body:
         return payload, step.usage(value), None
 
     async def _undone(
-        self, step: StepDefinition, arguments: dict[str, Any], result: bytes | None
+        self, step: StepDefinition, given: dict[str, Any], result: bytes | None, crossed: bytes | None
     ) -> tuple[bytes | None, Usage | None, ErrorInfo | None]:
-        """Run a step's compensation; `result` is what the step recorded (L37)."""
+        """Run a step's compensation; `result` is what the step recorded, `crossed` as for the step (L37)."""
         assert step.compensate is not None
         INSIDE_STEP.set(name_of(step.compensate))
         try:
-            values = (step.result.decode(result) if result is not None else None, *own(arguments).values())
+            arguments = own(given) if crossed is None else retyped(step, crossed)
+            values = (step.result.decode(result) if result is not None else None, *arguments.values())
             returned = (
                 await step.compensate(*values)
                 if inspect.iscoroutinefunction(step.compensate)

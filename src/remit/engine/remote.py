@@ -199,11 +199,12 @@ class RemoteBody:
             function=_elsewhere,
             is_async=True,
             result=_plain(),
-            compensate=self._undoing(number, arguments["undo"]) if arguments["undo"] is not None else None,
         )
+        given = orjson.loads(arguments["arguments"])
+        if arguments["undo"] is not None:
+            step = replace(step, compensate=self._undoing(number, arguments["undo"], given))
         reported: list[Usage | None] = [None]
 
-        given = orjson.loads(arguments["arguments"])
 
         async def there(**values: Any) -> Any:
             crossed = None if values == given else orjson.dumps(values)
@@ -228,11 +229,13 @@ class RemoteBody:
             raise exception_of(error)
         return orjson.loads(result or b"null"), reported
 
-    def _undoing(self, number: int, name: str) -> Callable[..., Any]:
-        """What undoes the step there: it has its arguments, and is told what was recorded (L37)."""
+    def _undoing(self, number: int, name: str, given: dict[str, Any]) -> Callable[..., Any]:
+        """What undoes the step there: it has the arguments given, and is told what was recorded (L37)."""
 
-        async def undo(result: Any, *_arguments: Any) -> Any:
-            return (await self._worked("undo", number, None if result is None else orjson.dumps(result)))[0]
+        async def undo(result: Any, *arguments: Any) -> Any:
+            crossed = dict(zip(given, arguments, strict=True))
+            told = None if result is None else orjson.dumps(result)
+            return (await self._worked("undo", number, (told, None if crossed == given else orjson.dumps(crossed))))[0]
 
         undo.__name__ = name
         return undo

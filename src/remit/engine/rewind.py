@@ -21,7 +21,7 @@ from remit.engine.local import LocalPort
 from remit.engine.port import PORT
 from remit.engine.run import RECHECK_S, Run
 from remit.engine.seam import canonical, digest
-from remit.engine.steps import in_turn, own, recorded_value
+from remit.engine.steps import crossed, in_turn, recorded_value
 from remit.engine.watchdog import LoopBlocked
 from remit.errors import DefinitionError, ErrorClass, TransientError
 from remit.store.records import EffectKind, JournalRecord
@@ -184,7 +184,7 @@ class Rewind(Run):
         if entry is None:
             await self.go_live(f"{step.kind}:{step.name}", effect_of(step.kind, step.name, params))
         assert isinstance(entry, JournalRecord)
-        self._found(entry, Found(step, own(arguments)))
+        self._found(entry, Found(step, crossed(step, arguments, entry)))
         if self._done.done() or entry.ended_at is None or _ended_the_chain(entry):
             await self.never()
         await in_turn(self, entry)
