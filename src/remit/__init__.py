@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from remit.control.costs import CostView
     from remit.control.custody import ErasureView, KeyView, RetentionView
     from remit.control.departments import DepartmentBudgetView
+    from remit.control.policy_views import AppliedPolicy, PolicyExplanation, PolicyVerdict, PolicyView
     from remit.control.published import CallerView, VersionView
     from remit.control.schedules import ScheduleView
     from remit.control.tenants import Tenant
@@ -60,6 +61,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AlertView",
+    "AppliedPolicy",
     "Budget",
     "CallFailed",
     "CallerView",
@@ -84,6 +86,9 @@ __all__ = [
     "Limits",
     "MisuseError",
     "Outcome",
+    "PolicyExplanation",
+    "PolicyVerdict",
+    "PolicyView",
     "Process",
     "ProcessRef",
     "Record",
@@ -127,6 +132,7 @@ _HOMES = {
     "remit.control.costs": "CostView",
     "remit.control.custody": "ErasureView KeyView RetentionView",
     "remit.control.departments": "DepartmentBudgetView",
+    "remit.control.policy_views": "AppliedPolicy PolicyExplanation PolicyVerdict PolicyView",
     "remit.control.published": "CallerView VersionView",
     "remit.control.schedules": "ScheduleView",
     "remit.control.tenants": "Tenant",

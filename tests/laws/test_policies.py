@@ -8,7 +8,19 @@ from typing import Any
 
 import pytest
 
-from remit import Budget, MisuseError, Outcome, Remit, RemitError, Retry, TransientError, call_process, process, step
+from remit import (
+    Budget,
+    DefinitionError,
+    MisuseError,
+    Outcome,
+    Remit,
+    RemitError,
+    Retry,
+    TransientError,
+    call_process,
+    process,
+    step,
+)
 from remit.kernel.preflight import Limits
 from tests.laws.hand_clock import HandClock, by_hand
 from tests.laws.scene import flatten, open_store
@@ -92,6 +104,41 @@ async def test_L43_a_child_is_under_its_own_and_all_its_ancestors_policies() -> 
         assert explained.limits["depth"] == {"limit": 9, "policy": "own@1.0.0"}
 
 
+async def test_L43_defined_once_and_applied_to_all_children_whichever_parent_calls_them() -> None:
+    once = (
+        "applies_to: {process: child}\nrate_limit: {calls: 4, per: 1h}\n"
+        "filters: [{on: input, find: email, action: block}]\n"
+        "rules: [{name: eu-data, require: \"call.region == 'eu' or 'pii' not in call.tags\"}]"
+    )
+    async with Remit(":memory:", processes=HOSTED) as app:
+        await app.apply_policy(policy(once))
+        for caller, value in ((parent, ["child:a@b.de"]), (middle, "child"), (child, "x")):
+            if caller is child:  # nobody's child: the same holds
+                with pytest.raises(MisuseError):
+                    await app.start(caller, value, region="us")
+            else:
+                outcome = await (await app.start(caller, value, region="us")).outcome(timeout=5)
+                assert "policy_denied" in outcome.unwrap()
+        assert await calls_of(app, "child:a@b.de", "child:a", "middle:child", region="eu") == ["policy_denied", "a", "deep"]
+        assert (await (await app.start(child, "x", region="eu")).outcome(timeout=5)).ok
+        assert await calls_of(app, "child:c", "child:d", region="eu") == ["c", "policy_denied"]
+
+
+async def test_L43_L45_a_call_across_departments_passes_the_policies_of_both() -> None:
+    @process("sale", department="sales", calls=[child])
+    async def sale() -> list[str]:
+        return [told(await call_process(child, text)) for text in ("a", "b", "c")]
+
+    async with Remit(":memory:", processes=[child, sale]) as app:
+        await app.apply_policy(
+            policy("applies_to: {department: sales}\nrules: [{name: not-a, require: \"call.input != 'a'\"}]", "callers"),
+            policy("applies_to: {department: warehouse}\nrules: [{name: not-b, require: \"call.input != 'b'\"}]", "callees"),
+        )
+        outcome = await (await app.start(sale)).outcome(timeout=5)
+        assert outcome.unwrap() == ["policy_denied", "policy_denied", "c"]
+        assert {each.details["policy"] for each in await app.alerts(code="policy_denied")} <= {"callers@1.0.0", "callees@1.0.0"}
+
+
 async def test_L43_applying_and_withdrawing_take_effect_at_once_also_in_a_trace_that_runs() -> None:
     @step
     async def apply(app_by_name: str) -> None:
@@ -155,6 +202,24 @@ async def test_L43_policies_and_rates_are_what_they_were_for_the_next_owner(tmp_
         async with Remit(open_store(tmp_path), processes=HOSTED) as app:
             await app.apply_policy(policy("applies_to: {process: child}\nrate_limit: {calls: 1, per: 1h}"))
             assert await calls_of(app, "child:a", "child:a") == expected
+
+
+async def test_L40_L43_a_published_version_keeps_its_tags() -> None:
+    def tagged(*tags: str) -> Any:
+        @process("tagged", tags=tags)
+        async def tagged() -> None: ...
+
+        return tagged
+
+    async with Remit(":memory:") as app:
+        await app.publish(tagged("pii"))
+        await app.publish(tagged("pii"))
+        with pytest.raises(MisuseError) as refused:
+            await app.publish(tagged())
+        assert refused.value.code == "version_exists"
+        for wrong in ("pii", [3], ["two words"]):
+            with pytest.raises(DefinitionError, match="give a list of words"):
+                process("wrong", tags=wrong)(middle.definition.body)  # type: ignore[arg-type]
 
 
 # -- limits -----------------------------------------------------------------------------------------------------------

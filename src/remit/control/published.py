@@ -97,6 +97,8 @@ def publication_of(definition: Definition, calls: Iterable[CallRule]) -> dict[st
         "recursion": definition.recursion,
         "doc": inspect.getdoc(definition.body),
     }
+    if definition.tags:  # policies select by them: they are part of what a version is
+        contract["tags"] = list(definition.tags)
     content = orjson.dumps(contract, option=orjson.OPT_SORT_KEYS) + b"\0" + _source(definition)
     return {
         "process": definition.name,
