@@ -1,4 +1,4 @@
-"""The documentation's drawings, made from the kernel's tables.
+"""The documentation's drawings, made from the kernel's tables and from the list of attempts in the tests.
 
 A region of a page between `<!-- drawn: NAME -->` and `<!-- end -->` belongs to this module.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 
 from remit.kernel.saga import COMPENSATIONS
 from remit.kernel.states import OPEN, PROPAGATION, TERMINAL, TRANSITIONS, Status
@@ -105,10 +106,16 @@ def compensations() -> str:
     return f"| From | to | when |\n| --- | --- | --- |\n{rows}"
 
 
+def attempts() -> str:
+    """What was tried to get around the guards, as a Markdown table."""
+    return str(import_module("tests.attempts.listed").table())  # tests, which stand beside this directory
+
+
 DRAWINGS: dict[str, Callable[[], str]] = {
     "states": states,
     "propagation": propagation,
     "compensations": compensations,
+    "attempts": attempts,
 }
 
 

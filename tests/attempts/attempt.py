@@ -21,14 +21,16 @@ class Place:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.url = f"sqlite:///{directory / 'remit.db'}"
-        self.alerts: list[str] = []
+        self.audited: list[tuple[str, str]] = []
+        """The kind of each audit entry, and the code in it."""
 
     @asynccontextmanager
     async def app(self, *processes: Process[Any, Any] | str, **options: Any) -> AsyncIterator[Remit]:
         """An app on the store."""
         async with Remit(self.url, processes=processes, **options) as app:
             yield app
-            self.alerts += [each.code for each in await app.alerts()]
+            entries = await app.audit(limit=1_000)
+            self.audited = [(each.kind, str((each.details or {}).get("code", ""))) for each in entries]
 
     def file(self, name: str, text: str) -> str:
         """A file beside the store; its path."""
@@ -47,7 +49,9 @@ class Attempt:
 
     way: Way
     code: str
+    """The code it gets; empty where it is not refused and only comes to nothing."""
     audit: str
+    """The kind of the entry that the audit has of it; empty where there was no app yet that could have written one."""
     run: Tried
 
     @property

@@ -45,7 +45,7 @@ async def a_call_of_what_was_not_declared(place: Place) -> str:
 
 @attempt("code", "undeclared_call", "rejected")
 async def an_async_start_of_what_was_not_declared(place: Place) -> str:
-    """Start it without waiting, detached, since nobody looks at the outcome."""
+    """Start what was not declared without waiting for it, detached."""
 
     @process("thief")
     async def thief(_: int) -> str:
@@ -110,7 +110,7 @@ async def a_seventh_storey(place: Place) -> str:
 
 @attempt("code", "depth_exceeded", "rejected")
 async def a_seventh_storey_that_nobody_waits_for(place: Place) -> str:
-    """Nest it as an async, detached child, which might count for itself."""
+    """Nest below the fifth level as an async, detached child, which might count for itself."""
 
     @process("t5", calls=["vault@*"])
     async def t5(n: int) -> str:
@@ -213,7 +213,7 @@ async def a_body_that_will_not_be_cancelled(place: Place) -> str:
         return told
 
 
-@attempt("code", "outside_execution", "admitted")
+@attempt("code", "", "completed")
 async def a_branch_that_outlives_its_body(place: Place) -> str:
     """Leave a task behind that calls once the execution has ended and nobody counts any more."""
     left: list[asyncio.Task[Any]] = []
@@ -235,7 +235,7 @@ async def a_branch_that_outlives_its_body(place: Place) -> str:
         assert (ran, heard) == ([], [])
         assert left[0].cancelled() or not left[0].done()
         left[0].cancel()
-    return "outside_execution"
+    return ""
 
 
 @attempt("code", "budget_exceeded", "rejected")
@@ -263,7 +263,7 @@ async def a_call_that_brings_its_own_budget(place: Place) -> str:
         return str((await (await app.start(generous, 1, budget=Budget(tokens=100))).outcome(5)).unwrap())
 
 
-@attempt("code", "budget_exhausted", "failed")
+@attempt("code", "budget_exhausted", "tool.refused")
 async def a_tool_that_costs_more_than_is_left(place: Place) -> str:
     """Make the dear call in a tool, where no call is checked."""
     ran.clear()
@@ -283,7 +283,7 @@ async def a_tool_that_costs_more_than_is_left(place: Place) -> str:
         return told
 
 
-@attempt("code", "usage_rejected", "tool")
+@attempt("code", "usage_rejected", "tool.returned")
 async def a_tool_that_gives_money_back(place: Place) -> str:
     """Report negative usage, so that the ledger has more than it had."""
 

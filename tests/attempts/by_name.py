@@ -134,13 +134,13 @@ async def a_cycle_that_is_published_in_two_parts(place: Place) -> str:
 # -- identifiers --------------------------------------------------------------------------------------------------------
 
 
-@attempt("identifier", "bad_definition", "none: it was never registered")
+@attempt("identifier", "bad_definition", "")
 async def a_name_that_is_a_range(_: Place) -> str:
     """Name a process so that others' references lead to it."""
     return defined(name="inventory@^2")
 
 
-@attempt("identifier", "bad_definition", "none: it was never registered")
+@attempt("identifier", "bad_definition", "")
 async def a_name_that_is_a_pattern(_: Place) -> str:
     """Name a process '*', which everything matches."""
     return defined(name="*")

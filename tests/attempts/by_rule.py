@@ -70,7 +70,7 @@ async def a_call_from_another_department(place: Place) -> str:
 
 @attempt("alias", "department_denied", "rejected")
 async def a_call_from_no_department(place: Place) -> str:
-    """Call it from a process that names no department, and so none that is forbidden."""
+    """Call a process that only some departments may call from one that names no department."""
 
     @process("curious", calls=["payroll@*"])
     async def curious(n: int) -> str:
@@ -82,7 +82,7 @@ async def a_call_from_no_department(place: Place) -> str:
 
 @attempt("alias", "department_denied", "rejected")
 async def a_department_that_is_spelled_alike(place: Place) -> str:
-    """Belong to ' Finance', which looks like one that may call."""
+    """Belong to a department whose name differs in a capital from one that may call."""
 
     @process("curious", department="Finance", calls=["payroll@*"])
     async def curious(n: int) -> str:
@@ -112,7 +112,7 @@ async def a_card_number_as_a_key(place: Place) -> str:
 
 @attempt("input", "policy_denied", "rejected")
 async def a_card_number_with_dashes(place: Place) -> str:
-    """Write it with dashes."""
+    """Write a card number with dashes."""
     return await _posted(place, _NO_CARDS, Letter(text=CARD.replace(" ", "-")))
 
 
@@ -144,7 +144,7 @@ async def _read(what: str) -> str:
     return what
 
 
-@attempt("alias", "policy_denied", "tool")
+@attempt("alias", "policy_denied", "tool.refused")
 async def a_forbidden_tool_under_another_name(place: Place) -> str:
     """Register the same function as a tool of another name."""
     ran.clear()
@@ -161,7 +161,7 @@ async def a_forbidden_tool_under_another_name(place: Place) -> str:
         return told
 
 
-@attempt("code", "policy_denied", "tool")
+@attempt("code", "policy_denied", "tool.refused")
 async def a_forbidden_tool_in_a_child(place: Place) -> str:
     """Let a child use the tool that the caller's policy forbids."""
     ran.clear()

@@ -165,7 +165,7 @@ def _workflow(place: Place, steps: str, functions: str = "") -> str:
     return place.file("flow/flow.yaml", head + steps)
 
 
-@attempt("configuration", "bad_definition", "none: nothing was opened")
+@attempt("configuration", "bad_definition", "")
 async def a_step_that_names_another_tenant(place: Place) -> str:
     """Write a tenant into a step of a workflow."""
     file = _workflow(
@@ -175,13 +175,13 @@ async def a_step_that_names_another_tenant(place: Place) -> str:
     return await _refused_app(place, file)
 
 
-@attempt("configuration", "bad_definition", "none: nothing was opened")
+@attempt("configuration", "bad_definition", "")
 async def a_function_from_outside_the_directory(place: Place) -> str:
     """Name a function of the standard library as a step."""
     return await _refused_app(place, _workflow(place, "  - name: Run\n    function: os.system\n"))
 
 
-@attempt("configuration", "bad_definition", "none: nothing was opened")
+@attempt("configuration", "bad_definition", "")
 async def a_condition_that_calls(place: Place) -> str:
     """Reach for Python's insides in a condition."""
     return await _refused_app(
@@ -263,7 +263,7 @@ async def _directed(place: Place, terms: str) -> str:
         return told
 
 
-@attempt("configuration", "store_owned", "none: nothing was opened")
+@attempt("configuration", "store_owned", "")
 async def a_second_engine_on_the_file(place: Place) -> str:
     """Open the store again, with limits of one's own."""
     async with place.app(shop):

@@ -216,8 +216,10 @@ ACTS: dict[str, tuple[Callable[[Remit], Awaitable[str]], list[tuple[str, str]]]]
     ),
     "a budget that is exhausted, and topped up": (
         _topped_up,
-        [("admitted", ""), ("tool.called", ""), ("topped_up", ""), ("tool.called", ""), ("tool.returned", ""),
-         ("completed", "")],
+        [("admitted", ""), ("topped_up", ""), ("tool.called", ""), ("tool.returned", ""), ("completed", "")],
+    ),
+    "a tool that nothing is left for": (
+        after(spending, budget=Budget(cost="0.001")), [("admitted", ""), ("tool.refused", ""), ("failed", "")]
     ),
 }  # fmt: skip
 

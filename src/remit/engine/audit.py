@@ -118,6 +118,13 @@ class Audit:
             details = {"name": entry.name, "params": digest(entry.params or b"null").hex()}
             self.entry(execution_id, f"{entry.kind}.called", details | _which(entry))
 
+    def refused(self, execution_id: str, entry: JournalRecord) -> None:
+        """A tool or model was not called: a policy forbids it, or there is nothing left to pay for it."""
+        if entry.kind in _AUDITED:
+            details = {"name": entry.name, "params": digest(entry.params or b"null").hex()} | _which(entry)
+            code = orjson.loads(entry.error or b"{}")["code"]
+            self.entry(execution_id, f"{entry.kind}.refused", details | {"code": code})
+
     def returned(self, execution_id: str, entry: JournalRecord) -> None:
         """A tool or model has answered, or failed, or was left; a call without such an entry ended with its process."""
         if entry.kind in _AUDITED:

@@ -134,7 +134,6 @@ def enter(run: Run, step: StepDefinition, key: bytes, params: bytes) -> JournalR
         terms=intent_of(step) if step.compensate is not None else None,
     )
     run.engine.durability.enter(entry)
-    run.engine.audit.called(run.node.id, entry)
     return entry
 
 
@@ -151,7 +150,7 @@ def enter_governed(run: Run, step: StepDefinition, key: bytes, params: bytes) ->
         error = passed.denial.error(run.node.id, run.node.path)
         entry.error = encode_error(error)
         entry.ended_at = engine.clock.now()
-        engine.audit.returned(run.node.id, entry)
+        engine.audit.refused(run.node.id, entry)
         details = {**error.details, str(step.kind): step.name}
         engine.alert(run.node, error.code, error.message, details, about=f"{step.kind} {step.name}")
     return entry
@@ -185,8 +184,8 @@ def _restart(run: Run, step: StepDefinition, entry: JournalRecord) -> None:
         left_running(entry)
     entry.attempt = run.node.record.attempt
     engine.durability.amend(entry)
-    note = engine.audit.called if entry.ended_at is None else engine.audit.returned
-    note(run.node.id, entry)
+    if entry.ended_at is not None:
+        engine.audit.returned(run.node.id, entry)
 
 
 async def _run(run: Run, step: StepDefinition, arguments: dict[str, Any], entry: JournalRecord) -> Any:
@@ -195,6 +194,7 @@ async def _run(run: Run, step: StepDefinition, arguments: dict[str, Any], entry:
     hold = await _hold(run, step, entry) if step.maximum.tokens or step.maximum.cost else None
     if entry.ended_at is not None:
         return None
+    engine.audit.called(run.node.id, entry)
     try:
         work = await (_pending(run, step, arguments) if step.pending else _begun(run, step, arguments))
     except asyncio.CancelledError:
@@ -261,7 +261,7 @@ async def _hold(run: Run, step: StepDefinition, entry: JournalRecord) -> Hold | 
         entry.error = encode_error(error.info(run.node.id, run.node.record.attempt))
         entry.ended_at = run.engine.clock.now()
         run.engine.durability.amend(entry)
-        run.engine.audit.returned(run.node.id, entry)
+        run.engine.audit.refused(run.node.id, entry)
         return None
 
 
