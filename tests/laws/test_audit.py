@@ -246,16 +246,17 @@ async def test_L49_entries_hold_digests_of_what_crossed_and_what_was_used() -> N
         terms = {"owner": "ann", "tenant": "acme", "region": "eu", "budget": Budget(tokens=1_000, cost="1.00")}
         root = await ended(app, tools, "bob", **terms)
         admitted, called, returned, _, thought, completed = await app.audit(execution_id=root)
+        mark = app.engine.audit.mark
     assert (admitted.actor, admitted.execution_id) == ("ann", root)
     assert admitted.details == {
-        "process": "tools", "version": "1.0.0", "input": digest(b'"bob"').hex(), "tenant": "acme", "region": "eu",
+        "process": "tools", "version": "1.0.0", "input": mark("acme", digest(b'"bob"')), "tenant": "acme", "region": "eu",
         "limit_tokens": 1_000, "limit_cost": "1.00",
     }  # fmt: skip
-    assert called.details["params"] == digest(b'{"name":"bob"}').hex()
-    assert returned.details["result"] == digest(f'"bob is {SECRET}"'.encode()).hex()
+    assert called.details["params"] == mark("acme", digest(b'{"name":"bob"}'))
+    assert returned.details["result"] == mark("acme", digest(f'"bob is {SECRET}"'.encode()))
     assert (called.details["name"], called.details["position"]) == ("desk.look_up", 0)
     assert (returned.details["usage"], thought.details["usage"]["tokens"]) == ({"tokens": 0, "cost": "0.002"}, 80)
-    assert completed.details == {"result": digest(f'"bob is {SECRET}{SECRET}"'.encode()).hex()}
+    assert completed.details == {"result": mark("acme", digest(f'"bob is {SECRET}{SECRET}"'.encode()))}
 
 
 async def test_L49_what_is_done_to_versions_is_in_the_chain_of_control() -> None:

@@ -33,6 +33,8 @@ from remit.control import custody
 from remit.control.client import Client
 from remit.durable import uuid4, wait_event
 from remit.engine import keeping
+from remit.engine.seam import digest
+from remit.kernel.audit import beginning_of, findings
 from remit.kernel.retry import Retry
 from tests.laws.scene import flatten, look_at, open_store, until, wait_until
 from tests.workflows.http_server import answer, serving
@@ -97,9 +99,9 @@ async def everything(text: str) -> dict[str, str]:
     return {"found": str(found), "answer": str(answer), "event": str(event), "id": str(await uuid4())}
 
 
-def files_with(directory: Path, word: str = CANARY) -> list[str]:
+def files_with(directory: Path, word: bytes = CANARY.encode()) -> list[str]:
     """Names of the files, at whatever depth, in which the word stands."""
-    return sorted(path.name for path in directory.rglob("*") if path.is_file() and word.encode() in path.read_bytes())
+    return sorted(path.name for path in directory.rglob("*") if path.is_file() and word in path.read_bytes())
 
 
 def app_on(directory: Path, *, encrypted: bool) -> Remit:
@@ -174,6 +176,38 @@ async def test_L53_whoever_reads_or_retries_what_is_erased_is_told(tmp_path: Pat
                 await act(failed.id)
             assert told.value.code == "erased"
         assert (await app.start(refuses, "another", tenant="acme", key="mine")).new, "its keys can be used anew"
+
+
+async def test_L53_no_guess_can_be_checked_against_the_audit_log(tmp_path: Path, encrypted: bool) -> None:
+    async with app_on(tmp_path, encrypted=encrypted) as app:
+        started = await app.start(refuses, "7", tenant="acme")
+        await started.outcome(timeout=5)
+        salt = app.engine.store.audit_salt("acme")
+        guess = app.engine.audit.mark("acme", digest(b'"7"'))
+        (admitted, *_) = await app.audit(execution_id=started.id)
+        assert admitted.details["input"] == guess, "with the salt a guess is checked"
+        await app.erase("acme")
+        assert files_with(tmp_path, salt) == []
+        assert (await app.audit(execution_id=started.id))[0] == admitted, "the chain stands"
+        await (await app.start(refuses, "7", tenant="acme")).outcome(timeout=5)
+        assert app.engine.store.audit_salt("acme") != salt
+        assert problems(app) == []
+        await app.set_retention(keep="1ms")
+        await until(lambda: sweeps_all(app))
+        assert problems(app) == [], "a deleted root is no gap"
+
+
+def problems(app: Remit) -> list[Any]:
+    """What is wrong with the audit log, and what is missing in it."""
+    store = app.engine.store
+    beginning = beginning_of(store.audit_id())
+    found = [each for chain in store.audit_chains() for each in findings(chain, store.audit_entries(chain), beginning)]
+    return found + store.unaudited()
+
+
+async def sweeps_all(app: Remit) -> bool:
+    await app.sweep()
+    return not await app.list()
 
 
 async def test_L53_other_tenants_keep_everything(tmp_path: Path, encrypted: bool) -> None:

@@ -29,6 +29,7 @@ TABLES = {  # what is not sealed, by table; docs/retention.md says why of each
     " registered_by created_at updated_at next_at last_at last_execution waiting fired skips missed failed",
     "alerts": "n code execution_id tenant raised_at subject count last_at acknowledged_at acknowledged_by",
     "inbox": "id verb sent_at replied_at",
+    "audit_salts": "tenant",
 }  # fmt: skip
 
 

@@ -1,12 +1,14 @@
 """The audit log as an open engine writes it: each entry in the commit of what it tells of, after the last one of its chain (L49).
 
-Entries hold digests of payloads (BLAKE2b, 16 bytes, of the canonical JSON) and never payloads. A chain's head stays in
+Entries hold digests of payloads (BLAKE2b, 16 bytes, of the canonical JSON, keyed with a salt of the tenant's) and never payloads. A chain's head stays in
 memory while its trace does; a trace that comes back reads it from the store.
 """
 
 from __future__ import annotations
 
 import json
+from hashlib import blake2b
+from secrets import token_bytes
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Audit"]
 
 _NAME_MOST = 200
+_SALT_BYTES = 32
 _AUDITED = frozenset({EffectKind.TOOL, EffectKind.MODEL})
 _ENDINGS = {Status.TIMED_OUT: "expired", Status.CANCELLED: "cancelled"}
 
@@ -35,6 +38,7 @@ class Audit:
         self._engine = engine
         self._beginning = Head(0, beginning_of(engine.store.audit_id()))
         self._heads: dict[str, Head] = {}
+        self._salts: dict[str, bytes] = {}
 
     # -- chains -------------------------------------------------------------------------------------------------------
 
@@ -68,6 +72,30 @@ class Audit:
         """The trace leaves memory."""
         self._heads.pop(root_id, None)
 
+    # -- digests ------------------------------------------------------------------------------------------------------
+
+    def mark(self, tenant: str | None, of: bytes) -> str:
+        """The digest of a payload under its tenant's salt: once an erasure has destroyed that, no guess can be checked (L53)."""
+        salt = self._salts.get(tenant or "") or self._salt_of(tenant or "")
+        return blake2b(of, digest_size=16, key=salt).hexdigest()
+
+    def _salt_of(self, tenant: str) -> bytes:
+        salt = self._engine.store.audit_salt(tenant)
+        if salt is None:
+            salt = token_bytes(_SALT_BYTES)
+            self._engine.durability.audit_salt(tenant, salt)
+        self._salts[tenant] = salt
+        return salt
+
+    def forget_salt(self, tenant: str) -> None:
+        """It was destroyed."""
+        self._salts.pop(tenant, None)
+
+    def _tenant_of(self, execution_id: str) -> str | None:
+        node = self._engine.traces.nodes.get(execution_id)
+        record = node.record if node is not None else self._engine.store.execution(execution_id)
+        return record.tenant if record is not None else None
+
     # -- executions ---------------------------------------------------------------------------------------------------
 
     def admitted(self, record: ExecutionRecord) -> None:
@@ -75,7 +103,7 @@ class Audit:
         details: dict[str, Any] = {
             "process": record.process,
             "version": record.version,
-            "input": record.digest.hex(),
+            "input": self.mark(record.tenant, record.digest),
         }
         if not record.awaited:
             details["async"] = True
@@ -94,7 +122,7 @@ class Audit:
         """An execution has ended. One that a caller has asked for and that did what it should says so in its caller's result."""
         if error is None:
             if record.parent_n == 0:
-                self.entry(record.id, "completed", {"result": digest(record.result or b"null").hex()})
+                self.entry(record.id, "completed", {"result": self.mark(record.tenant, digest(record.result or b"null"))})
             return
         aborted = error.error_class is ErrorClass.SYSTEM  # with all above it that awaited it (L20)
         kind = "aborted" if aborted else _ENDINGS.get(record.status, "failed")
@@ -107,7 +135,7 @@ class Audit:
 
     def rejected(self, record: ExecutionRecord, target: str, payload: bytes, error: ErrorInfo) -> None:
         """A call was refused before anything was created."""
-        details = {"target": target, "code": error.code, "input": digest(payload).hex()}
+        details = {"target": target, "code": error.code, "input": self.mark(record.tenant, digest(payload))}
         self.entry(record.id, "rejected", details)
 
     # -- tools and models ---------------------------------------------------------------------------------------------
@@ -115,7 +143,8 @@ class Audit:
     def called(self, execution_id: str, entry: JournalRecord) -> None:
         """A tool or model is about to be called: this is durable before it is (L46), whatever becomes of the call."""
         if entry.kind in _AUDITED:
-            details = {"name": entry.name, "params": digest(entry.params or b"null").hex()}
+            params = self.mark(self._tenant_of(execution_id), digest(entry.params or b"null"))
+            details = {"name": entry.name, "params": params}
             self.entry(execution_id, f"{entry.kind}.called", details | _which(entry))
 
     def refused(self, execution_id: str, entry: JournalRecord) -> None:
@@ -132,7 +161,7 @@ class Audit:
             if entry.error is not None:
                 details["error"] = orjson.loads(entry.error)["code"]
             else:
-                details["result"] = digest(entry.result or b"null").hex()
+                details["result"] = self.mark(self._tenant_of(execution_id), digest(entry.result or b"null"))
             if entry.tokens or entry.cost:
                 details["usage"] = {"tokens": entry.tokens, "cost": decimal_string(entry.cost)}
             self.entry(execution_id, f"{entry.kind}.returned", details)

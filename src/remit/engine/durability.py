@@ -116,6 +116,11 @@ class Durability:
         self._batch.audit.append(entry)
         self._soon_or_later()
 
+    def audit_salt(self, tenant: str, salt: bytes) -> None:
+        """Digests of a tenant's payloads in the audit log are keyed with this from now on."""
+        self._batch.audit_salts[tenant] = salt
+        self._soon_or_later()
+
     def last_audited(self, chain: str) -> Entry | None:
         """The last entry of a chain that is not durable yet."""
         return next((entry for entry in reversed(self._batch.audit) if entry.chain == chain), None)

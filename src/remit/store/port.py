@@ -46,6 +46,7 @@ class Batch:
         "acknowledged",
         "alerts",
         "audit",
+        "audit_salts",
         "budgets",
         "changed",
         "created",
@@ -76,6 +77,7 @@ class Batch:
         self.events: list[EventRecord] = []
         self.alerts: list[AlertRecord] = []
         self.audit: list[Entry] = []
+        self.audit_salts: dict[str, bytes] = {}
         self.acknowledged: list[tuple[int, str | None, int]] = []
         """When, by whom, which alert."""
         self.replies: list[Command] = []
@@ -108,6 +110,7 @@ class Batch:
             or self.alerts
             or self.acknowledged
             or self.audit
+            or self.audit_salts
             or self.replies
             or self.schedules
             or self.set_aside
@@ -259,6 +262,9 @@ class Reader(Protocol):
 
     def audit_head(self, chain: str) -> Head | None:
         """How far a chain of the audit log has come; None where it has not begun."""
+
+    def audit_salt(self, tenant: str) -> bytes | None:
+        """What digests of a tenant's payloads in the audit log are keyed with; None where there is none yet."""
 
     def audit_id(self) -> bytes:
         """What tells this store's chains from those of others."""

@@ -204,12 +204,13 @@ class SqliteKeeping(SqliteReader):
         return True
 
     def erase_beside(self, erasure: ErasureRecord) -> None:
-        """Erase what lies outside executions: alerts, schedules, commands, keys of tombstones."""
+        """Erase what lies outside executions: alerts, schedules, commands, keys of tombstones, the salt of the audit log."""
         with self._owned("erase") as writes:
             told = (ERASED_TEXT, b'{"erased":true}', erasure.tenant, erasure.asked_at)
             writes.execute(_ERASE_ALERTS, told)
             writes.execute("DELETE FROM schedules WHERE tenant = ? AND created_at <= ?", (erasure.tenant, erasure.asked_at))
             writes.execute("UPDATE tombstones SET key = NULL WHERE tenant = ?", (erasure.tenant,))
+            writes.execute("DELETE FROM audit_salts WHERE tenant = ?", (erasure.tenant,))
             for command_id, replied in self._commands_of(writes, erasure.tenant):
                 reply = b'{"done":null}' if replied else _ERASED_REPLY
                 writes.execute(

@@ -401,6 +401,11 @@ class SqliteReader:
         row = self._first("SELECT seq, hash FROM audit WHERE chain = ? ORDER BY seq DESC LIMIT 1", (chain,))
         return Head(*row) if row else None
 
+    def audit_salt(self, tenant: str) -> bytes | None:
+        """What digests of a tenant's payloads in the audit log are keyed with; None where there is none yet."""
+        found: bytes | None = self._value("SELECT salt FROM audit_salts WHERE tenant = ?", (tenant,))
+        return found if found is None or self._sealing is None else self._sealing.salt_of(tenant, found)
+
     def audit_id(self) -> bytes:
         """What tells this store's chains from those of others."""
         found: bytes = self._value("SELECT id FROM audit_store")

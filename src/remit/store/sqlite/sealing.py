@@ -36,11 +36,12 @@ PAYLOADS: dict[str, tuple[str, ...]] = {
     "schedules": ("input",),
     "alerts": ("message", "details"),
     "inbox": ("arguments", "reply"),
+    "audit_salts": ("salt",),
 }
 """The columns that hold what tenants' executions work on; docs/retention.md says of every other one why it does not."""
 
 _TEXTS = frozenset({"label", "message"})
-_INSTEAD = {"error": ERASED_ERROR, "terms": None}
+_INSTEAD = {"error": ERASED_ERROR, "terms": None, "salt": None}
 """What stands for a payload whose key was destroyed, where that is not ERASED."""
 _WHOSE_MAX = 50_000
 R = TypeVar("R", ExecutionRecord, JournalRecord)
@@ -192,6 +193,15 @@ class Sealing:
         alert.message = self._open(alert.message, "alerts", row, "message")
         alert.details = self._open(alert.details, "alerts", row, "details")
         return alert
+
+    def salt(self, tenant: str, salt: bytes) -> bytes:
+        """The salt of a tenant's digests in the audit log."""
+        return self._seal(tenant, salt, "audit_salts", tenant, "salt")
+
+    def salt_of(self, tenant: str, salt: bytes) -> bytes | None:
+        """The salt that was read; None where its key was destroyed: another takes its place."""
+        found: bytes | None = self._open(salt, "audit_salts", tenant, "salt")
+        return found
 
     def command(self, command_id: str, arguments: dict[str, Any]) -> bytes:
         """The arguments of a command, sealed for whom it concerns."""

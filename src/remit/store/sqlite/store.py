@@ -74,6 +74,7 @@ _ALERT_AGAIN = """
 _ACKNOWLEDGE = "UPDATE alerts SET acknowledged_at = ?, acknowledged_by = ? WHERE n = ? AND acknowledged_at IS NULL"
 ALERT_WINDOW_MS = 3_600_000
 """An alert of the same code about the same subject within an hour of the last one is counted, not told anew."""
+_ADD_SALT = "INSERT OR REPLACE INTO audit_salts VALUES (?, ?)"
 _NEXT_N = "SELECT max((SELECT coalesce(max(n), 0) FROM executions), (SELECT highest FROM row_numbers)) + 1"
 
 _Rows = Callable[[Iterable[Any]], Iterable[Any]]
@@ -177,6 +178,8 @@ class SqliteStore(SqliteKeeping):
 
     def _write_beside(self, writes: apsw.Connection, batch: Batch) -> None:
         """What goes with executions and their journals."""
+        if batch.audit_salts:
+            writes.executemany(_ADD_SALT, self._salts(batch.audit_salts))
         if batch.audit:
             writes.executemany(INSERT_AUDIT, batch.audit)
         if batch.rates:
@@ -200,6 +203,10 @@ class SqliteStore(SqliteKeeping):
         for command in batch.replies:
             reply = orjson.dumps(command.reply) if self._sealing is None else self._sealing.reply(command)
             writes.execute("UPDATE inbox SET reply = ?, replied_at = ? WHERE id = ?", (reply, self._now_ms(), command.id))
+
+    def _salts(self, salts: dict[str, bytes]) -> list[tuple[str, bytes]]:
+        sealing = self._sealing
+        return [(whose, salt if sealing is None else sealing.salt(whose, salt)) for whose, salt in salts.items()]
 
     def _write_alerts(self, writes: apsw.Connection, batch: Batch) -> None:
         for alert in batch.alerts:
