@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from remit.kernel.policies import policy_of
 from remit.kernel.requirement import PARTS, Requirement, Shown, each_of, requirement_of, shortfall
 
 ENOUGH = Shown("2.0.0", None, 50, 50, 50, False, (10, 10), (10, 10), (10, 10))
@@ -37,6 +38,12 @@ def test_L41_a_requirement_is_read_from_plain_data() -> None:
 def test_L41_what_cannot_be_required_is_refused_by_name(given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         requirement_of(given)
+
+
+def test_L43_a_policy_may_require_an_evaluation() -> None:
+    content = {"policy": "p", "version": "1.0.0"}
+    assert policy_of(content).evaluation is None
+    assert policy_of({**content, "evaluation": {"recorded": 5}}).evaluation == Requirement(recorded=5)
 
 
 def test_L41_cases_and_recorded_calls_are_two_evaluations() -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from remit import InvalidInput, MisuseError, Remit
-from remit.kernel.requirement import Requirement, requirement_of
 from tests.laws.evaluation_scene import call, effects, offers, tax
 
 CASES = [{"input": "shoe", "effects": effects("shoe", 4), "expect": "result.total > 0"}]
@@ -102,20 +101,25 @@ async def test_L41_an_evaluation_counts_for_the_content_it_was_of() -> None:
         await held_back(app, "offers@2.1.0", "there is none of its content")
 
 
-async def test_L41_what_else_asks_for_evaluations_is_heard_too() -> None:
-    candidate = offers("2.1.0")
-    async with Remit(":memory:", processes=[offers(), candidate, tax]) as app:
-        await opened(app, candidate)
-        asked: list[str] = []
+POLICY = """
+policy: releases
+version: 1.0.0
+applies_to: {process: "off*", department: sales}
+evaluation: {recorded: 2, max_cost_increase: 0}
+"""
 
-        def also(record: Any) -> Requirement | None:
-            asked.append(record.version)
-            return requirement_of({"recorded": 2}) if record.process == "offers" else None
 
-        assert app._registry is not None
-        app._registry.gate.also.append(also)
-        await held_back(app, "offers@2.1.0", "there is none")
-        assert asked == ["2.1.0"]
+async def test_L41_L43_a_policy_asks_for_an_evaluation_of_the_versions_that_it_selects(tmp_path: Path) -> None:
+    (tmp_path / "releases.yaml").write_text(POLICY, "utf-8")
+    candidate, other = offers("2.1.0", department="sales"), offers("2.2.0")
+    async with Remit(":memory:", processes=[offers(), candidate, other, tax]) as app:
+        await opened(app, candidate, other)
+        await app.apply_policy(tmp_path / "releases.yaml")
+        assert (await app.rollout("offers@2.2.0", 0.1)).to_share == 0.1
+        await app.rollback("offers@2.2.0")
+        await held_back(app, "offers@2.1.0", "there is none of its content")
+        await app.evaluate("offers@2.1.0", recorded=2)
+        assert (await app.promote("offers@2.1.0")).state == "promoted"
 
 
 async def test_L41_what_cannot_be_required_is_refused() -> None:

@@ -11,10 +11,11 @@ import orjson
 from remit.control.cases import digest_of, read_cases
 from remit.control.evaluation import Asked, Evaluator
 from remit.control.figures import Evaluation, Evaluations
-from remit.engine.definitions import CallRule, Definition
+from remit.engine.definitions import CallRule, Definition, in_range
 from remit.engine.engine import Engine
 from remit.engine.texts import optional_text
 from remit.errors import InvalidInput, MisuseError
+from remit.kernel.policies import Subject
 from remit.kernel.requirement import Requirement, Shown, each_of, requirement_of, shortfall
 from remit.kernel.usage import micros
 from remit.store.port import Reader
@@ -44,12 +45,11 @@ def evaluation_summaries(reader: Reader, process: str, version: str | None = Non
 
 
 class Gate:
-    """The evaluations of one engine's versions. `also` are further demands on a version, such as policies make."""
+    """The evaluations of one engine's versions."""
 
     def __init__(self, engine: Engine, digest: Callable[[Definition], str]) -> None:
         self._engine = engine
         self._digest = digest
-        self.also: list[Callable[[VersionRecord], Requirement | None]] = []
 
     # -- evaluations --------------------------------------------------------------------------------------------------
 
@@ -97,13 +97,24 @@ class Gate:
         kept = self._engine.store.requirement(record.process)
         terms = orjson.loads(kept.terms) if kept is not None else None
         demands = [requirement_of(terms)] if terms is not None else []
-        demands += [found for each in self.also if (found := each(record)) is not None]
+        demands += self._of_policies(record)
         done = self._engine.store.evaluations(record.process, record.version)
         shown = [_shown(orjson.loads(each.summary)) for each in done if each.digest == record.digest]
         for wanted in (each for demand in demands for each in each_of(demand, baseline)):
             lacks = [shortfall(wanted, each, baseline) for each in shown]
             if None not in lacks:
                 raise _required(record, wanted, lacks[0] if lacks else None, kept)
+
+    def _of_policies(self, record: VersionRecord) -> list[Requirement]:
+        """What the policies in force that select the version ask for (L43)."""
+        governance = self._engine.governance
+        if governance is None:
+            return []
+        code = next((each for each in self._engine.catalog.hosted(record.process) if each.version == record.version), None)
+        department = orjson.loads(record.contract)["department"]
+        subject = Subject(record.process, record.version, code.tags if code is not None else (), department)
+        selected = [each for each in governance.policies if each.selector.why(subject, in_range) is not None]
+        return [each.evaluation for each in selected if each.evaluation is not None]
 
 
 def _required(

@@ -97,6 +97,16 @@ class Approvals(Section):
     four_eyes: Flag = False
 
 
+class EvaluationRule(Section):
+    """What an evaluation of a version must show before it is promoted; increases are fractions."""
+
+    recorded: int = Field(ge=1, le=10_000)
+    min_pass: float | None = Field(None, ge=0, le=1)
+    max_tokens_increase: float | None = Field(None, ge=0, le=1_000)
+    max_cost_increase: float | None = Field(None, ge=0, le=1_000)
+    max_duration_increase: float | None = Field(None, ge=0, le=1_000)
+
+
 class Policy(Section):
     """A whole policy file."""
 
@@ -112,6 +122,7 @@ class Policy(Section):
     filters: list[FilterRule] = Field(default=[], max_length=100)
     rules: list[RuleText] = Field(default=[], max_length=100)
     approvals: Approvals = Approvals()
+    evaluation: EvaluationRule | None = None
 
 
 class PolicyFile(NamedTuple):
@@ -254,6 +265,7 @@ def _kept(policy: Policy) -> dict[str, Any]:
         "filters": [_filter(each) for each in policy.filters],
         "rules": [_said(each.model_dump()) for each in policy.rules],
         "four_eyes": policy.approvals.four_eyes or None,
+        "evaluation": _said(policy.evaluation.model_dump()) if policy.evaluation is not None else None,
     }
     return {name: value for name, value in content.items() if value not in (None, {}, [])}
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from remit.kernel.conditions import Condition, parse
 from remit.kernel.rates import RateLimit
+from remit.kernel.requirement import Requirement, requirement_of
 
 __all__ = [
     "CALL",
@@ -144,6 +145,8 @@ class Policy:
     filters: tuple[Filter, ...] = ()
     rules: tuple[Rule, ...] = ()
     four_eyes: bool = False
+    evaluation: Requirement | None = None
+    """What an evaluation must show before a version is promoted (L41)."""
 
     @property
     def label(self) -> str:
@@ -168,6 +171,7 @@ def policy_of(content: Mapping[str, Any]) -> Policy:
             Rule(each["name"], parse(each["require"], CALL), each.get("message")) for each in content.get("rules", ())
         ),
         four_eyes=bool(content.get("four_eyes")),
+        evaluation=requirement_of(content["evaluation"]) if "evaluation" in content else None,
     )
 
 
