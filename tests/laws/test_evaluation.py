@@ -138,6 +138,18 @@ async def test_L41_only_calls_that_ended_by_themselves_are_taken_the_last_ones_f
             await app.evaluate("tax@1.0.0", recorded=1)
 
 
+async def test_L41_L53_what_was_erased_is_no_case() -> None:
+    async with Remit(":memory:", processes=[offers(), offers("2.1.0"), tax]) as app:
+        for tenant, sku in (("acme", "boots"), ("globex", "hat")):
+            await (await app.start("offers@2.0.0", sku, tenant=tenant)).outcome(timeout=5)
+        assert len((await app.evaluate("offers@2.1.0", recorded=5)).cases) == 2
+        (case,) = (await app.evaluate("offers@2.1.0", recorded=5, tenant="acme")).cases
+        assert case.candidate.result["total"] == 10
+        await app.erase("acme")
+        (case,) = (done := await app.evaluate("offers@2.1.0", recorded=5)).cases
+        assert (case.candidate.result["total"], done.passed) == (6, True)
+
+
 async def test_L18_a_failure_that_was_tried_again_counts_as_it_ended() -> None:
     async with Remit(":memory:", processes=[offers(), offers("2.1.0"), tax]) as app:
         await call(app, "shoe", target="offers@2.0.0")

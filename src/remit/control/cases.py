@@ -23,6 +23,7 @@ from remit.kernel.conditions import Condition, ConditionError, parse
 from remit.kernel.durations import milliseconds
 from remit.kernel.states import Status
 from remit.kernel.usage import Amount, Usage, micros
+from remit.store.codec import ERASED
 from remit.store.port import Reader
 from remit.store.records import EffectKind, ExecutionFilter, ExecutionRecord, JournalRecord
 
@@ -218,7 +219,7 @@ def recorded_cases(
     while len(cases) < count:
         wanted = ExecutionFilter(frozenset(map(str, _ENDED)), process, tenant=tenant, limit=_PAGE, before_n=before)
         page = reader.listing(wanted)
-        same = [each for each in page if each.version == version]
+        same = [each for each in page if each.version == version and each.input != ERASED]
         cases += [_recorded(reader, each, conditions) for each in same[: count - len(cases)]]
         if len(page) < _PAGE:
             break
