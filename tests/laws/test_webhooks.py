@@ -168,8 +168,10 @@ async def test_L41_the_next_owner_delivers_what_is_left_and_nothing_that_was_del
                 return (await app.webhooks())[0].waiting == 0
 
             await until(nothing_waits)
-            assert await app.remove_webhook(hook)
+            assert await app.remove_webhook(hook, by="eve")
             assert not await app.remove_webhook(hook)
+            told = [each for each in await app.audit() if each.kind.startswith("webhook_")]
+            assert [(each.kind, each.actor) for each in told] == [("webhook_added", None), ("webhook_removed", "eve")]
         async with Remit(open_store(tmp_path)) as app:
             assert await app.webhooks() == []
         assert len(listener.got) == 2

@@ -64,12 +64,13 @@ def list_(store: StoreUrl = DEFAULT_STORE, as_json: JsonFlag = False) -> None:
 @reported
 def remove(
     webhook_id: Annotated[str, typer.Argument(metavar="ID", help="A webhook: wh_….", show_default=False)],
+    by: By = None,
     store: StoreUrl = DEFAULT_STORE,
     timeout: ReplyTimeout = _WAIT_S,
     as_json: JsonFlag = False,
 ) -> None:
     """Remove a URL, and what was still to be delivered there."""
-    if not carry_out(store, "remove-webhook", {"webhook_id": webhook_id}, timeout):
+    if not carry_out(store, "remove-webhook", {"webhook_id": webhook_id, "by": by}, timeout):
         raise MisuseError(f"There is no webhook {webhook_id!r}: see `remit webhooks list`", code="invalid_input")
     if as_json:
         print_json({"removed": webhook_id})

@@ -412,9 +412,9 @@ class Remit(Reading, Versions, Attribution, Governed, Keeping):
         """All webhooks, the oldest first, without their secrets."""
         return webhook_views(self.engine.store)
 
-    async def remove_webhook(self, webhook_id: str) -> bool:
+    async def remove_webhook(self, webhook_id: str, *, by: str | None = None) -> bool:
         """Remove a webhook with what was still to be delivered there; False where there is none."""
-        return await self._hooks().remove(webhook_id)
+        return await self._hooks().remove(webhook_id, by)
 
     def _hooks(self) -> Webhooks:
         _ = self.engine

@@ -8,6 +8,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 from secrets import token_bytes, token_hex
+from urllib.parse import urlsplit
 
 from remit.control.views import moment
 from remit.engine.engine import Engine
@@ -110,12 +111,17 @@ class Webhooks:
         now = self._engine.clock.now()
         record = WebhookRecord(f"wh_{token_hex(6)}", url, given, owner, int(private), now, by)
         self._engine.outbox.put(record)
+        host = urlsplit(url).hostname
+        self._engine.audit.control(None, "webhook_added", by, {"webhook": record.id, "host": host, "owner": owner})
         await self._engine.durability.barrier()
         return _view(record, secret=given)
 
-    async def remove(self, webhook_id: str) -> bool:
+    async def remove(self, webhook_id: str, by: str | None = None) -> bool:
         """Remove a webhook with what was still to be delivered there; False where there is none."""
+        optional_text(by, "by")
         removed = self._engine.outbox.remove(webhook_id)
+        if removed:
+            self._engine.audit.control(None, "webhook_removed", by, {"webhook": webhook_id})
         await self._engine.durability.barrier()
         return removed
 
