@@ -28,7 +28,6 @@ from remit.store.records import (
     LedgerRecord,
     MessageRecord,
     PolicyRecord,
-    RateRecord,
     RequirementRecord,
     ScheduleRecord,
     UsageKey,
@@ -145,9 +144,9 @@ class Durability:
         self._batch.policies.append(policy)
         self._soon_or_later()
 
-    def rate(self, rate: RateRecord) -> None:
-        """More of a rate is used up."""
-        self._batch.rates[rate.policy, rate.counted] = rate
+    def rate(self, key: tuple[str, str], bucket: tuple[int, int]) -> None:
+        """More of a rate is used up: of which policy, counted for what; until when, in which unit."""
+        self._batch.rates[key] = bucket
         self._soon_or_later()
 
     def evaluation(self, evaluation: EvaluationRecord) -> None:

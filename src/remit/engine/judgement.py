@@ -53,11 +53,15 @@ class Judged(NamedTuple):
     def narrow(self, request: CallRequest, definition: Definition) -> None:
         """Leave the call no more of anything than policies grant."""
         regime = self.placed.ruled.regime
-        if regime.ceilings:
+        if not regime.ceilings:
+            return
+        if "ttl_ms" in regime.ceilings:
             request.ttl_ms = regime.least("ttl_ms", request.ttl_ms or definition.ttl_ms or DEFAULT_TTL_MS)
+        if "tokens" in regime.ceilings:
             request.limit_tokens = regime.least("tokens", request.limit_tokens)
+        if "cost" in regime.ceilings:
             request.limit_cost = regime.least("cost", request.limit_cost)
-            request.retry = self.retry(request.retry, definition)
+        request.retry = self.retry(request.retry, definition)
 
     def limits(self, limits: Limits) -> tuple[Limits, Mapping[str, str]]:
         """The operator's limits as policies narrow them, and which policy narrows which."""
@@ -69,7 +73,7 @@ class Judged(NamedTuple):
         retry = wanted or definition.retry
         if ceiling is None or retry.attempts <= ceiling.value:
             return wanted
-        return self.ruled.fewer_attempts(retry, ceiling.value)
+        return self.ruled.fewer_attempts(definition if wanted is None else wanted, retry, ceiling.value)
 
     def terms(self) -> dict[str, Any]:
         """What the record says of it."""

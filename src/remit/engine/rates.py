@@ -10,7 +10,6 @@ from remit.kernel.narrowing import Regime
 from remit.kernel.policies import Subject
 from remit.kernel.preflight import Rejection
 from remit.kernel.rates import Bucket, RateLimit
-from remit.store.records import RateRecord
 
 if TYPE_CHECKING:
     from remit.engine.engine import Engine
@@ -68,4 +67,4 @@ class Rates:
         """One more call is let through; `buckets` were given by `after` in the same instant."""
         for rate, bucket in zip(rates, buckets, strict=True):
             self._buckets[rate.key] = bucket
-            self._durability.rate(RateRecord(*rate.key, *bucket))
+            self._durability.rate(rate.key, bucket)

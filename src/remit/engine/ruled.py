@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from remit.engine.content import Scanner
+from remit.engine.definitions import Definition
 from remit.engine.plain_json import loads
 from remit.kernel.conditions import ConditionFailed
 from remit.kernel.narrowing import Regime, narrowed
@@ -48,7 +49,7 @@ class Ruled:
         self.policies = policies
         self.regime: Regime = narrowed(sorted(policies, key=lambda each: each.label))
         self.labels = list(self.regime.labels)
-        self._retries: dict[Retry, Retry] = {}
+        self._retries: dict[Definition | Retry, Retry] = {}
         self._limits: tuple[Limits, Mapping[str, str]] | None = None
         reading = [each for each in self.regime.rules if _reads_input(each[1])]
         self._of_inputs = reading
@@ -61,11 +62,14 @@ class Ruled:
             self._limits = self.regime.within(limits)
         return self._limits
 
-    def fewer_attempts(self, retry: Retry, attempts: int) -> Retry:
-        """The same way of trying again, with so many attempts; made once."""
-        if retry not in self._retries:
-            self._retries[retry] = replace(retry, attempts=attempts)
-        return self._retries[retry]
+    def fewer_attempts(self, whose: Definition | Retry, retry: Retry, attempts: int) -> Retry:
+        """The same way of trying again, with so many attempts; made once for a process, or for what a caller says."""
+        fewer = self._retries.get(whose)
+        if fewer is None:
+            if len(self._retries) >= _REMEMBERED_MAX:
+                self._retries.clear()
+            fewer = self._retries[whose] = replace(retry, attempts=attempts)
+        return fewer
 
     @cached_property
     def input(self) -> Scanner | None:

@@ -183,7 +183,7 @@ class SqliteStore(SqliteKeeping):
         if batch.audit:
             writes.executemany(INSERT_AUDIT, batch.audit)
         if batch.rates:
-            writes.executemany(PUT_RATE, batch.rates.values())
+            writes.executemany(PUT_RATE, [(*key, *rate) for key, rate in batch.rates.items()])
         for entry in batch.set_aside:
             writes.execute(_SET_ASIDE, (entry.execution_n, entry.generation, entry.position))
 
