@@ -99,3 +99,14 @@ def test_L31_bills_as_table_csv_and_json(shell: Shell) -> None:
     today = datetime.now(UTC).date().isoformat()
     assert shell.json("costs", "--until", today)["costs"] == []
     assert "write a day" in shell.run("costs", "--since", "yesterday", code=2).stderr
+
+
+def test_L45_publish_says_which_declared_call_would_be_denied(shell: Shell) -> None:
+    shop = place(shell)
+    text = (shell.home / shop).read_text("utf-8").replace('"warehouse", estimate', '"warehouse", callers=[], estimate')
+    (shell.home / shop).write_text(text, "utf-8")
+    shell.run("migrate")
+    assert "rejected" not in shell.run("publish", f"{shop}:shelf").stdout
+    told = shell.run("publish", f"{shop}:order").stdout
+    assert "As things stand a call of its would be rejected: 'shelf' may be called by warehouse" in told
+    assert shell.json("versions", "order")["versions"][0]["denied"] != []
