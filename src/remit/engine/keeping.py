@@ -29,6 +29,8 @@ FIRST_LOOK_MS, LOOK_EVERY_MS = 60_000, 3_600_000
 _SLICE_S, _PAUSE_S = 0.002, 0.02
 """How long a transaction deletes, and how long calls have the loop to themselves in between."""
 _PAGE = 100
+_AT_ONCE = 4
+"""Trees that are looked through before a transaction: each is read from end to end."""
 _COMMANDS_KEPT_MS = 86_400_000
 _ERASE_ROWS = 200
 _READERS_S = 30
@@ -106,7 +108,7 @@ class Keeping:
         batch: list[str] = []
         while True:
             await engine.durability.settled()
-            while len(batch) < _PAGE and (root := next(doomed, None)) is not None:
+            while len(batch) < _AT_ONCE and (root := next(doomed, None)) is not None:
                 batch.append(root)
             still = [root for root in batch if root not in engine.traces.nodes]
             roots, executions = engine.store.delete_roots(still, engine.clock.now(), _SLICE_S)
