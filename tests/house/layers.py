@@ -56,6 +56,7 @@ LAZY: dict[tuple[str, str], str] = {
     ("remit.engine.definitions", "semantic_version"): "29 ms; it reads package metadata, and only defining a process needs it",
     ("remit.engine.workers", "anyio.to_thread"): "11 ms; needed once an app is open",
     ("remit.testing.plugin", "remit.testing.harness"): "220 ms of every pytest run where remit is installed; only tests that ask for an app need it",
+    ("remit.cli.audit", "remit.control.signing"): "36 ms for cryptography, an extra that only signed checkpoints need",
     ("remit.store.keyring", "remit.store.aes"): "36 ms for cryptography, an extra that only encrypted stores need",
     ("remit.engine.workers", "remit.engine.isolation"): "8 ms for anyio.to_process, which few programs use",
 }

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from remit import __version__
+from remit.cli.audit import audit
 from remit.cli.backup import backup, migrate, restore
 from remit.cli.budget import budget
 from remit.cli.check import check
@@ -75,7 +76,7 @@ for panel, verbs in _PANELS.items():
         app.command(name, rich_help_panel=panel)(verb)
 app.add_typer(contract, rich_help_panel="Run")
 app.add_typer(policy, rich_help_panel="Versions")
-for group in (retention, keys):
+for group in (audit, retention, keys):
     app.add_typer(group, rich_help_panel="Keep")
 app.add_typer(webhooks, rich_help_panel="Versions")
 app.add_typer(budget, rich_help_panel="Command")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import logging
 from typing import Annotated, Any
 
@@ -141,7 +142,17 @@ def top_up(
 def _carry_out(store: str, verb: str, arguments: dict[str, Any], wait_s: float) -> Carried:
     # Where this process takes the store for a moment it hosts no code on purpose: that is no news to anybody.
     logging.getLogger("remit.engine").setLevel(logging.ERROR)
+    if verb != "answer":  # who answers is said, since it counts; of the rest the audit log has the account
+        arguments["by"] = _account()
     return asyncio.run(Client(store).command(verb, arguments, wait_s))
+
+
+def _account() -> str | None:
+    """The operating system's name of whoever runs this; None where it has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # OSError from Python 3.13 on
+        return None
 
 
 def _tell(carried: Carried, execution_id: str, told: str, *, as_json: bool) -> None:

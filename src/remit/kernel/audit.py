@@ -52,13 +52,15 @@ class Head(NamedTuple):
 
 
 class Fault(StrEnum):
-    """What may be wrong with a row."""
+    """What may be wrong with a row, or with a checkpoint."""
 
     EDITED = "edited"
     MISPLACED = "misplaced"
     MISSING = "missing"
     CUT = "cut"
     REWRITTEN = "rewritten"
+    FOREIGN = "foreign"
+    FORGED = "forged"
 
 
 class Finding(NamedTuple):

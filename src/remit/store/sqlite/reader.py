@@ -408,8 +408,8 @@ class SqliteReader:
 
     def audit_id(self) -> bytes:
         """What tells this store's chains from those of others."""
-        found: bytes = self._value("SELECT id FROM audit_store")
-        return found
+        found, first_n = self._first("SELECT id, first_n FROM audit_store") or (b"", 0)
+        return bytes(found) + int(first_n).to_bytes(8, "big", signed=True)
 
     def audit_chains(self, among: str | None = None, since_ms: int = 0) -> list[str]:
         """The chains that have entries of that time or later, in order; of all, or one."""

@@ -19,5 +19,5 @@ CREATE TABLE audit_store (
   only INTEGER PRIMARY KEY CHECK (only = 1),
   id BLOB NOT NULL,
   first_n INTEGER NOT NULL
-);
+) STRICT;
 INSERT INTO audit_store SELECT 1, randomblob(16), coalesce(max(n), 0) + 1 FROM executions;
