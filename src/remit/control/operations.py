@@ -61,7 +61,7 @@ class Operations:
             )
         self._refuse_own_approval(node, living, by)
         payload = _checked(value, living)
-        told = {"ask": entry.name, "position": entry.position, "answer": digest(payload).hex()}
+        told = {"ask": entry.name, "position": entry.position, "answer": engine.audit.mark(node.record.tenant, digest(payload))}
         engine.audit.entry(asked, "answered", told, by)
         if by is not None:
             living.terms = orjson.dumps({**orjson.loads(living.terms or b"{}"), "by": by})

@@ -150,7 +150,8 @@ class Audit:
     def refused(self, execution_id: str, entry: JournalRecord) -> None:
         """A tool or model was not called: a policy forbids it, or there is nothing left to pay for it."""
         if entry.kind in _AUDITED:
-            details = {"name": entry.name, "params": digest(entry.params or b"null").hex()} | _which(entry)
+            params = self.mark(self._tenant_of(execution_id), digest(entry.params or b"null"))
+            details = {"name": entry.name, "params": params} | _which(entry)
             code = orjson.loads(entry.error or b"{}")["code"]
             self.entry(execution_id, f"{entry.kind}.refused", details | {"code": code})
 

@@ -135,7 +135,8 @@ class Settling:
         if dedupe is not None and self._engine.store.has_event(node.id, name, dedupe):
             return False
         event = EventRecord(node.id, name, payload, self._engine.clock.now(), dedupe)
-        self._engine.audit.entry(node.id, "sent", {"event": name, "payload": digest(payload).hex()}, by)
+        audit = self._engine.audit
+        audit.entry(node.id, "sent", {"event": name, "payload": audit.mark(node.record.tenant, digest(payload))}, by)
         entry = self._waiting_for(node, name)
         if entry is not None:
             event.taken_by = entry.position
