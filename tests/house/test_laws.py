@@ -7,7 +7,7 @@ import re
 from tests.house.sources import ROOT, python_files
 
 # What this release builds; a law joins the list with its tests.
-BUILT = {1, 2, 3, 4, *range(6, 40), *range(43, 55)}
+BUILT = set(range(1, 55))
 TEST = re.compile(r"^\s*(?:async )?def (test_\w+)", re.MULTILINE)
 LAW = re.compile(r"_L(\d+)(?=_|$)")
 
