@@ -122,6 +122,7 @@ CODES: dict[str, CodeEntry] = {
     "merge_conflict": CodeEntry(_D, "Two tasks of a PARALLEL step give a key different values.", "Return other names, or set `merge_conflict_behavior`."),
     "ambiguous_result": CodeEntry(_D, "Several steps called children of the type that was asked for.", "Ask `sub_workflow_results` by the name of the step."),
     "unknown_step": CodeEntry(_D, "A jump leads to a step that the workflow does not have.", "Mend the name; the message lists the steps."),
+    "invalid_directive": CodeEntry(_D, "A step function gave a directive that cannot be followed.", "Raise it in the function itself, with the names and the plain data that the message asks for."),
     "no_route": CodeEntry(_D, "No route of a DECISION step holds and it has no default.", "Add `- default: <step>` as the last route."),
     "not_started": CodeEntry(_D, "An AWAIT step waits for a child that no step on the way has started.", "Name the step that starts it, and come past it first."),
     "step_timeout": CodeEntry(_D, "A step took longer than its `timeout`.", "Give it more time, or handle it with `on_timeout`."),

@@ -9,7 +9,7 @@ import pytest
 
 from remit.engine.json_schemas import unreadable_pattern, validator_of
 from remit.errors import DefinitionError
-from remit.workflows.running.conformity import problem_finder
+from remit.workflows.format.conformity import problem_finder
 
 EVIL = "a" * 5_000 + "!"
 

@@ -33,7 +33,10 @@ FORM = {
     "cross_tenant",
     "region_violation",
 }
-SAID_IN_WORDS = {"values.yaml", "loops.yaml", "injection.yaml", "decisions.yaml", "state_schema.yaml", "details.yaml"}
+SAID_IN_WORDS = {
+    "values.yaml", "loops.yaml", "injection.yaml", "decisions.yaml", "state_schema.yaml", "details.yaml",
+    "schema_references.yaml",
+}  # fmt: skip
 
 
 def step(**fields: Any) -> Any:

@@ -230,3 +230,36 @@ def test_the_largest_files_end_within_the_time_that_their_size_explains(tmp_path
     findings, took_s = checked(path)
     assert findings
     assert took_s < 5
+
+
+@pytest.mark.parametrize("length", [20_001, 100_000, 200_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "  - name: a\n    function: {a}",
+        "  - name: a\n    function: steps.f\n    description: {a }",
+        "  - name: {a}\n    type: WAIT",
+        "  - name: a\n    type: DECISION\n    routes: [{condition: {a+}1, target: a}]",
+        '  - name: a\n    type: DECISION\n    routes: [{condition: "{a+}1", target: a}]',
+        "  - name: a\n    type: SUB_WORKFLOW\n    sub_workflow_type: {B}",
+        "  - name: a\n    function: {a.}a",
+    ],
+    ids=lambda text: text.replace("\n    ", " ").strip(),
+)
+def test_L48_a_text_without_end_is_given_up_in_time_and_at_its_place(tmp_path: Path, text: str, length: int) -> None:
+    filled = re.sub(r"\{([^{}:]{1,2})\}", lambda found: found[1] * (length // len(found[1]) + 1), text)
+    path = tmp_path / "long.yaml"
+    path.write_text(f"workflow_type: A\nsteps:\n{filled}\n")
+    checked(path)
+    findings, took_s = checked(path)
+    assert [each.code for each in findings] == ["yaml_too_large"]
+    assert findings[0].position.line >= 3
+    assert "at most 20,000 are read" in findings[0].message
+    assert took_s < LONGEST_S
+
+
+def test_L48_texts_below_the_bound_that_yaml_s_marks_divide_are_bounded_too(tmp_path: Path) -> None:
+    path = tmp_path / "long.yaml"
+    path.write_text("workflow_type: A\nsteps:\n  - {name: a, type: WAIT, description: \"" + "{{ state.a }} " * 1_500 + '"}\n')
+    (finding,) = load([path]).findings
+    assert (finding.code, finding.position.line) == ("yaml_too_large", 3)

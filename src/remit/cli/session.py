@@ -35,7 +35,10 @@ _REJECTIONS = frozenset({"invalid_input", "idempotency_conflict", "budget_exceed
 
 
 class Session:
-    """A target on a store: started anew, or an execution of it that goes on."""
+    """A target on a store: started anew, or an execution of it that goes on.
+
+    `again`: the options that the same command needs once more to go on; names of secrets, never what they hold.
+    """
 
     def __init__(
         self,
@@ -43,11 +46,13 @@ class Session:
         store: str,
         resume: str | None,
         operator: OperatorsList,
+        again: Sequence[str] = (),
         *,
         as_json: bool,
         wait: bool | None,
     ) -> None:
         self._operator = operator
+        self._options = again
         self._text = target
         self._store = store
         self._id = resume
@@ -94,10 +99,12 @@ class Session:
             ) from None
 
     def _place(self) -> str:
-        return "" if self._store == DEFAULT_STORE else f" --store {shlex.quote(self._store)}"
+        meant = os.environ.get("REMIT_STORE", DEFAULT_STORE)
+        return "" if self._store == DEFAULT_STORE == meant else f" --store {shlex.quote(self._store)}"
 
     def _again(self) -> str:
-        return f"remit run {shlex.quote(self._text)} --resume {self._id}{self._place()}"
+        options = f" {shlex.join(self._options)}" if self._options else ""
+        return f"remit run {shlex.quote(self._text)} --resume {self._id}{self._place()}{options}"
 
     def _ended(self, tree: Record, waits: Sequence[Wait]) -> None:
         status = outcome_status(tree.status) if tree.ended_at is not None else "waiting"

@@ -9,6 +9,7 @@ from remit.engine.blame import blame_of, fault_of
 from remit.engine.definitions import Definition
 from remit.engine.elsewhere import locate
 from remit.engine.judgement import judge_input, noted
+from remit.engine.leaving import made_to_leave, own_failure
 from remit.engine.port import ContinueAs
 from remit.engine.remote import RemoteBody, UnfitError
 from remit.engine.seam import SeamError
@@ -46,8 +47,10 @@ class Driver:
                 value = await definition.body()
         except LoopBlocked:
             return
-        except (GeneratorExit, KeyboardInterrupt):
-            raise
+        except (GeneratorExit, KeyboardInterrupt) as error:
+            if made_to_leave(error, run.task):
+                raise
+            self._broke_off(run, own_failure(error, "a body"))
         except BaseException as error:  # SystemExit too: what a body raises ends its execution, not this program
             self._broke_off(run, error)
         else:

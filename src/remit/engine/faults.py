@@ -76,7 +76,7 @@ def _class_of(error: BaseException, classifier: Classifier | None) -> ErrorClass
 
 def _text(error: BaseException) -> str:
     try:
-        return str(error)
+        return f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else str(error)  # its text is only the key
     except Exception:
         _log.exception("a %s has no text", type(error).__name__)
         return f"{type(error).__name__}, whose text cannot be shown"
@@ -152,7 +152,11 @@ def exception_of(info: ErrorInfo) -> RemitError:
 @lru_cache(maxsize=256)
 def _also(name: str) -> type[StepFailed]:
     """A StepFailed that is a builtin exception too, where Python's object layouts allow one."""
+    builtin = getattr(builtins, name)
+    # A task that raises what is no Exception ends the loop; a group cannot be made of a message alone.
+    if not issubclass(builtin, Exception) or issubclass(builtin, BaseExceptionGroup):
+        return StepFailed
     try:
-        return type(f"StepFailed[{name}]", (StepFailed, getattr(builtins, name)), {})
+        return type(f"StepFailed[{name}]", (StepFailed, builtin), {})
     except TypeError:
         return StepFailed

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+from remit.engine.leaving import made_to_leave, own_failure
 from remit.engine.port import INSIDE_STEP, PORT
 
 __all__ = ["adopt_branches", "collect_rarely"]
@@ -73,12 +74,26 @@ def _adopting(before: Any) -> Any:
     """A task factory that makes tasks as before; one that a body starts is a branch of its run."""
 
     def make(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:
-        task = before(loop, coro, **options) if before is not None else asyncio.Task(coro, loop=loop, **options)
         context = options.get("context")
         port = context.get(PORT) if context is not None else PORT.get()
         run = getattr(port, "run", None)
-        if run is not None and run.loop is loop and INSIDE_STEP.get() is None and isinstance(task, asyncio.Task):
-            run.adopt(task)
+        ours = run is not None and run.loop is loop  # not that of another thread
+        going = _contained(coro) if ours else coro
+        task = before(loop, going, **options) if before is not None else asyncio.Task(going, loop=loop, **options)
+        if run is not None and ours:
+            task.add_done_callback(lambda _: coro.close())  # one that was cancelled before it began is still open
+            if INSIDE_STEP.get() is None and isinstance(task, asyncio.Task):
+                run.adopt(task)
         return task
 
     return make
+
+
+async def _contained(coro: Any) -> Any:
+    """What a branch gives: a task that raises SystemExit or KeyboardInterrupt would end the loop, and with it everybody's work."""
+    try:
+        return await coro
+    except (SystemExit, KeyboardInterrupt) as error:
+        if made_to_leave(error, None):
+            raise
+        raise own_failure(error, "a branch") from error

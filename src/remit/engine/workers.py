@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+from collections.abc import Awaitable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from remit.engine.leaving import made_to_leave, own_failure
 from remit.engine.port import PORT
 from remit.errors import TransientError
 
@@ -48,7 +50,7 @@ class Workers:
 
             return await run_isolated(step, arguments)
         if step.is_async:
-            return await step.function(**arguments)
+            return await _on_the_loop(step.function(**arguments), "an async step")
         return await self._in_thread(step, arguments)
 
     async def undo(self, step: StepDefinition, arguments: dict[str, Any], result: bytes | None) -> Any:
@@ -61,7 +63,7 @@ class Workers:
         value = step.result.decode(result) if result is not None else None
         undo = partial(step.compensate, value, *arguments.values())
         if inspect.iscoroutinefunction(step.compensate):
-            return await undo()
+            return await _on_the_loop(undo(), "an async compensation")
         return await self._in_thread(replace(step, name=f"{step.name}, undone", function=undo), {})
 
     async def _in_thread(self, step: StepDefinition, arguments: dict[str, Any]) -> Any:
@@ -75,7 +77,7 @@ class Workers:
             try:
                 return step.function(**arguments)
             except (GeneratorExit, KeyboardInterrupt) as error:  # in the main thread they would close this program
-                raise RuntimeError(f"{type(error).__name__} was raised in a thread") from error
+                raise own_failure(error, "a thread") from error
             finally:
                 state["done"] = True
                 if state["stuck"]:
@@ -117,3 +119,14 @@ class Workers:
         """A thread that was left has ended after all."""
         self.stuck -= 1
         _log.info("a stuck thread of %s has come back", where)
+
+
+async def _on_the_loop(work: Awaitable[Any], where: str) -> Any:
+    """What the work gives; a GeneratorExit or KeyboardInterrupt of its own is its failure, as in a thread."""
+    task = asyncio.current_task()
+    try:
+        return await work
+    except (GeneratorExit, KeyboardInterrupt) as error:
+        if made_to_leave(error, task):
+            raise
+        raise own_failure(error, where) from error

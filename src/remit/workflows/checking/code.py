@@ -21,6 +21,7 @@ _DUMPS = {"dict", "model_dump", "copy", "model_copy"}
 _COPIES = {"dict", "vars", "deepcopy"}
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _Values = Mapping[str, ast.expr]
+_GOES_ON = (ast.Expr, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Import, ast.ImportFrom, ast.Pass)
 
 UNKNOWN = object()
 """Stands for a value that the source does not say plainly."""
@@ -45,11 +46,15 @@ class Jump(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What was found in a function; `jumps_anywhere` where it may jump to steps that the source does not name."""
+    """What was found in a function; `jumps_anywhere` where it may jump to steps that the source does not name.
+
+    `always_jumps`: it comes to its jump on every way, unless it fails.
+    """
 
     starts: tuple[Start, ...] = ()
     jumps: tuple[Jump, ...] = ()
     jumps_anywhere: bool = False
+    always_jumps: bool = False
 
 
 class Modules:
@@ -78,7 +83,17 @@ class Modules:
                     targets = read.texts(_argument(call, 0, "target_step_name"))
                     anywhere |= targets is None
                     jumps += [Jump(each, f"{module.name}:{call.lineno}") for each in targets or ()]
-        return Code(tuple(starts), tuple(jumps), anywhere)
+        return Code(tuple(starts), tuple(jumps), anywhere, _always_jumps(found.node, module))
+
+
+def _always_jumps(function: _Function, module: _Module) -> bool:
+    """Whether plain statements, one after the other, end in a jump."""
+    for statement in function.body:
+        if isinstance(statement, ast.Raise):
+            return isinstance(statement.exc, ast.Call) and module.directive(statement.exc) == _JUMP
+        if not isinstance(statement, _GOES_ON):
+            return False
+    return False
 
 
 @dataclass(frozen=True, slots=True)

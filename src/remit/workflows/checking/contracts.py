@@ -7,7 +7,7 @@ From a JSON Schema in the file always; from a pydantic model where its class bod
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,10 @@ __all__ = [
     "OPEN",
     "Contract",
     "FieldKind",
+    "is_no_model",
     "kind_of",
-    "misfit",
     "model_contract",
     "schema_contract",
-    "schema_problem",
 ]
 
 ANYTHING: frozenset[str] = frozenset({"text", "integer", "number", "boolean", "list", "mapping", "nothing"})
@@ -55,7 +54,6 @@ _BY_SCHEMA = {
 }
 
 
-_TAKES_LONG = ("$ref", "$dynamicRef", "pattern", "uniqueItems")
 JSON_TYPES = tuple(_BY_SCHEMA)
 
 
@@ -122,49 +120,6 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def schema_problem(schema: Mapping[str, Any]) -> tuple[tuple[str | int, ...], str] | None:
-    """Where a JSON Schema is none, or reaches out of the file, and why."""
-    for where, reference in _references(schema, ()):
-        if not reference.startswith("#"):
-            return (
-                where,
-                f"{reference!r:.100} is outside of it: a schema refers to its own parts, such as '#/$defs/item'",
-            )
-    from jsonschema.exceptions import SchemaError
-    from jsonschema.validators import Draft202012Validator
-
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        return tuple(error.path), error.message
-    return None
-
-
-def misfit(value: Any, schema: Mapping[str, Any]) -> tuple[tuple[str | int, ...], str] | None:
-    """Where a value does not fit a sound JSON Schema, and why; a schema that could take long is not tried."""
-    from jsonschema.validators import Draft202012Validator
-
-    if any(word in str(schema) for word in _TAKES_LONG):
-        return None
-    for error in Draft202012Validator(schema).iter_errors(value):
-        return tuple(error.path), error.message
-    return None
-
-
-def _references(schema: Any, where: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Every reference in a schema; what a validator finds outside it would fetch."""
-    if isinstance(schema, Mapping):
-        for key, value in schema.items():
-            if key in {"$ref", "$dynamicRef", "$schema"} and isinstance(value, str):
-                if key != "$schema" or not value.startswith("https://json-schema.org/"):
-                    yield (*where, key), value
-            else:
-                yield from _references(value, (*where, key))
-    elif isinstance(schema, list):
-        for index, value in enumerate(schema):
-            yield from _references(value, (*where, index))
-
-
 def schema_contract(schema: Mapping[str, Any]) -> Contract:
     """The contract that a sound JSON Schema states in its `properties`."""
     if set(schema) & {"$ref", "allOf", "anyOf", "oneOf", "if", "patternProperties"}:
@@ -189,6 +144,19 @@ def model_contract(found: Located, directory: Path, allow: Iterable[str]) -> Con
     if not isinstance(found.node, ast.ClassDef):
         return OPEN
     return _of_class(found.node, found.defined_in, directory, tuple(allow), 8)
+
+
+_NO_MODELS = frozenset({"object", "TypedDict", "NamedTuple", "Protocol", "Enum", "StrEnum", "IntEnum", "Exception"})
+
+
+def is_no_model(found: Located) -> bool:
+    """Whether a class is plainly none of pydantic's: it inherits nothing, or what is none, and nothing remakes it."""
+    node = found.node
+    if not isinstance(node, ast.ClassDef) or any(each.arg == "metaclass" for each in node.keywords):
+        return False
+    made_by = [ast.unparse(each).split("(")[0].split(".")[-1] for each in node.decorator_list]
+    inherits = [ast.unparse(each).split(".")[-1] for each in node.bases]
+    return set(made_by) <= {"dataclass"} and set(inherits) <= _NO_MODELS
 
 
 def _of_class(node: ast.ClassDef, file: Path, directory: Path, allow: tuple[str, ...], levels: int) -> Contract:

@@ -8,9 +8,9 @@ from remit.errors import DefinitionError
 from remit.kernel.conditions import ConditionError
 from remit.kernel.durations import milliseconds
 from remit.kernel.schedules import problem_of, problem_of_name
-from remit.workflows.checking.contracts import misfit, schema_problem
 from remit.workflows.checking.expressions import STATE, expressions_of, read
 from remit.workflows.checking.views import Placed, View
+from remit.workflows.format.conformity import misfit, schema_problem
 from remit.workflows.format.model import CronScheduleStep, HttpStep, HumanInLoopStep, WaitStep
 from remit.workflows.format.source import Loc
 from remit.workflows.http.access import HttpAccess

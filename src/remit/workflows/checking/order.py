@@ -225,6 +225,9 @@ def _check_reach(view: View, nodes: list[_Node]) -> None:
             told = f"{node.placed.named} is never reached: no step leads to it"
             view.report("unreachable_step", told, (*node.placed.loc, "name"))
     if len(nodes[0].placed.loc) == 2:
+        for index, node in enumerate(nodes):
+            if any(code.always_jumps for _, code in node.placed.codes):
+                following[index] = node.goals
         _check_end(view, nodes, following, reached)
 
 

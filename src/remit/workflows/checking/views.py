@@ -12,11 +12,12 @@ from remit.workflows.checking.contracts import (
     JSON_TYPES,
     OPEN,
     Contract,
+    is_no_model,
     model_contract,
     schema_contract,
-    schema_problem,
 )
 from remit.workflows.checking.expressions import scoped
+from remit.workflows.format.conformity import schema_problem
 from remit.workflows.format.findings import Finding, Severity, did_you_mean
 from remit.workflows.format.model import ParallelStep, Step
 from remit.workflows.format.reading import WorkflowFile
@@ -117,6 +118,9 @@ def _contract(seen: View, allow: tuple[str, ...]) -> Contract:
         seen.report(
             "unknown_function", f"{stated!r} is a function; the state is a pydantic model, which is a class", at
         )
+    elif is_no_model(found):
+        told = f"{stated!r} is no pydantic model: let the class inherit BaseModel, or write the state as JSON Schema"
+        seen.report("unknown_function", told, at)
     return model_contract(found, seen.file.directory.resolve(), allow)
 
 

@@ -20,15 +20,18 @@ from ruamel.yaml.scanner import Scanner
 
 from remit.workflows.format.scalars import offsets
 
-__all__ = ["BYTES_MAX", "DEPTH_MAX", "NODES_MAX", "Loc", "Node", "Position", "Source", "SourceError", "parse"]
+__all__ = ["BYTES_MAX", "DEPTH_MAX", "NODES_MAX", "TEXT_MAX", "Loc", "Node", "Position", "Source", "SourceError", "parse"]
 
 BYTES_MAX = 256 * 1024
 """A workflow of 1,000 steps takes about 150 KiB; the parser reads about 1 MB a second."""
 NODES_MAX = 20_000
+TEXT_MAX = 20_000
+"""Characters of one text, or of a stretch without any mark of YAML in it: the parser takes long over each."""
 DEPTH_MAX = 40
 _TOO_DEEP = f"This lies more than {DEPTH_MAX} levels deep"
 
 Loc = tuple[str | int, ...]
+_MARKS = re.compile(r"[\n\"',:\[\]{}#]")
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
 """An anchor or a tag before a text."""
 _VALUES = (ScalarEvent, SequenceStartEvent, MappingStartEvent, AliasEvent)
@@ -134,6 +137,7 @@ def parse(text: str, file: str) -> Source:
             f"The file has {size:,} bytes, at most {BYTES_MAX:,} are read: split it into several workflows",
             Position(file, 1, 1),
         )
+    _refuse_long_text(text, file)
     try:
         return Source(file, text, _Builder(file).document(_reader().parse(text)))
     except _DeepError as error:
@@ -152,6 +156,25 @@ def parse(text: str, file: str) -> Source:
         raise SourceError("yaml_syntax", f"{character} may not stand in YAML", place) from None
     except YAMLError as error:
         raise SourceError("yaml_syntax", f"This is no YAML: {error}", Position(file, 1, 1)) from None
+
+
+def _refuse_long_text(text: str, file: str) -> None:
+    if len(text) <= TEXT_MAX:
+        return
+    at = 0
+    for stretch in _MARKS.split(text):
+        if len(stretch) > TEXT_MAX:
+            raise SourceError("yaml_too_large", _too_long(len(stretch)), _place_of(text, at, file))
+        at += len(stretch) + 1
+
+
+def _too_long(length: int) -> str:
+    return f"This text has {length:,} characters, at most {TEXT_MAX:,} are read: give a reference to it instead, or shorten it"
+
+
+def _place_of(text: str, at: int, file: str) -> Position:
+    before = text[:at]
+    return Position(file, before.count("\n") + 1, at - before.rfind("\n"))
 
 
 class _DeepError(MarkedYAMLError):
@@ -320,6 +343,8 @@ class _Builder:
     def _scalar(self, event: ScalarEvent) -> Any:
         tag = self._check_tag(event, "scalar")
         text = str(event.value)
+        if len(text) > TEXT_MAX:
+            raise self._error(event, "yaml_too_large", _too_long(len(text)))
         if tag in {"str", "!"} or (tag is None and event.style is not None):
             return text
         value = _resolved(text)

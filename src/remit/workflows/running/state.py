@@ -24,7 +24,7 @@ from remit.engine.plain_json import dumps, loads
 from remit.engine.seam import Seam, SeamError, canonical, refuse_nonfinite
 from remit.engine.seam_types import coder_of
 from remit.errors import DefinitionError, DomainError
-from remit.workflows.running.conformity import problem_finder
+from remit.workflows.format.conformity import problem_finder
 from remit.workflows.running.parts import Parts, is_separable
 from remit.workflows.running.results import SubWorkflowResults
 

@@ -11,25 +11,19 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
-from remit.authoring.effects import current
 from remit.authoring.step import Step
 from remit.engine.definitions import StepDefinition
 from remit.engine.plain_json import dumps, loads
 from remit.engine.port import current_port
 from remit.engine.seam import Seam, canonical
-from remit.errors import DefinitionError, DomainError, SystemFailure
+from remit.errors import DefinitionError, DomainError
 from remit.kernel.retry import Retry
 from remit.kernel.usage import Usage
 from remit.store.records import EffectKind
-from remit.workflows.directives import (
-    StartSubWorkflowDirective,
-    StepContext,
-    WorkflowDirective,
-    WorkflowJumpDirective,
-    WorkflowPauseDirective,
-)
+from remit.workflows.directives import StepContext, WorkflowDirective
 from remit.workflows.importing.shapes import ATOMS, is_async, own, shape_of
 from remit.workflows.running.state import Held, StateType
+from remit.workflows.steps.raised import noted, refuse_grouped, refuse_others, refuse_returned
 from remit.workflows.steps.tries import tried
 from remit.workflows.steps.undoing import Undoing
 
@@ -164,7 +158,7 @@ class _Calling:
         except WorkflowDirective as directive:
             return self._raised(state, directive)
         except BaseException as error:
-            self._count_failure(error)
+            self._failed(error)
             raise
         return self._record(state, self._valued(returned), None)
 
@@ -176,7 +170,7 @@ class _Calling:
         except WorkflowDirective as directive:
             return self._raised(state, directive)
         except BaseException as error:
-            self._count_failure(error)
+            self._failed(error)
             raise
         return self._record(state, self._valued(returned), None)
 
@@ -209,13 +203,20 @@ class _Calling:
         if self._step._base is not None:
             self.usage = self._step._base.usage_of_failure(error)
 
+    def _failed(self, error: BaseException) -> None:
+        self._count_failure(error)
+        if isinstance(error, BaseExceptionGroup):
+            refuse_grouped(error, self._step._where)
+
     def _raised(self, state: Any, directive: WorkflowDirective) -> bytes:
         self._count_failure(directive)
-        return self._record(state, directive.result, _noted(directive, self._step._where))
+        refuse_others(directive)
+        return self._record(state, directive.result, noted(directive, self._step._where))
 
     def _record(self, state: Any, returned: Any, directive: dict[str, Any] | None) -> bytes:
         """What the function did, as the journal keeps it; raises DomainError `invalid_state`."""
         step, held = self._step, self._given.state
+        refuse_returned(returned, step._where)
         where = f"{step._where}, what its function returned"
         result: dict[str, Any] = {}
         if returned is not None:
@@ -281,35 +282,3 @@ def _unlike(one: Any, other: Any) -> bool:
     if type(one) is not type(other) or one != other:
         return True
     return type(one) not in ATOMS and dumps(one) != dumps(other)
-
-
-def _noted(directive: WorkflowDirective, where: str) -> dict[str, Any]:
-    """A directive as it is recorded."""
-    if isinstance(directive, WorkflowJumpDirective):
-        return {"do": "jump", "target": directive.target_step_name}
-    if isinstance(directive, WorkflowPauseDirective):
-        return {"do": "pause", "waiting_for": directive.waiting_for}
-    if not isinstance(directive, StartSubWorkflowDirective):
-        raise DomainError(f"{where}: {type(directive).__name__} is no directive that a workflow knows")
-    _refuse_others(directive)
-    noted = {"do": "start", "workflow_type": directive.workflow_type, "input": directive.initial_data}
-    return {**noted, "version": directive.version} if directive.version is not None else noted
-
-
-def _refuse_others(directive: StartSubWorkflowDirective) -> None:
-    """Tenant, owner and region are inherited: another than the caller's own ends the chain (L44)."""
-    who = current()
-    if directive.owner_id is not None and directive.owner_id not in (who.owner, who.tenant):
-        raise SystemFailure(
-            f"The call of {directive.workflow_type!r} names owner {directive.owner_id!r}; its caller belongs to"
-            f" {who.owner or who.tenant!r}, and owners are inherited",
-            code="cross_tenant",
-            target=directive.workflow_type,
-        )
-    if directive.data_region is not None and directive.data_region != who.region:
-        raise SystemFailure(
-            f"The call of {directive.workflow_type!r} names region {directive.data_region!r}; its caller runs in"
-            f" {who.region!r}, and regions are inherited",
-            code="region_violation",
-            target=directive.workflow_type,
-        )
