@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from remit.engine.port import current_port
 from remit.engine.seam import Seam
 from remit.errors import DefinitionError, InvalidInput
-from remit.workflows.running.conformity import problem_finder
+from remit.workflows.format.conformity import problem_finder
 
 __all__ = ["ANYTHING", "Addressed", "Asks", "Question", "question_of"]
 
