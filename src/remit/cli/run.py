@@ -80,8 +80,7 @@ def run(
     if resume is not None:
         _refuse({"input": value, **terms, "tenant": None, "budget-tokens": budget_tokens, "budget-cost": budget_cost})
     budget = _budget(budget_tokens, budget_cost, on_exhausted)
-    again = _again({"--with": beside, "--allow": allow, "--http-host": http_host, "--env": env, "--secret": secret})
-    session = Session(target, store, resume, _listed(http_host, secret, env), again, as_json=as_json, wait=wait)
+    session = Session(target, store, resume, _listed(http_host, secret, env), as_json=as_json, wait=wait)
     session.go(
         json_value(value, "--input") if value is not None else None,
         {**terms, "budget": budget},
@@ -94,11 +93,6 @@ def _refuse(terms: dict[str, object]) -> None:
     given = [f"--{option}" for option, each in terms.items() if each is not None]
     if given:
         raise MisuseError(f"--resume goes on with what was started: drop {', '.join(given)}", code="invalid_input")
-
-
-def _again(listed: dict[str, list[str] | None]) -> list[str]:
-    """What going on needs as the start did, each value in one word with its option: it may begin with a dash."""
-    return [f"{option}={each}" for option, values in listed.items() for each in values or ()]
 
 
 def _listed(hosts: list[str] | None, secrets: list[str] | None, env: list[str] | None) -> OperatorsList:

@@ -35,10 +35,7 @@ _REJECTIONS = frozenset({"invalid_input", "idempotency_conflict", "budget_exceed
 
 
 class Session:
-    """A target on a store: started anew, or an execution of it that goes on.
-
-    `again`: the options that the same command needs once more to go on; names of secrets, never what they hold.
-    """
+    """A target on a store: started anew, or an execution of it that goes on."""
 
     def __init__(
         self,
@@ -46,13 +43,12 @@ class Session:
         store: str,
         resume: str | None,
         operator: OperatorsList,
-        again: Sequence[str] = (),
         *,
         as_json: bool,
         wait: bool | None,
     ) -> None:
         self._operator = operator
-        self._options = again
+        self._options: list[str] = []
         self._text = target
         self._store = store
         self._id = resume
@@ -63,6 +59,7 @@ class Session:
 
     def go(self, value: Any, terms: dict[str, Any], beside: list[str], allow: list[str]) -> None:
         """Run to where nothing moves, and exit with the code that says how it stands."""
+        self._options = self._needed_again(beside, allow)
         signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
         printed = contextlib.redirect_stdout(sys.stderr) if self._as_json else contextlib.nullcontext()
         try:
@@ -101,6 +98,12 @@ class Session:
     def _place(self) -> str:
         meant = os.environ.get("REMIT_STORE", DEFAULT_STORE)
         return "" if self._store == DEFAULT_STORE == meant else f" --store {shlex.quote(self._store)}"
+
+    def _needed_again(self, beside: list[str], allow: list[str]) -> list[str]:
+        """What going on needs as the start did: secrets by name, never what they hold; each in one word, it may begin with a dash."""
+        hosts, secrets, env = self._operator
+        listed = {"with": beside, "allow": allow, "http-host": hosts, "env": env, "secret": secrets or ()}
+        return [f"--{option}={each}" for option, values in listed.items() for each in values]
 
     def _again(self) -> str:
         options = f" {shlex.join(self._options)}" if self._options else ""
