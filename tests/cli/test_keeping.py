@@ -32,12 +32,14 @@ def test_L53_a_tenant_is_erased_after_saying_so(shell: Shell) -> None:
 
 def test_L53_erasing_goes_through_whoever_drives_the_store(shell: Shell) -> None:
     shell.json(*ORDER)
-    shell.start("run", f"{SHOP}:sleeper", "--tenant", "acme")
+    shell.start("run", f"{SHOP}:pay", "--wait", "--tenant", "acme")
     asleep = shell.waits("PENDING_ASYNC")
     refused = shell.json("erase", "--tenant", "acme", "--yes", code=2)["error"]
     assert (refused["code"], refused["details"]["executions"]) == ("open_executions", [asleep])
     done = shell.json("erase", "--tenant", "acme", "--yes", "--cancel-open")
-    assert (done["executions"], done["cancelled"]) == (4, 1)
+    # The driver ends with what it ran: where it was quicker than its erasure, this process has gone on with that.
+    assert done["executions"] == 4
+    assert shell.json("show", asleep)["status"] == "CANCELLED"
     assert found(shell) == []
 
 

@@ -16,7 +16,7 @@ from remit.errors import StoreError
 from remit.store.codec import ERASED, ERASED_ERROR, ERASED_TEXT, Codec, is_sealed
 from remit.store.keyring import Keyring
 from remit.store.records import AlertRecord, Command, EventRecord, ExecutionRecord, JournalRecord, ScheduleRecord
-from remit.store.sqlite.database import Location
+from remit.store.sqlite.database import Location, explained
 from remit.store.sqlite.rows import (
     EXECUTION,
     EXECUTION_UPDATE,
@@ -52,7 +52,8 @@ def unlock(connection: apsw.Connection, keyring: Keyring | None, location: Locat
 
     Raises StoreError for a store that is encrypted where there is no keyring, or another one.
     """
-    ring = _ring_of(connection)
+    with explained(location, "open the store"):
+        ring = _ring_of(connection)
     if ring is None and keyring is None:
         return None
     if keyring is None:
