@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import random
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,10 @@ from seedmap import documents
 
 LONG = os.environ.get("REMIT_LONG") == "1"
 SEED = int(os.environ.get("REMIT_SEED") or random.SystemRandom().randrange(2**32))
+
+# A run in the background has it ignored, and would hand that down to the programs that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Without the documents that Remit was built from, their map is only checked against itself.
 UNSEEN = [] if documents() else ["house/test_seed_documents.py", "workflows/test_seed_snippets*.py"]

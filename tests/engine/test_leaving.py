@@ -167,7 +167,6 @@ async def main() -> None:
     async with Remit(":memory:", processes=[root]) as app:
         await (await app.start(root)).outcome()
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background hands down that it is ignored
 asyncio.run(main())
 """
 
