@@ -7,6 +7,7 @@ from typing import Any
 
 from remit import Outcome, Process, Remit
 from remit.workflows.format.model import Workflow
+from remit.workflows.http.access import HttpAccess
 from remit.workflows.running.compile import compile_workflow
 
 __all__ = ["compiled", "results", "run", "whole"]
@@ -15,7 +16,12 @@ _PATHS = frozenset({"function", "function_path", "compensate_function", "task_fu
 
 
 def compiled(
-    name: str, *steps: Mapping[str, Any], state: Any = None, calls: Iterable[str] | None = None, **fields: Any
+    name: str,
+    *steps: Mapping[str, Any],
+    state: Any = None,
+    calls: Iterable[str] | None = None,
+    http: HttpAccess | None = None,
+    **fields: Any,
 ) -> Process[Any, Any]:
     """A workflow of these steps as a process."""
     found: dict[str, Any] = {}
@@ -24,7 +30,7 @@ def compiled(
     elif state is not None:
         fields["initial_state_model"] = state
     said = {"workflow_type": name, "steps": [_said(step, found) for step in steps], **fields}
-    return compile_workflow(Workflow.model_validate(said), found, calls=calls)
+    return compile_workflow(Workflow.model_validate(said), found, calls=calls, http=http)
 
 
 def _said(value: Any, found: dict[str, Any], key: str = "") -> Any:

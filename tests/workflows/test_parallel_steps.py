@@ -326,3 +326,35 @@ async def test_a_timeout_that_is_not_reached_leaves_nothing_waiting() -> None:
         execution = await app.start(flow, {})
         assert (await execution.outcome(timeout=5)).ok
         assert all(entry.ended_at is not None for entry in await app.journal(execution.id))
+
+
+async def test_a_timeout_is_that_of_all_batches_together() -> None:
+    async def slow(state: State, item: str) -> dict[str, Any]:
+        await asyncio.sleep(0.1)
+        ran.append(item)
+        return {}
+
+    step = {"name": "Each", "type": "PARALLEL", "iterate_over": "items", "task_function": slow, "batch_size": 1, "timeout": 0.25}
+    outcome = await run(compiled("Flow", step, state=State), {"items": list("abcdef")})
+    assert outcome.error is not None
+    assert (outcome.error.code, ran) == ("step_timeout", ["a", "b"])
+    ran.clear()
+    found = await results(compiled("Flow", {**step, "allow_partial_success": True}, state=State), {"items": list("abcdef")})
+    assert (found["Each"], ran) == ([{}, {}, None, None, None, None], ["a", "b"])
+    assert list(found["step_failures"]) == ["Each[2]", "Each[3]", "Each[4]", "Each[5]"]
+
+
+async def test_partial_success_counts_over_all_batches() -> None:
+    def picky(state: State, item: str) -> dict[str, Any]:
+        if item == "a":
+            raise DomainError("no_luck")
+        return {"n": item}
+
+    step = {"name": "Each", "type": "PARALLEL", "iterate_over": "items", "task_function": picky, "batch_size": 1,
+            "allow_partial_success": True}  # fmt: skip
+    flow = compiled("Flow", step, state=State)
+    found = await results(flow, {"items": ["a", "b"]})
+    assert (found["Each"], list(found["step_failures"])) == ([None, {"n": "b"}], ["Each[0]"])
+    outcome = await run(flow, {"items": ["a", "a"]})
+    assert outcome.error is not None
+    assert outcome.error.code == "no_luck"

@@ -98,6 +98,8 @@ class _Work:
     """The step's name, and the task's name or the item's number."""
     done: Done | None = None
     failure: RemitError | None = None
+    settled: bool = False
+    """Whether what it gave is in the state."""
 
 
 @dataclass(slots=True)
@@ -119,13 +121,20 @@ class ParallelUnit:
             self.preference = "RAISE_ERROR"
 
     async def run(self, flow: Flow, frame: Frame, visit: int) -> Ended:
-        """Do all tasks, batch by batch, and merge what they give."""
-        works: list[_Work] = []
+        """Do all tasks, batch by batch, and merge what they give; raises DomainError `step_timeout`."""
+        batches = list(self._batches(flow, frame))
+        works = [work for batch in batches for work in batch]
         result: dict[str, Any] = {}
-        for batch in self._batches(flow, frame):
-            await self._do(batch, flow, visit)
-            works += batch
-            result.update(self._merge(batch, flow))
+        try:
+            await within(self.spec.timeout, self._do(batches, flow, visit, result), self.spec.name)
+        except DomainError as error:
+            if error.code != "step_timeout" or not self.spec.allow_partial_success:
+                raise
+            self._late(works)
+            result.update(self._settle(works, flow))
+        if works and all(work.failure is not None for work in works):
+            assert works[0].failure is not None
+            raise works[0].failure
         self._keep_children(works, flow)
         if self.each is not None:
             result[self.spec.name] = [work.done.values if work.done is not None else None for work in works]
@@ -150,24 +159,25 @@ class ParallelUnit:
         for start in range(0, len(works), size):
             yield works[start : start + size]
 
-    async def _do(self, works: list[_Work], flow: Flow, visit: int) -> None:
-        """Every task to its end; with partial success failures are kept, unless nothing succeeded."""
-        doing = all_of([self._one(work, flow, visit) for work in works])
-        try:
-            await within(self.spec.timeout, doing, self.spec.name)
-        except DomainError as error:
-            if error.code != "step_timeout" or not self.spec.allow_partial_success:
-                raise
+    async def _do(self, batches: list[list[_Work]], flow: Flow, visit: int, result: dict[str, Any]) -> None:
+        """Every task to its end, one batch after the other; the next one sees what the one before has given."""
+        for batch in batches:
+            await all_of([self._one(work, flow, visit) for work in batch])
+            result.update(self._settle(batch, flow))
+
+    def _late(self, works: list[_Work]) -> None:
         for work in works:
             if work.done is None and work.failure is None:
                 work.failure = step_timeout(named(work.origin), self.spec.timeout)
-        failed = [work for work in works if work.failure is not None]
-        if failed and len(failed) == len(works):
-            assert failed[0].failure is not None
-            raise failed[0].failure
-        for work in failed:
-            assert work.failure is not None
-            flow.failed(named(work.origin), work.failure)
+
+    def _settle(self, works: list[_Work], flow: Flow) -> dict[str, Any]:
+        """Take what is over and not taken yet: what tasks gave, merged, and how others failed."""
+        over = [work for work in works if not work.settled]
+        for work in over:
+            work.settled = True
+            if work.failure is not None:
+                flow.failed(named(work.origin), work.failure)
+        return self._merge(over, flow) if any(work.done is not None for work in over) else {}
 
     def _one(self, work: _Work, flow: Flow, visit: int) -> Coroutine[Any, Any, None]:
         async def one() -> None:

@@ -10,6 +10,7 @@ from remit.authoring.effects import now, sleep, wait_event
 from remit.errors import DomainError
 from remit.workflows.format.model import HumanInLoopStep, WaitStep
 from remit.workflows.running.flow import Ended, Flow, Frame
+from remit.workflows.running.limits import within
 from remit.workflows.running.reckoning import Filled
 from remit.workflows.steps.asking import ANYTHING, Addressed, Question
 from remit.workflows.steps.function import run_function
@@ -69,19 +70,20 @@ class WaitUnit:
     key: Filled | None
 
     async def run(self, flow: Flow, frame: Frame, visit: int) -> Ended:  # noqa: ARG002  # as every unit
-        """Wait; raises DomainError `event_timeout`."""
-        if self.duration is not None:
-            await sleep(self.duration.value(flow, frame))
+        """Wait; raises DomainError `event_timeout` or `step_timeout`."""
+        if self.spec.event is None:
+            await within(self.spec.timeout, self._rest(flow, frame), self.spec.name)
             return Ended({})
-        if self.until is not None:
-            moment = _moment(self.until.value(flow, frame), self.spec.name)
-            left = (moment - await now()).total_seconds()
-            await sleep(max(left, 0.0))
-            return Ended({})
-        assert self.spec.event is not None
         label = None if self.key is None else str(self.key.value(flow, frame))
         payload = await wait_event(self.spec.event, key=label, timeout=self.spec.timeout)
         return Ended(flow.merge(self._given(payload)))
+
+    async def _rest(self, flow: Flow, frame: Frame) -> None:
+        if self.duration is not None:
+            await sleep(self.duration.value(flow, frame))
+        elif self.until is not None:
+            moment = _moment(self.until.value(flow, frame), self.spec.name)
+            await sleep(max((moment - await now()).total_seconds(), 0.0))
 
     def _given(self, payload: Any) -> dict[str, Any]:
         if self.spec.output_key is not None:
