@@ -44,7 +44,7 @@ def test_L41_what_is_required_is_shown_before_a_version_is_promoted(shell: Shell
     publish(shell)
     shell.json("run", f"{OFFERS}:market", "--input", '"shoe"')
     assert "Say what is required" in shell.run("require", "offers", code=2).stderr
-    assert "no share" in shell.run("require", "offers", "--recorded", "2", "--min-pass", "most", code=2).stderr
+    assert "write 10% or 0.1" in shell.run("require", "offers", "--recorded", "2", "--min-pass", "most", code=2).stderr
     told = shell.run("require", "offers", "--recorded", "2", "--min-pass", "100%", "--max-cost-increase", "0.1").stdout
     assert "after such an evaluation" in told
     refused = shell.run("promote", "offers@2.2.0", code=2).stderr

@@ -36,13 +36,11 @@ KERNEL_ALLOWED = frozenset({"cronsim"})
 
 # Imports inside functions, each with the start-up it saves, measured. (importer, target) → reason.
 LAZY: dict[tuple[str, str], str] = {
-    ("remit.cli.check", "remit.workflows.load"): "160 ms of every other verb",
-    ("remit.cli.check", "remit.workflows.format.published"): "80 ms of every other verb",
-    ("remit.cli.policy", "remit.control.policy_files"): "230 ms of every other verb",
+    ("remit.cli.policy", "remit.control.policy_files"): "230 ms of the verbs that read no policy file",
     ("remit.control.policies", "remit.control.policy_files"): "230 ms for YAML and its models; only applying a policy needs it",
     ("remit.engine.patterns", "re2"): "6 ms; only policies with filters need it",
-    ("remit.cli.contract", "remit.kernel.contract"): "26 ms of every other verb",
-    ("remit.cli.target", "remit.cli.workflow_target"): "160 ms of every other verb",
+    ("remit.cli.target", "remit.cli.workflow_target"): "160 ms of verbs about processes",
+    ("remit.control.client", "remit.control.app"): "230 ms of the verbs that only look",
     ("remit.workflows.format.conformity", "jsonschema"): "40 ms of loading workflows; only a state or an answer that is written as JSON Schema needs it",
     ("remit.workflows.format.conformity", "jsonschema.exceptions"): "40 ms of loading workflows; only a state or an answer that is written as JSON Schema needs it",
     ("remit.engine.json_schemas", "jsonschema"): "40 ms of `import remit`; only answers to asks and schemas in files need it",

@@ -6,80 +6,24 @@ import io
 import os
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from remit import __version__
-from remit.cli.audit import audit
-from remit.cli.backup import backup, migrate, restore
-from remit.cli.budget import budget
-from remit.cli.check import check
-from remit.cli.command import answer, cancel, retry, send, top_up
-from remit.cli.contract import contract
-from remit.cli.costs import costs
-from remit.cli.doctor import doctor
-from remit.cli.evaluate import evaluate, evaluations, require
-from remit.cli.explain import explain
-from remit.cli.keeping import ack, alerts, erase, keys, retention
-from remit.cli.look import journal, lineage, ps, show, tree
-from remit.cli.policy import policy
-from remit.cli.registry import callers, declare, deprecate, promote, publish, retire, rollback, rollout, versions
-from remit.cli.run import run
-from remit.cli.schedules import schedules
-from remit.cli.webhooks import webhooks
+from remit.cli.verbs import Verbs
 
 __all__ = ["app", "main"]
 
-_PANELS: dict[str, dict[str, Callable[..., None]]] = {
-    "Run": {"run": run, "check": check},
-    "Look": {
-        "tree": tree,
-        "show": show,
-        "journal": journal,
-        "lineage": lineage,
-        "ps": ps,
-        "schedules": schedules,
-        "costs": costs,
-        "alerts": alerts,
-    },
-    "Command": {"answer": answer, "send": send, "cancel": cancel, "retry": retry, "top-up": top_up, "ack": ack},
-    "Versions": {
-        "publish": publish,
-        "versions": versions,
-        "callers": callers,
-        "declare": declare,
-        "evaluate": evaluate,
-        "evaluations": evaluations,
-        "require": require,
-        "promote": promote,
-        "rollout": rollout,
-        "rollback": rollback,
-        "deprecate": deprecate,
-        "retire": retire,
-    },
-    "Keep": {"backup": backup, "restore": restore, "migrate": migrate, "doctor": doctor, "explain": explain, "erase": erase},
-}
-
 app = typer.Typer(
     name="remit",
+    cls=Verbs,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-for panel, verbs in _PANELS.items():
-    for name, verb in verbs.items():
-        app.command(name, rich_help_panel=panel)(verb)
-app.add_typer(contract, rich_help_panel="Run")
-app.add_typer(policy, rich_help_panel="Versions")
-for group in (audit, retention, keys):
-    app.add_typer(group, rich_help_panel="Keep")
-app.add_typer(webhooks, rich_help_panel="Versions")
-app.add_typer(budget, rich_help_panel="Command")
 
 
 def _version(wanted: bool) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from remit.cli.options import DEFAULT_STORE, JsonFlag, ReplyTimeout, StoreUrl
+from remit.cli.carrying import carried_out
+from remit.cli.options import DEFAULT_STORE, By, JsonFlag, ReplyTimeout, StoreUrl
 from remit.cli.output import Ending, console, print_json, reported
 from remit.cli.run import OnExhausted
 from remit.control.client import Client
@@ -41,7 +40,6 @@ PeriodOption = Annotated[PeriodChoice, typer.Option(help="From midnight to midni
 ForTenant = Annotated[
     str | None, typer.Option("--tenant", metavar="T", help="Its work for this tenant; without, for all together.")
 ]
-By = Annotated[str | None, typer.Option("--by", metavar="WHO", help="Who asks for it; it is recorded.")]
 
 
 @budget.command("set")
@@ -64,7 +62,7 @@ def set_(
     """Set a department's budget, or change it: it goes on with what was spent in the period. What was paused for it goes on."""
     given = {"department": department, "tokens": tokens, "cost": cost, "period": period.value, "zone": zone}
     more = {"tenant": tenant, "on_exhausted": on_exhausted.value, "by": by}
-    done = _carry_out(store, "set-budget", {**given, **more}, timeout)
+    done = carried_out(store, "set-budget", {**given, **more}, timeout).done
     if as_json:
         print_json(done)
     else:
@@ -103,7 +101,7 @@ def remove(
 ) -> None:
     """Remove a department's budget: its executions are under their roots' alone."""
     arguments = {"department": department, "period": period.value, "tenant": tenant, "by": by}
-    done = _carry_out(store, "remove-budget", arguments, timeout)
+    done = carried_out(store, "remove-budget", arguments, timeout).done
     if as_json:
         print_json({"done": done, "department": department, "period": period.value})
     elif done:
@@ -112,10 +110,6 @@ def remove(
         console().print(f"{department} has no budget for the {period.value}: `remit budget show` lists them.", soft_wrap=True)
     raise typer.Exit(Ending.COMPLETED if done else Ending.FAILED)
 
-
-def _carry_out(store: str, verb: str, arguments: dict[str, Any], wait_s: float) -> Any:
-    logging.getLogger("remit.engine").setLevel(logging.ERROR)  # that no code is hosted here is on purpose
-    return asyncio.run(Client(store).command(verb, arguments, wait_s)).done
 
 
 def _table(found: DepartmentBudgetViews) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import orjson
 import typer
@@ -13,10 +13,9 @@ from rich.text import Text
 from remit.cli.options import JsonFlag
 from remit.cli.output import Ending, console, print_json, reported
 from remit.errors import MisuseError
-
-if TYPE_CHECKING:
-    from remit.workflows.format.findings import Finding
-    from remit.workflows.load import Loaded
+from remit.workflows.format.findings import Finding
+from remit.workflows.format.published import json_schema
+from remit.workflows.load import Loaded, load
 
 __all__ = ["check"]
 
@@ -42,9 +41,6 @@ def check(
 
     Exit codes: 0 where they can be loaded (there may be warnings), 2 where not.
     """
-    from remit.workflows.format.published import json_schema
-    from remit.workflows.load import load
-
     if schema:
         sys.stdout.write(orjson.dumps(json_schema(), option=orjson.OPT_INDENT_2).decode() + "\n")
         return

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
-import logging
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
+from remit.cli.carrying import carried_out
 from remit.cli.options import DEFAULT_STORE, ExecutionId, JsonFlag, ReplyTimeout, StoreUrl, TenantName
 from remit.cli.output import console, print_json, reported
 from remit.cli.values import json_value
-from remit.control.client import Carried, Client
+from remit.control.client import Carried
 from remit.errors import MisuseError
 from remit.kernel.usage import Budget
 
@@ -140,11 +139,9 @@ def top_up(
 
 
 def _carry_out(store: str, verb: str, arguments: dict[str, Any], wait_s: float) -> Carried:
-    # Where this process takes the store for a moment it hosts no code on purpose: that is no news to anybody.
-    logging.getLogger("remit.engine").setLevel(logging.ERROR)
     if verb != "answer":  # who answers is said, since it counts; of the rest the audit log has the account
         arguments["by"] = _account()
-    return asyncio.run(Client(store).command(verb, arguments, wait_s))
+    return carried_out(store, verb, arguments, wait_s)
 
 
 def _account() -> str | None:

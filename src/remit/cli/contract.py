@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.text import Text
@@ -20,9 +20,7 @@ from remit.cli.target import load_target
 from remit.cli.values import json_value
 from remit.control.hosting import Hosting
 from remit.errors import DefinitionError, MisuseError
-
-if TYPE_CHECKING:
-    from remit.kernel.contract import Finding, Role
+from remit.kernel.contract import Finding, Role, compare, is_compatible
 
 __all__ = ["contract"]
 
@@ -75,8 +73,6 @@ def diff(
     Results must stay usable for callers of the old version; inputs may only accept more. Exit codes: 0 compatible, 1 breaking
     or unknown, 2 wrong usage.
     """
-    from remit.kernel.contract import compare, is_compatible
-
     sides = _read([old, new], allow or [])
     chosen = [each for each in _ROLES if role in {Which.BOTH, Which(each)}]
     if role is Which.BOTH and any(side.plain for side in sides):

@@ -9,10 +9,13 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from remit.cli.options import DEFAULT_STORE, JsonFlag, ReplyTimeout, StoreUrl
-from remit.cli.output import Ending, console, print_json, reported
-from remit.cli.registry import By, Reference, carry_out, say, table
+from remit.cli.carrying import carried_out
+from remit.cli.looks import table
+from remit.cli.options import DEFAULT_STORE, By, JsonFlag, ReplyTimeout, StoreUrl
+from remit.cli.output import Ending, console, print_json, reported, say
+from remit.cli.registry import Reference
 from remit.cli.target import load_target
+from remit.cli.values import share_of
 from remit.control.cases import digest_of, read_cases
 from remit.control.client import Client
 from remit.control.evaluation import Asked, Evaluator
@@ -71,7 +74,7 @@ def evaluate(
     if with_:
         done = _evaluated_here(asked, with_, allow or [], store, timeout)
     else:
-        done = carry_out(store, "evaluate", asdict(asked), timeout)
+        done = carried_out(store, "evaluate", asdict(asked), timeout).done
     if as_json:
         print_json(done)
     else:
@@ -93,7 +96,7 @@ def _evaluated_here(asked: Asked, targets: list[str], allow: list[str], store: s
             Limits(),
         )
         evaluation = asyncio.run(evaluator.evaluate(asked))
-    carry_out(store, "record-evaluation", {"summary": evaluation.summary()}, wait_s)
+    carried_out(store, "record-evaluation", {"summary": evaluation.summary()}, wait_s)
     return evaluation.as_dict()
 
 
@@ -177,24 +180,17 @@ def require(
     terms: dict[str, Any] = {
         "cases": None if cases is None else digest_of(read_cases(cases)),
         "recorded": recorded,
-        "min_pass": _share(min_pass),
-        "max_tokens_increase": _share(max_tokens_increase),
-        "max_cost_increase": _share(max_cost_increase),
-        "max_duration_increase": _share(max_duration_increase),
+        "min_pass": share_of(min_pass, "--min-pass"),
+        "max_tokens_increase": share_of(max_tokens_increase, "--max-tokens-increase"),
+        "max_cost_increase": share_of(max_cost_increase, "--max-cost-increase"),
+        "max_duration_increase": share_of(max_duration_increase, "--max-duration-increase"),
     }
     wanted = {key: each for key, each in terms.items() if each is not None}
     if nothing == bool(wanted):
         raise MisuseError("Say what is required, or --nothing", code="invalid_input")
     sent = {"process": name, "terms": wanted or None, "cases_file": cases, "by": by}
-    carry_out(store, "require-evaluation", sent, timeout)
+    carried_out(store, "require-evaluation", sent, timeout)
     if as_json:
         print_json({"process": name, "requires": wanted or None})
     else:
         say(f"Versions of {name} are promoted {'after such an evaluation' if wanted else 'without an evaluation'}.")
-
-
-def _share(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text[:-1]) / 100 if text.endswith("%") else float(text)
-    except ValueError:
-        raise MisuseError(f"{text!r} is no share: write 10% or 0.1", code="invalid_input") from None

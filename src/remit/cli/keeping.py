@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import os
 import sys
-from collections.abc import Iterable
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
-from remit.cli.looks import age
-from remit.cli.options import DEFAULT_STORE, JsonFlag, ReplyTimeout, StoreUrl
-from remit.cli.output import console, print_json, reported
+from remit.cli.carrying import carried_out
+from remit.cli.looks import age, table
+from remit.cli.options import DEFAULT_STORE, By, JsonFlag, ReplyTimeout, StoreUrl
+from remit.cli.output import console, print_json, reported, say
 from remit.control.client import Client
 from remit.control.custody import key_views, retention_views
 from remit.control.queries import Queries
@@ -28,7 +23,6 @@ from remit.store.keyring import Keyring
 __all__ = ["ack", "alerts", "erase", "keys", "retention"]
 
 _LONG_S = 600.0
-By = Annotated[str | None, typer.Option("--by", metavar="WHO", help="Who asks for it; it is recorded.")]
 Tenant = Annotated[str | None, typer.Option("--tenant", metavar="T")]
 LongTimeout = Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="How long to wait for its end.")]
 
@@ -50,12 +44,12 @@ def erase(
             raise MisuseError("There is no way back from an erasure: say that you mean it with --yes", code="invalid_input")
         typer.confirm(f"Erase all that executions of tenant {tenant!r} in {client.location.path} worked on?", abort=True)
     arguments = {"tenant": tenant, "cancel_open": cancel_open, "by": by}
-    done = _carry_out(client, "erase", arguments, timeout)
+    done = carried_out(store, "erase", arguments, timeout).done
     if as_json:
         print_json(done)
         return
     keys = f", {done['keys']} keys are destroyed" if done["keys"] else ""
-    _say(f"Tenant {tenant!r} is erased: {done['executions']:,} executions have no payload left{keys}.")
+    say(f"Tenant {tenant!r} is erased: {done['executions']:,} executions have no payload left{keys}.")
 
 
 # -- retention --------------------------------------------------------------------------------------------------------
@@ -76,12 +70,12 @@ def set_(
     """Keep a tenant's trees so long after their end; without --tenant, those of all tenants that have no time of their own."""
     named = keep in {"forever", "default"}
     arguments = {"tenant": tenant, "keep": None if named else keep, "default": keep == "default", "by": by}
-    _carry_out(Client(store), "set_retention", arguments, timeout)
+    carried_out(store, "set_retention", arguments, timeout)
     if as_json:
         print_json({"tenant": tenant, "keep": keep})
         return
     whose = f"tenant {tenant!r}" if tenant is not None else "tenants without a time of their own"
-    _say(f"Trees of {whose} are kept {_KEPT.get(keep, f'for {keep} after their end')}.")
+    say(f"Trees of {whose} are kept {_KEPT.get(keep, f'for {keep} after their end')}.")
 
 
 _KEPT = {"forever": "for ever", "default": "as long as all others"}
@@ -99,7 +93,7 @@ def show(store: StoreUrl = DEFAULT_STORE, as_json: JsonFlag = False) -> None:
     rows = [
         (each.tenant or "(all others)", _kept(each.keep_ms), age(each.set_at), each.set_by or "") for each in found
     ]
-    _print(("tenant", "kept", "set", "by"), rows, "Everything is kept for ever.")
+    console().print(table(("tenant", "kept", "set", "by"), rows) if found else "Everything is kept for ever.")
 
 
 def _kept(keep_ms: int | None) -> str:
@@ -110,11 +104,11 @@ def _kept(keep_ms: int | None) -> str:
 @reported
 def run(by: By = None, store: StoreUrl = DEFAULT_STORE, timeout: LongTimeout = _LONG_S, as_json: JsonFlag = False) -> None:
     """Delete at once what is kept no longer; an open app does so by itself every hour."""
-    done = _carry_out(Client(store), "sweep", {"by": by}, timeout)
+    done = carried_out(store, "sweep", {"by": by}, timeout).done
     if as_json:
         print_json(done)
     else:
-        _say("Deleted: {roots:,} trees of {executions:,} executions, {alerts:,} alerts.".format(**done))
+        say("Deleted: {roots:,} trees of {executions:,} executions, {alerts:,} alerts.".format(**done))
 
 
 # -- keys -------------------------------------------------------------------------------------------------------------
@@ -138,7 +132,7 @@ def list_(tenant: Tenant = None, store: StoreUrl = DEFAULT_STORE, as_json: JsonF
         (each.id, each.tenant or "(none)", age(each.made_at), age(each.destroyed_at) if each.destroyed_at else "")
         for each in found
     ]
-    _print(("key", "tenant", "made", "destroyed"), rows, "No payload was sealed yet.")
+    console().print(table(("key", "tenant", "made", "destroyed"), rows) if found else "No payload was sealed yet.")
 
 
 @keys.command()
@@ -151,11 +145,11 @@ def rotate(
     as_json: JsonFlag = False,
 ) -> None:
     """Seal a tenant's payloads from now on with a new key; older ones stay readable."""
-    done = _carry_out(Client(store), "rotate_keys", {"tenant": tenant, "by": by}, timeout)
+    done = carried_out(store, "rotate_keys", {"tenant": tenant, "by": by}, timeout).done
     if as_json:
         print_json(done)
     else:
-        _say(f"Payloads of {f'tenant {tenant!r}' if tenant else 'no tenant'} are sealed with key {done['id']} from now on.")
+        say(f"Payloads of {f'tenant {tenant!r}' if tenant else 'no tenant'} are sealed with key {done['id']} from now on.")
 
 
 # -- alerts -----------------------------------------------------------------------------------------------------------
@@ -180,7 +174,8 @@ def alerts(
     if as_json:
         print_json({"alerts": plain(found)})
         return
-    _print(("alert", "code", "count", "last", "about", "message", "seen by"), map(_alert_row, found), "No alert.")
+    titles = ("alert", "code", "count", "last", "about", "message", "seen by")
+    console().print(table(titles, map(_alert_row, found)) if found else "No alert.")
 
 
 def _alert_row(alert: AlertView) -> tuple[str, ...]:
@@ -199,24 +194,8 @@ def ack(
 ) -> None:
     """Acknowledge an alert: what happens again is told anew. The first one who does stays."""
     who = by or os.environ.get("USER")
-    done = _carry_out(Client(store), "acknowledge", {"alert_id": alert, "by": who}, timeout)
+    done = carried_out(store, "acknowledge", {"alert_id": alert, "by": who}, timeout).done
     if as_json:
         print_json(done)
     else:
-        _say(f"Alert {alert} ({done['code']}) was seen by {done['acknowledged_by'] or 'somebody'}.")
-
-
-def _carry_out(client: Client, verb: str, arguments: dict[str, Any], wait_s: float) -> Any:
-    logging.getLogger("remit.engine").setLevel(logging.ERROR)  # that no code is hosted here is on purpose
-    return asyncio.run(client.command(verb, arguments, wait_s)).done
-
-
-def _print(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]], nothing: str) -> None:
-    table = Table(*titles, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console().print(table if table.row_count else nothing)
-
-
-def _say(text: str) -> None:
-    console().print(Text(text, "green"), soft_wrap=True)
+        say(f"Alert {alert} ({done['code']}) was seen by {done['acknowledged_by'] or 'somebody'}.")

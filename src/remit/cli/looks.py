@@ -1,16 +1,21 @@
-"""How things look: a sign and a colour for each status; amounts, moments and elapsed time as short text."""
+"""How things look: a sign and a colour for each status; amounts, moments and elapsed time as short text; tables."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
 
 from remit.control.views import Entry, Record
 from remit.kernel.durations import spell
 from remit.kernel.states import Status
 from remit.kernel.usage import Usage
 
-__all__ = ["age", "cost", "elapsed", "sign_of", "style_of", "tokens", "took", "until"]
+__all__ = ["age", "cost", "elapsed", "sign_of", "style_of", "table", "tokens", "took", "until"]
 
 _STYLES = {
     Status.PENDING: ("·", "dim"),
@@ -39,6 +44,14 @@ def sign_of(status: Status, *, live: bool = False) -> str:
 def style_of(status: Status) -> str:
     """The colour of a status, as rich names it."""
     return _STYLES[status][1]
+
+
+def table(titles: Iterable[str], rows: Iterable[tuple[str, ...]]) -> Table:
+    """Rows below dim titles, without a frame."""
+    drawn = Table(*titles, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
+    for row in rows:
+        drawn.add_row(*map(Text, row))
+    return drawn
 
 
 def tokens(usage: Usage) -> str:

@@ -8,6 +8,7 @@ import typer
 
 __all__ = [
     "DEFAULT_STORE",
+    "By",
     "EnvNames",
     "ExecutionId",
     "HttpHosts",
@@ -28,6 +29,7 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document.
 ExecutionId = Annotated[
     str, typer.Argument(metavar="ID", help="An execution's id, such as exec_….2.1.", show_default=False)
 ]
+By = Annotated[str | None, typer.Option("--by", metavar="WHO", help="Who asks for it; it is recorded.")]
 TenantName = Annotated[
     str | None,
     typer.Option("--tenant", metavar="T", help="Only this tenant's: what is another's is as good as not there."),

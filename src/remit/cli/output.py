@@ -15,7 +15,7 @@ from rich.text import Text
 from remit.engine.plain_json import dumps
 from remit.errors import RemitError, class_of
 
-__all__ = ["PIPED_WIDTH", "Ending", "console", "ending_of", "errors_to", "print_json", "reported"]
+__all__ = ["PIPED_WIDTH", "Ending", "console", "ending_of", "errors_to", "print_json", "reported", "say"]
 
 PIPED_WIDTH = 200
 """Columns of a table that does not go to a terminal, so that nothing is cut off for a program that reads it."""
@@ -62,6 +62,11 @@ def print_json(value: Any) -> None:
     """One JSON document on standard output: a line where it is piped, indented on a terminal."""
     sys.stdout.write(dumps(value, str, indent=sys.stdout.isatty()).decode() + "\n")
     sys.stdout.flush()
+
+
+def say(text: str) -> None:
+    """One line about what was done."""
+    console().print(Text(text, "green"), soft_wrap=True)
 
 
 def errors_to(error: RemitError, *, as_json: bool) -> None:

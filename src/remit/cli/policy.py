@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from remit.cli.options import DEFAULT_STORE, ExecutionId, JsonFlag, ReplyTimeout, StoreUrl, TenantName
-from remit.cli.output import console, print_json, reported
+from remit.cli.carrying import carried_out
+from remit.cli.options import DEFAULT_STORE, By, ExecutionId, JsonFlag, ReplyTimeout, StoreUrl, TenantName
+from remit.cli.output import console, print_json, reported, say
 from remit.cli.values import compact
 from remit.control.client import Client
 from remit.control.policy_views import PolicyExplanation, PolicyVerdict, PolicyView, explain, policy_views
@@ -27,7 +26,6 @@ _MOST = 500
 policy = typer.Typer(name="policy", help="Put policies in force, and see what they meant.", no_args_is_help=True)
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Policy files in YAML.", show_default=False)]
-By = Annotated[str | None, typer.Option("--by", metavar="WHO", help="Who asks for it; it is recorded.")]
 
 
 @policy.command()
@@ -40,12 +38,12 @@ def apply(
     as_json: JsonFlag = False,
 ) -> None:
     """Put policies in force for every call from now on, all or none; each takes the place of its earlier version."""
-    done = _carry_out(store, "policy-apply", {"sources": _checked(files), "by": by}, timeout)
+    done = carried_out(store, "policy-apply", {"sources": _checked(files), "by": by}, timeout).done
     if as_json:
         print_json({"policies": done})
         return
     for each in done:
-        _say(f"Policy {each['policy']} {each['version']} is in force.")
+        say(f"Policy {each['policy']} {each['version']} is in force.")
 
 
 @policy.command()
@@ -58,11 +56,11 @@ def remove(
     as_json: JsonFlag = False,
 ) -> None:
     """Withdraw a policy for every call from now on; what it was stays on record."""
-    done = _carry_out(store, "policy-remove", {"name": name, "by": by}, timeout)
+    done = carried_out(store, "policy-remove", {"name": name, "by": by}, timeout).done
     if as_json:
         print_json(done)
     else:
-        _say(f"Policy {done['policy']} {done['version']} is withdrawn.")
+        say(f"Policy {done['policy']} {done['version']} is withdrawn.")
 
 
 @policy.command()
@@ -76,7 +74,7 @@ def check(files: Files, as_json: JsonFlag = False) -> None:
         print_json({"ok": True, "policies": [each.content for each in read]})
         return
     for each in read:
-        _say(f"{each.file}: policy {each.content['policy']} {each.content['version']} can be applied.")
+        say(f"{each.file}: policy {each.content['policy']} {each.content['version']} can be applied.")
 
 
 @policy.command()
@@ -180,10 +178,3 @@ def _checked(files: list[Path]) -> dict[str, str]:
     return texts
 
 
-def _carry_out(store: str, verb: str, arguments: dict[str, Any], wait_s: float) -> Any:
-    logging.getLogger("remit.engine").setLevel(logging.ERROR)  # that no code is hosted here is on purpose
-    return asyncio.run(Client(store).command(verb, arguments, wait_s)).done
-
-
-def _say(text: str) -> None:
-    console().print(Text(text, "green"), soft_wrap=True)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from remit.authoring.process import Process
-from remit.cli.options import DEFAULT_STORE, JsonFlag, ReplyTimeout, StoreUrl
-from remit.cli.output import console, print_json, reported
+from remit.cli.carrying import carried_out
+from remit.cli.looks import table
+from remit.cli.options import DEFAULT_STORE, By, JsonFlag, ReplyTimeout, StoreUrl
+from remit.cli.output import console, print_json, reported, say
 from remit.cli.target import load_target
+from remit.cli.values import share_of
 from remit.control.client import Client
 from remit.control.hosting import Hosting
 from remit.control.published import CallerView, VersionView, caller_views, publication_of, version_views
@@ -24,10 +22,8 @@ from remit.errors import MisuseError
 from remit.kernel.registry import State
 
 __all__ = [
-    "By",
     "Reference",
     "callers",
-    "carry_out",
     "declare",
     "deprecate",
     "promote",
@@ -35,8 +31,6 @@ __all__ = [
     "retire",
     "rollback",
     "rollout",
-    "say",
-    "table",
     "versions",
 ]
 
@@ -44,7 +38,6 @@ _WAIT_S = 10.0
 Reference = Annotated[
     str, typer.Argument(metavar="NAME@VERSION", help="A published version: inventory@2.1.0.", show_default=False)
 ]
-By = Annotated[str | None, typer.Option("--by", metavar="WHO", help="Who asks for it; it is recorded.")]
 Share = Annotated[
     str | None, typer.Option(metavar="SHARE", help="Only a share of the traces that begin from now on: 10% or 0.1.")
 ]
@@ -67,7 +60,7 @@ def publish(
 ) -> None:
     """Publish processes and workflows as versions that never change, all or none. Nobody gets them before `remit promote`."""
     publications = [_publication(each, allow or []) for each in targets]
-    done = carry_out(store, "publish", {"publications": publications, "by": by}, timeout)
+    done = carried_out(store, "publish", {"publications": publications, "by": by}, timeout).done
     if as_json:
         print_json({"published": done})
         return
@@ -123,10 +116,7 @@ def _to(callers: list[str] | None, share: str | None) -> float | list[str] | Non
         return callers or None
     if callers:
         raise MisuseError("--to and --share are two rollouts: give one after the other", code="invalid_input")
-    try:
-        return float(share[:-1]) / 100 if share.endswith("%") else float(share)
-    except ValueError:
-        raise MisuseError(f"--share {share!r}: write 10% or 0.1", code="invalid_input") from None
+    return share_of(share, "--share")
 
 
 @reported
@@ -175,7 +165,7 @@ def declare(
     as_json: JsonFlag = False,
 ) -> None:
     """Record that a version of a caller works with further versions of what it calls."""
-    carry_out(store, "declare", {"caller": caller, "with_": with_, "by": by}, timeout)
+    carried_out(store, "declare", {"caller": caller, "with_": with_, "by": by}, timeout)
     if as_json:
         print_json({"caller": caller, "with": with_})
     else:
@@ -232,28 +222,9 @@ def _caller_row(view: CallerView) -> tuple[str, ...]:
     return view.caller, view.version, view.state, ranges, declared, view.department or "", view.published_by or ""
 
 
-def table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:
-    """A table as all verbs about versions print it."""
-    drawn = Table(*titles, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
-    for row in rows:
-        drawn.add_row(*map(Text, row))
-    return drawn
-
-
 def _act(store: str, verb: str, arguments: dict[str, Any], wait_s: float, *, as_json: bool) -> None:
-    done = carry_out(store, verb, arguments, wait_s)
+    done = carried_out(store, verb, arguments, wait_s).done
     if as_json:
         print_json(done)
     else:
         say(f"{done['process']} {done['version']} is {_state(VersionView(**done))}.")
-
-
-def carry_out(store: str, verb: str, arguments: dict[str, Any], wait_s: float) -> Any:
-    """What a command gave, by whoever drives the store, else done right here."""
-    logging.getLogger("remit.engine").setLevel(logging.ERROR)  # that no code is hosted here is on purpose
-    return asyncio.run(Client(store).command(verb, arguments, wait_s)).done
-
-
-def say(text: str) -> None:
-    """One line about what was done."""
-    console().print(Text(text, "green"), soft_wrap=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
@@ -13,6 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from remit.cli.carrying import carried_out
 from remit.cli.looks import until
 from remit.cli.options import DEFAULT_STORE, JsonFlag, ReplyTimeout, StoreUrl
 from remit.cli.output import Ending, console, print_json, reported
@@ -52,8 +51,7 @@ def schedules(
 
 
 def _remove(store: str, name: str, tenant: str | None, wait_s: float, *, as_json: bool) -> None:
-    logging.getLogger("remit.engine").setLevel(logging.ERROR)  # that no code is hosted here is on purpose
-    carried = asyncio.run(Client(store).command("unschedule", {"name": name, "tenant": tenant}, wait_s))
+    carried = carried_out(store, "unschedule", {"name": name, "tenant": tenant}, wait_s)
     if as_json:
         print_json({"done": carried.done, "schedule": name, "by": carried.by})
     elif carried.done:

@@ -11,7 +11,7 @@ import orjson
 from remit.engine.plain_json import dumps
 from remit.errors import MisuseError
 
-__all__ = ["compact", "example_of", "json_value"]
+__all__ = ["compact", "example_of", "json_value", "share_of"]
 
 _MARGIN = 30
 
@@ -58,6 +58,14 @@ def _advice(text: str) -> str:
     if "'" in text:
         return "JSON quotes with \" only; put the whole value in ' for the shell."
     return "Put the whole value in ' so that the shell leaves it alone, or write @FILE."
+
+
+def share_of(text: str | None, what: str) -> float | None:
+    """'10%' or '0.1' as a number, None as None; raises MisuseError that names the option."""
+    try:
+        return None if text is None else float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        raise MisuseError(f"{what} {text!r}: write 10% or 0.1", code="invalid_input") from None
 
 
 def compact(value: Any, most: int | None = None) -> str:

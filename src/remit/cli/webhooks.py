@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from remit.cli.options import DEFAULT_STORE, JsonFlag, ReplyTimeout, StoreUrl
-from remit.cli.output import console, print_json, reported
-from remit.cli.registry import By, carry_out, say, table
+from remit.cli.carrying import carried_out
+from remit.cli.looks import table
+from remit.cli.options import DEFAULT_STORE, By, JsonFlag, ReplyTimeout, StoreUrl
+from remit.cli.output import console, print_json, reported, say
 from remit.control.client import Client
 from remit.control.views import plain
 from remit.control.webhooks import webhook_views
@@ -37,7 +38,7 @@ def add(
     as_json: JsonFlag = False,
 ) -> None:
     """Add a URL. The secret that its messages are signed with is printed this once."""
-    done = carry_out(store, "add-webhook", {"url": url, "owner": owner, "private": private, "by": by}, timeout)
+    done = carried_out(store, "add-webhook", {"url": url, "owner": owner, "private": private, "by": by}, timeout).done
     if as_json:
         print_json(done)
         return
@@ -70,7 +71,7 @@ def remove(
     as_json: JsonFlag = False,
 ) -> None:
     """Remove a URL, and what was still to be delivered there."""
-    if not carry_out(store, "remove-webhook", {"webhook_id": webhook_id, "by": by}, timeout):
+    if not carried_out(store, "remove-webhook", {"webhook_id": webhook_id, "by": by}, timeout).done:
         raise MisuseError(f"There is no webhook {webhook_id!r}: see `remit webhooks list`", code="invalid_input")
     if as_json:
         print_json({"removed": webhook_id})

@@ -19,7 +19,6 @@ from uuid import uuid4
 import apsw
 import orjson
 
-from remit.control.app import Remit
 from remit.control.queries import Queries
 from remit.errors import MisuseError, StoreError, StoreOwned
 from remit.store.keyring import Keyring
@@ -85,6 +84,8 @@ class Client:
 
         Raises MisuseError with the code of a command that was refused, StoreError without a reply in time.
         """
+        from remit.control.app import Remit
+
         command_id = uuid4().hex
         self._leave(command_id, verb, arguments)
         deadline = time.monotonic() + wait_s
