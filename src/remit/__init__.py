@@ -6,8 +6,9 @@ checkers see stands under TYPE_CHECKING, and a test holds the two lists together
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from remit.lazy import lazy_names
 
 if TYPE_CHECKING:
     from remit.authoring.effects import (
@@ -144,16 +145,6 @@ _HOMES = {
     "remit.kernel.usage": "Budget Usage",
     "remit.store.keyring": "Keyring",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module 'remit' has no attribute {name!r}; it has: {', '.join(__all__)}")
-    value = globals()[name] = getattr(import_module(home), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -7,7 +7,7 @@ __all__ = ["KERNEL_ALLOWED", "KERNEL_FORBIDDEN", "LAYERS", "LAZY", "PUBLIC_ONLY"
 # Lowest first. Layers in one tuple are siblings: they do not import each other.
 # `face` is remit/__init__.py and the modules directly in the package, such as remit/durable.py.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors",),
+    ("errors", "lazy"),
     ("kernel",),
     ("store", "dispatch"),
     ("engine",),
@@ -20,8 +20,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 
 # These stand beside the tower and build on what anyone can import …
 PUBLIC_ONLY = frozenset({"integrations", "testing"})
-# … except that fault hooks reach where faults happen.
-REACH = {"testing": frozenset({"engine", "store"})}
+# … except that fault hooks reach where faults happen, and that `testing` loads its names late as the others do.
+REACH = {"testing": frozenset({"engine", "store", "lazy"})}
 
 # The kernel decides and never acts: nothing of these may enter it.
 KERNEL_FORBIDDEN = frozenset({

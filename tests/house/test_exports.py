@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import remit
+from remit import testing, workflows
 from tests.house.layers import public_names
 from tests.house.sources import modules
 
@@ -87,15 +88,15 @@ def test_a_method_without_a_docstring_is_found() -> None:
     assert _undocumented("Documented", _Documented) == ["Documented.method"]
 
 
-def test_names_loaded_late_are_those_that_type_checkers_see() -> None:
-    """`remit` loads its names when they are used; the table it does so by says what its imports under TYPE_CHECKING say."""
-    face = next(module for module in modules() if module.name == "remit")
-    block = next(node for node in face.tree.body if isinstance(node, ast.If))
+@pytest.mark.parametrize(("package", "at_once"), [(remit, set()), (workflows, set()), (testing, {"boundaries"})])
+def test_names_loaded_late_are_those_that_type_checkers_see(package: ModuleType, at_once: set[str]) -> None:
+    """A table says from where names are loaded when they are used; it says what the imports under TYPE_CHECKING say."""
+    face = next(module for module in modules() if module.name == package.__name__)
+    block = next(node for node in face.tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
     seen = {
         alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }
-    assert seen == remit._HOME_OF
-    assert sorted(seen) == sorted(remit.__all__)
-    assert set(remit.__all__) <= set(dir(remit))
-    with pytest.raises(AttributeError, match="no attribute 'calls'"):
-        _ = remit.calls
+    assert seen == {name: home for home, names in package._HOMES.items() for name in names.split()}
+    assert {*seen, *at_once} == set(package.__all__) <= set(dir(package))
+    with pytest.raises(AttributeError, match="no attribute 'any_other'; it has: "):
+        _ = package.any_other

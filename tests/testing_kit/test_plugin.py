@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import os
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from remit import process, testing
+from remit import process
 from remit.testing import TestApp
 from remit.testing.harness import Options
 from remit.testing.plugin import Apps
@@ -146,13 +145,3 @@ def test_the_fixture_takes_what_an_app_takes() -> None:
     taken = {each.name: each for each in inspect.signature(TestApp).parameters.values()}
     assert list(taken)[1:] == list(Options.__annotations__)
     assert all(each.kind is each.KEYWORD_ONLY for each in list(taken.values())[1:])
-
-
-def test_what_is_exported_late_is_what_type_checkers_see() -> None:
-    source = ast.parse(Path(testing.__file__).read_text("utf-8"))
-    block = next(node for node in source.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
-    seen = {alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
-    assert seen == testing._HOME_OF
-    assert set(testing.__all__) == {*seen, "boundaries"}
-    with pytest.raises(AttributeError, match="has no attribute 'assert_three'"):
-        _ = testing.assert_three

@@ -6,6 +6,8 @@ from typing import Any, assert_type
 
 from pydantic import BaseModel
 
+import remit
+import remit.workflows
 from remit import (
     Child,
     Execution,
@@ -101,3 +103,6 @@ async def operate(app: Remit) -> None:
 
 
 assert_type(run(order, Request(sku="A")), Outcome[str])
+
+mistyped = remit.procces  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType, reportUnknownMemberType]
+missing = remit.workflows.Directive  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType, reportUnknownMemberType]

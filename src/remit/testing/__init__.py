@@ -6,9 +6,9 @@ The names below are loaded when they are first used: pytest imports this package
 from __future__ import annotations
 
 import os
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from remit.lazy import lazy_names
 from remit.store import boundaries as _boundaries
 
 if TYPE_CHECKING:
@@ -51,20 +51,22 @@ __all__ = [
 ]
 
 _HOMES = {
-    "calls": "Called Made assert_called assert_not_called",
-    "clock": "VirtualClock",
-    "comparison": "differences",
-    "fakes": "after hangs in_turn",
-    "harness": "TestApp",
-    "history": "export_history",
-    "lineage": "assert_lineage lineage_text",
-    "passage": "Stuck",
-    "plugin": "Apps",
-    "replaying": "HistoryMismatch Replayed replay",
-    "scripts": "Awaited",
-    "trees": "assert_tree tree_text",
+    "remit.testing.calls": "Called Made assert_called assert_not_called",
+    "remit.testing.clock": "VirtualClock",
+    "remit.testing.comparison": "differences",
+    "remit.testing.fakes": "after hangs in_turn",
+    "remit.testing.harness": "TestApp",
+    "remit.testing.history": "export_history",
+    "remit.testing.lineage": "assert_lineage lineage_text",
+    "remit.testing.passage": "Stuck",
+    "remit.testing.plugin": "Apps",
+    "remit.testing.replaying": "HistoryMismatch Replayed replay",
+    "remit.testing.scripts": "Awaited",
+    "remit.testing.trees": "assert_tree tree_text",
 }
-_HOME_OF = {name: f"remit.testing.{home}" for home, names in _HOMES.items() for name in names.split()}
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_names(__name__, _HOMES)
 
 if os.environ.get("REMIT_KILL_AT"):
     from remit.testing.faults import kill as _kill
@@ -78,15 +80,3 @@ def boundaries() -> dict[str, str]:
     `REMIT_KILL_AT=<boundary>[:<nth>]` kills a process that imports this module at one of them.
     """
     return dict(_boundaries.BOUNDARIES)
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module 'remit.testing' has no attribute {name!r}; it has: {', '.join(__all__)}")
-    value = globals()[name] = getattr(import_module(home), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})

@@ -6,8 +6,9 @@ the reader of YAML.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from remit.lazy import lazy_names
 
 if TYPE_CHECKING:
     from remit.workflows.builder import WorkflowBuilder, WorkflowHandle
@@ -42,16 +43,6 @@ _HOMES = {
     "remit.workflows.format.findings": "Finding WorkflowInvalid",
     "remit.workflows.store": "WorkflowStore",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module 'remit.workflows' has no attribute {name!r}; it has: {', '.join(__all__)}")
-    value = globals()[name] = getattr(import_module(home), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_names(__name__, _HOMES)
