@@ -51,6 +51,8 @@ class Server:
     left: int = 0
     """Clients that went before they had been told everything."""
     delay_s: float = 0.0
+    waits_for: dict[str, asyncio.Event] = field(default_factory=dict)
+    """By path, what must have come about before it answers."""
 
     @property
     def url(self) -> str:
@@ -66,6 +68,9 @@ class Server:
             taken = await _taken(reader)
             self.taken.append(taken)
             await asyncio.sleep(self.delay_s)
+            gate = self.waits_for.get(taken.line.split()[1])
+            if gate is not None:
+                await gate.wait()
             writer.write(self._answer(taken))
             await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
