@@ -10,7 +10,14 @@ import pytest
 from pydantic import BaseModel
 
 from remit import DefinitionError, DomainError, Process, Record, Remit, call_process, process, step
-from remit.workflows import SagaWorkflowException, StartSubWorkflowDirective, StepContext
+from remit.workflows import (
+    SagaWorkflowException,
+    StartSubWorkflowDirective,
+    StepContext,
+    WorkflowDirective,
+    WorkflowJumpDirective,
+    WorkflowPauseDirective,
+)
 from tests.laws.scene import every, until
 from tests.workflows.making import compiled
 
@@ -217,3 +224,36 @@ async def test_L37_a_step_that_ran_unrecorded_is_undone_with_its_input_alone() -
 def test_a_compensation_that_wants_more_than_it_is_given_is_refused() -> None:
     with pytest.raises(DefinitionError, match="a compensation is given the state and the context, not reason"):
         compiled("Trip", {"name": "Book", "function": lambda state: {}, "compensate_function": lambda state, *, reason: {}})
+
+
+@pytest.mark.parametrize("kind", ["plain", "async", "returned", "grouped"])
+@pytest.mark.parametrize(
+    "directive", [StartSubWorkflowDirective("child", {}), WorkflowJumpDirective("Book"), WorkflowPauseDirective(waiting_for="you")]
+)
+async def test_L37_a_directive_within_a_compensation_is_refused_with_an_alert_and_the_rest_is_undone(
+    directive: WorkflowDirective, kind: str
+) -> None:
+    def plain(state: Any) -> None:
+        raise directive
+
+    async def awaited(state: Any) -> None:
+        raise directive
+
+    def returned(state: Any) -> Any:
+        return directive
+
+    def grouped(state: Any) -> None:
+        raise ExceptionGroup("several", [ValueError("other"), directive])
+
+    undo = {"plain": plain, "async": awaited, "returned": returned, "grouped": grouped}[kind]
+    astray = {"name": "Astray", "function": lambda state: {}, "compensate_function": undo}
+    trip = compiled("Trip", does("Book"), astray, does("Seat"), FAILS, saga_enabled=True, calls=["child"], retry=1)
+    async with Remit(":memory:", processes=[trip, called("workflow", "child")]) as app:
+        execution = await app.start(trip, {})
+        record = await execution.compensated(timeout=5)
+        [alert] = await app.alerts(code="compensation_failed")
+        assert len(await every(app, execution.id)) == 1
+    assert undone == ["Seat", "Book"]
+    assert (str(record.status), str(record.compensation)) == ("FAILED", "failed")
+    assert "invalid_directive" in alert.message
+    assert type(directive).__name__ in alert.message

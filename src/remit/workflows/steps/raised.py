@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from remit.authoring.effects import current
 from remit.engine.plain_json import loads
@@ -15,7 +17,9 @@ from remit.workflows.directives import (
     WorkflowPauseDirective,
 )
 
-__all__ = ["noted", "refuse_grouped", "refuse_others", "refuse_returned"]
+__all__ = ["leading_nowhere", "noted", "plainly", "refuse_grouped", "refuse_others", "refuse_returned"]
+
+T = TypeVar("T")
 
 
 def noted(directive: WorkflowDirective, where: str) -> dict[str, Any]:
@@ -71,14 +75,48 @@ def refuse_returned(returned: object, where: str) -> None:
 
 def refuse_grouped(group: BaseExceptionGroup[BaseException], where: str) -> None:
     """Raise DomainError `invalid_directive` where a group holds directives: which of several tasks would lead on?"""
-    found = group.subgroup(WorkflowDirective)
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]  # type: ignore[assignment]
+    found = _first_in(group)
     if found is not None:
         raise _invalid(
             f"{where}: its function raised {type(found).__name__} within a group of exceptions, as a task group raises."
             " Raise it in the function itself, once the group is over; children side by side are tasks of a PARALLEL step."
         ) from None
+
+
+@contextmanager
+def leading_nowhere(where: str) -> Iterator[None]:
+    """Raise DomainError `invalid_directive` for a directive of code that has no step after it: of a compensation (L37)."""
+    try:
+        yield
+    except WorkflowDirective as directive:
+        raise _nowhere(directive, where) from None
+    except BaseExceptionGroup as group:
+        found = _first_in(group)
+        if found is None:
+            raise
+        raise _nowhere(found, where) from None
+
+
+def plainly(returned: T) -> T:
+    """What code returned that may not lead anywhere; a directive is as good as raised."""
+    if isinstance(returned, WorkflowDirective):
+        raise returned
+    return returned
+
+
+def _nowhere(directive: BaseException, where: str) -> DomainError:
+    return _invalid(
+        f"{where}: {type(directive).__name__} leads nowhere, as the workflow is being taken back: no step follows, nobody is"
+        " asked and no child is started. Undo in the function itself what the step did, and tell people by a message."
+    )
+
+
+def _first_in(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
+    """The first directive of a group, if any."""
+    found: BaseException | None = group.subgroup(WorkflowDirective)
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
 
 
 def refuse_others(directive: WorkflowDirective) -> None:

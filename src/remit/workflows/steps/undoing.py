@@ -11,6 +11,7 @@ from remit.errors import DefinitionError
 from remit.workflows.directives import StepContext
 from remit.workflows.importing.shapes import is_async, own, shape_of
 from remit.workflows.running.state import Held, StateType
+from remit.workflows.steps.raised import leading_nowhere, plainly
 
 __all__ = ["Undoing"]
 
@@ -23,6 +24,7 @@ class Undoing:
 
     def __init__(self, function: Callable[..., Any], where: str, *, result_first: bool) -> None:
         self.function = function
+        self._where = where
         self._result_first = result_first
         self._shape = shape_of(partial(function, None) if result_first else function, where)
         if self._shape.required:
@@ -49,10 +51,12 @@ class Undoing:
             return (None if record is None else record.get("result", {}), *given) if self._result_first else given
 
         def undo(record: Mapping[str, Any] | None, *_recorded: Any) -> Any:
-            return self.function(*arguments(record))
+            with leading_nowhere(self._where):
+                return plainly(self.function(*arguments(record)))
 
         async def awaited(record: Mapping[str, Any] | None, *_recorded: Any) -> Any:
-            return await self.function(*arguments(record))
+            with leading_nowhere(self._where):
+                return plainly(await self.function(*arguments(record)))
 
         chosen: Callable[..., Any] = awaited if is_async(self.function) else undo
         chosen.__name__ = getattr(self.function, "__name__", type(self.function).__name__)
