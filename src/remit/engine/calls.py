@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from remit.engine.run import Run
     from remit.engine.seam import Seam
 
-__all__ = ["Call", "answer_of", "await_child", "call", "encoded", "start"]
+__all__ = ["Call", "answer_of", "await_child", "call", "encoded", "own_child", "start"]
 
 
 class Call:
@@ -110,16 +110,22 @@ async def await_child(run: Run, child_id: str, result: Seam[Any] | None) -> Answ
     """Wait for a child started earlier; from now on the edge counts as awaited (L14, L33)."""
     if not run.may_act():
         await run.never()
-    placed = run.started.get(child_id)
-    if placed is None:
-        raise MisuseError(
-            f"{child_id!r} is no child this execution has started", code="unknown_execution", execution_id=child_id
-        )
+    placed = own_child(run, child_id)
     placed.result = placed.result or result
     placed.renew()
     if placed.answer is None and placed.record.ended_at is None and run.valid:
         run.engine.now_awaited(placed.record.id)
     return await _returned(run, await _join(run, placed))
+
+
+def own_child(run: Run, child_id: str) -> Call:
+    """A child that this execution has started; any other id, whosever it is, answers as an unknown one (L44)."""
+    placed = run.started.get(child_id)
+    if placed is None:
+        raise MisuseError(
+            f"{child_id!r} is no child this execution has started", code="unknown_execution", execution_id=child_id
+        )
+    return placed
 
 
 async def _returned(run: Run, answer: Answer) -> Answer:

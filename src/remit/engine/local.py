@@ -73,10 +73,12 @@ class LocalPort:
 
     async def child_status(self, child_id: str) -> str:
         """A child's status, recorded so that replay sees the same."""
+        calls.own_child(self.run, child_id)
         return str(await waits.value(self.run, f"status of {child_id}", lambda: self.run.engine.status_of(child_id)))
 
     async def child_cancel(self, child_id: str) -> bool:
         """Cancel a child, recorded so that replay does not do it again."""
+        calls.own_child(self.run, child_id)
         cancel = self.run.engine.endings.cancel
         return bool(
             await waits.value(self.run, f"cancel {child_id}", lambda: cancel(child_id, "its parent asked for it"))
