@@ -161,6 +161,10 @@ def test_a_route_leads_to_its_goal(route: dict[str, str], goal: str) -> None:
         ({"type": "WAIT"}, "one of `duration`, `until` and `event`"),
         ({"type": "LOOP", "mode": "ITERATE", "while_condition": "a", "max_iterations": 1, "loop_body": [{"name": "B", "function": "a.b"}]}, "a loop with mode"),
         ({"type": "SUB_WORKFLOW", "sub_workflow_type": "C", "estimate": {"cost": "-1"}}, "no cost"),
+        ({"function": "a.b", "dynamic_injection": {}}, "either `rules`, or `condition` and `steps`"),
+        ({"function": "a.b", "dynamic_injection": {"condition": "True"}}, "either `rules`, or `condition` and `steps`"),
+        ({"function": "a.b", "dynamic_injection": {"condition": "True", "steps": [{"name": "B", "function": "a.b"}],
+                                                   "insert_after": "C"}}, "move it from 'S' to 'C'"),
         ({"type": "UNREADABLE"}, "does not match any of the expected tags"),
     ],
 )  # fmt: skip

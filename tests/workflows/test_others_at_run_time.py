@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from remit import Child, Process, Remit, ask, process, step
+from remit import Child, Remit, ask, process
 from remit.workflows import StartSubWorkflowDirective
 from tests.laws.scene import every, wait_until
 from tests.workflows.making import compiled

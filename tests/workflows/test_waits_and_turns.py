@@ -37,14 +37,14 @@ class Approval(BaseModel):
     reviewer: str = "nobody"
 
 
-def noting(name: str, **values: Any) -> dict[str, Any]:
+def noting(name: str, next_step: str | None = None, **values: Any) -> dict[str, Any]:
     """A STANDARD step that notes its run and returns these."""
 
     def note(state: Any) -> dict[str, Any]:
         ran.append(name)
         return values
 
-    return {"name": name, "function": note}
+    return {"name": name, "function": note, "next_step": next_step}
 
 
 HUMAN = {"name": "Approve", "type": "HUMAN_IN_LOOP"}
@@ -297,6 +297,20 @@ async def test_steps_are_inserted_where_the_state_matches() -> None:
         ran.clear()
         await results(flow, {"level": level})
         assert ran == ["Evaluate", *expected, "End"]
+
+
+async def test_steps_are_inserted_where_a_condition_holds_and_jumps_lead_in_and_out_of_them() -> None:
+    injection = {"condition": "state.count > 10", "steps": [noting("Review"), noting("Sign")], "insert_after": "Evaluate"}
+    flow = compiled("Flow", {**noting("Evaluate"), "dynamic_injection": injection}, noting("Ship"), noting("End"), state=State)
+    for count, expected in ((10, []), (11, ["Review", "Sign"])):
+        ran.clear()
+        await results(flow, {"count": count})
+        assert ran == ["Evaluate", *expected, "Ship", "End"]
+    left = {**injection, "steps": [noting("Review", next_step="End"), noting("Sign")]}
+    ran.clear()
+    await results(compiled("Flow", {**noting("Evaluate"), "dynamic_injection": left}, noting("Ship"), noting("End"), state=State),
+                  {"count": 11})  # fmt: skip
+    assert ran == ["Evaluate", "Review", "End"]
 
 
 # -- loops ------------------------------------------------------------------------------------------------------------

@@ -71,9 +71,8 @@ def scoped(
         yield here, step, names
         if isinstance(step, LoopStep):
             yield from scoped(step.loop_body, (*here, "loop_body"), names | LOOP | {step.item_var_name})
-        for number, rule in enumerate(step.dynamic_injection.rules if step.dynamic_injection is not None else ()):
-            inserted = (*here, "dynamic_injection", "rules", number, "steps_to_insert")
-            yield from scoped(rule.steps_to_insert, inserted, names)
+        for place, inserted in step.dynamic_injection.lists() if step.dynamic_injection is not None else ():
+            yield from scoped(inserted, (*here, "dynamic_injection", *place), names)
 
 
 def read(expression: Expression) -> Condition | Template:
@@ -94,7 +93,10 @@ class _Field(NamedTuple):
 
 
 _INPUT, _OUTPUT = ("input",), ("output",)
-_EVERY_STEP = _Field(("dynamic_injection", "rules", "*", "condition_key"), "path", STATE, "state")
+_EVERY_STEP = (
+    _Field(("dynamic_injection", "rules", "*", "condition_key"), "path", STATE, "state"),
+    _Field(("dynamic_injection", "condition"), "condition", STATE),
+)
 _ITERATE = _Field(("iterate_over",), "path", STATE, "state")
 _TABLE: dict[type[StepFields], tuple[_Field, ...]] = {
     DecisionStep: (_Field(("routes", "*", "condition"), "condition", RESULT),),
@@ -118,7 +120,7 @@ _TABLE: dict[type[StepFields], tuple[_Field, ...]] = {
 
 def expressions_of(loc: Loc, step: Step, names: frozenset[str]) -> Iterator[Expression]:
     """Every expression of one step that stands at `loc`, inside loops that add `names`."""
-    for each in (_EVERY_STEP, *_TABLE.get(type(step), ())):
+    for each in (*_EVERY_STEP, *_TABLE.get(type(step), ())):
         for at, value in _values(step, each.path, loc):
             yield Expression(at, each.kind, value, each.roots | names, each.default_root)
 

@@ -93,7 +93,7 @@ def _visible(goal: Placed, placed: Placed) -> bool:
 def _list_around(goal: Placed) -> Loc:
     """The list that a step runs in: inserted steps run in the list of the step that inserts them."""
     at = goal.list_loc
-    while at and at[-1] == "steps_to_insert":
+    while at and (at[-1] == "steps_to_insert" or at[-2:-1] == ("dynamic_injection",)):
         at = at[: at.index("dynamic_injection", _last_list(at)) - 1]
     return at
 

@@ -7,7 +7,7 @@ The published JSON Schema is drawn from these classes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, Discriminator, Field, Tag, model_validator
 
@@ -79,6 +79,15 @@ class StepFields(Section):
     retry: RetryRule | None = None
     timeout: Duration | None = Field(None, validation_alias=AliasChoices("timeout", "timeout_seconds"))
     next_step: Name | None = Field(None, validation_alias=AliasChoices("next_step", "next"))
+
+    @model_validator(mode="after")
+    def _inserts_after_itself(self) -> Self:
+        after = None if self.dynamic_injection is None else self.dynamic_injection.insert_after
+        if after is not None and after != self.name:
+            raise ValueError(
+                f"`dynamic_injection` inserts steps right after the step that has it: move it from {self.name!r} to {after!r}"
+            )
+        return self
 
 
 class StandardStep(StepFields):
@@ -362,9 +371,26 @@ class InjectionRule(Section):
 
 
 class DynamicInjection(Section):
-    """Every rule that matches inserts its steps, in the order of the rules."""
+    """Every rule that matches inserts its steps, in the order of the rules; or `condition` inserts `steps` when it holds."""
 
-    rules: list[InjectionRule] = Field(min_length=1, max_length=100)
+    rules: list[InjectionRule] = Field(default=[], max_length=100)
+    condition: str | None = None
+    steps: list[Step] = Field(default=[], max_length=_AT_MOST_STEPS)
+    insert_after: Name | None = Field(None, description="Accepted; steps are inserted after the one that says so.")
+    audit_injection: Flag = Field(default=True, description="Accepted; what was inserted is always recorded.")
+
+    @model_validator(mode="after")
+    def _one(self) -> DynamicInjection:
+        if bool(self.rules) == (self.condition is not None) or bool(self.rules) == bool(self.steps):
+            raise ValueError("dynamic_injection has either `rules`, or `condition` and `steps`")
+        return self
+
+    def lists(self) -> Iterator[tuple[Loc, list[Step]]]:
+        """Every list of steps that may be inserted, with its place below."""
+        for number, rule in enumerate(self.rules):
+            yield ("rules", number, "steps_to_insert"), rule.steps_to_insert
+        if self.steps:
+            yield ("steps",), self.steps
 
 
 class Workflow(Section):
@@ -427,5 +453,5 @@ def walk(steps: list[Step], at: Loc = ("steps",)) -> Iterator[tuple[Loc, Step]]:
         if isinstance(step, LoopStep):
             yield from walk(step.loop_body, (*here, "loop_body"))
         if step.dynamic_injection is not None:
-            for number, rule in enumerate(step.dynamic_injection.rules):
-                yield from walk(rule.steps_to_insert, (*here, "dynamic_injection", "rules", number, "steps_to_insert"))
+            for place, inserted in step.dynamic_injection.lists():
+                yield from walk(inserted, (*here, "dynamic_injection", *place))

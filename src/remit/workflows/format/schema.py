@@ -23,7 +23,7 @@ _STEP_LISTS = {"steps", "loop_body", "steps_to_insert"}
 _LISTS = _STEP_LISTS | {"workflows"}
 _TEXTUAL = {"workflow_version", "version", "cost"}
 _TENANCY = {
-    **dict.fromkeys(("tenant", "tenant_id", "tenancy", "owner", "owner_id"), "cross_tenant"),
+    **dict.fromkeys(("tenant", "tenant_id", "tenancy", "allowed_tenants", "owner", "owner_id"), "cross_tenant"),
     **dict.fromkeys(("region", "data_region", "region_id"), "region_violation"),
 }
 _REPLACED = {

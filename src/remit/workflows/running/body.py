@@ -7,14 +7,12 @@ that an execution that is driven again, after a crash or after it left memory, c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from remit.errors import CallFailed, ErrorClass, RemitError
-from remit.kernel.plain import Work, plain
 from remit.workflows.format.model import StepFields
 from remit.workflows.running.flow import Ended, Flow, Frame, Unit
-from remit.workflows.running.reckoning import Read
 
 __all__ = ["Inserted", "Planned", "Steps"]
 
@@ -24,17 +22,10 @@ _TIMEOUTS = frozenset({"ask_timeout", "event_timeout", "step_timeout"})
 
 
 class Inserted(NamedTuple):
-    """A rule of dynamic injection: steps that come next where a value of the state matches."""
+    """A rule of dynamic injection: steps that come next where it applies now."""
 
-    value: Read
-    matches: Any
-    is_not: list[Any] | None
+    applies: Callable[[Flow, Frame], bool]
     steps: Steps
-
-    def applies(self, flow: Flow, frame: Frame) -> bool:
-        """Whether the value of the state matches now."""
-        found = plain(self.value.value(flow, frame), Work())
-        return bool(found == self.matches) if self.is_not is None else found not in self.is_not
 
 
 class Planned(NamedTuple):

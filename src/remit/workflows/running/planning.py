@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from remit.errors import DefinitionError
 from remit.kernel.durations import milliseconds
+from remit.kernel.plain import Work, plain
 from remit.kernel.retry import Retry
 from remit.workflows.checking.expressions import LOOP, RESULT, STATE
 from remit.workflows.format.model import (
@@ -18,6 +19,7 @@ from remit.workflows.format.model import (
     FireAndForgetStep,
     HttpStep,
     HumanInLoopStep,
+    InjectionRule,
     JumpStep,
     LoopStep,
     ParallelStep,
@@ -31,8 +33,8 @@ from remit.workflows.format.model import (
 from remit.workflows.http.access import HttpAccess
 from remit.workflows.http.step import HttpUnit
 from remit.workflows.running.body import Inserted, Planned, Steps
-from remit.workflows.running.flow import Unit
-from remit.workflows.running.reckoning import Filled, condition, expression_map, template
+from remit.workflows.running.flow import Flow, Frame, Unit
+from remit.workflows.running.reckoning import Filled, Read, condition, expression_map, template
 from remit.workflows.running.state import StateType
 from remit.workflows.steps.asking import ANYTHING, Question, question_of
 from remit.workflows.steps.children import AwaitUnit, Called, FireAndForgetUnit, SubWorkflowUnit
@@ -250,16 +252,26 @@ class Planner:
     def _rules(self, step: StepFields, names: Names) -> tuple[Inserted, ...]:
         if step.dynamic_injection is None:
             return ()
-        where = f"{self._at(step.name)}, dynamic_injection"
+        where, roots, said = f"{self._at(step.name)}, dynamic_injection", STATE | names, step.dynamic_injection
+        if said.condition is not None:
+            return (Inserted(condition(said.condition, roots, where).holds, self.steps(said.steps, names)),)
         return tuple(
             Inserted(
-                condition(rule.condition_key, STATE | names, where, "state"),
-                rule.value_match,
-                rule.value_is_not,
+                _matching(condition(rule.condition_key, roots, where, "state"), rule),
                 self.steps(rule.steps_to_insert, names),
             )
-            for rule in step.dynamic_injection.rules
+            for rule in said.rules
         )
+
+
+def _matching(value: Read, rule: InjectionRule) -> Callable[[Flow, Frame], bool]:
+    """Whether a value of the state is the one that a rule names, or is none of those."""
+
+    def matches(flow: Flow, frame: Frame) -> bool:
+        found = plain(value.value(flow, frame), Work())
+        return bool(found == rule.value_match) if rule.value_is_not is None else found not in rule.value_is_not
+
+    return matches
 
 
 def _has_function(unit: Unit) -> bool:
