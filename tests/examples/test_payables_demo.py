@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -152,7 +153,7 @@ async def test_a_very_large_amount_goes_to_the_chief_financial_officer(options, 
         large = large.replace(old, new)
     (folder / "large.xml").write_text(large, encoding="utf-8")
     await process_folder(Options(folder, options.store, options.out))  # makes the book, refuses: not received
-    with sqlite3.connect(tmp_path / "book.db") as book:
+    with closing(sqlite3.connect(tmp_path / "book.db")) as book, book:
         book.execute("UPDATE order_lines SET quantity = '10' WHERE order_number = 'PO-2026-0107' AND line = '1'")
         book.execute("UPDATE receipts SET quantity = '10' WHERE order_number = 'PO-2026-0107' AND line = '1'")
     (folder / "large.xml").write_text(f"{large}<!-- sent again -->", encoding="utf-8")
