@@ -65,7 +65,7 @@ class _Builder:
             first, *others = self._errors
             first.others = tuple(others)
             raise first
-        if len(self._found) > EXPRESSIONS_MAX:
+        if self._too_many():
             beyond = self._found[EXPRESSIONS_MAX].text
             raise ConditionError(beyond, 0, f"a template holds at most {EXPRESSIONS_MAX} expressions")
         paths = dict.fromkeys(path for condition in self._found for path in condition.paths)
@@ -93,9 +93,13 @@ class _Builder:
         error.where = where
         self._errors.append(error)
 
+    def _too_many(self, more: int = 0) -> bool:
+        """Whether the limit is passed already: the template is refused, and the rest of it is not read."""
+        return len(self._found) + more > EXPRESSIONS_MAX
+
     def _string(self, text: str, where: Where) -> Render:
         try:
-            return self._read(text, where)
+            return self._read("" if self._too_many() else text, where)
         except ConditionError as error:
             self._wrong(error, where)
             return lambda _names, _work: None
@@ -121,7 +125,7 @@ class _Builder:
     def _pieces(self, text: str) -> list[str | Condition]:
         pieces: list[str | Condition] = []
         here = 0
-        while (opening := text.find("{{", here)) >= 0:
+        while not self._too_many(len(pieces) // 2) and (opening := text.find("{{", here)) >= 0:
             pieces.append(_literal(text, here, opening))
             if text.startswith("{{-", opening):
                 raise ConditionError(text, opening, "'{{-' would take the sign; blanks are kept as they stand", "{{ -")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from remit.workflows.checking.check import check
-from remit.workflows.format.findings import Finding, WorkflowInvalid, in_order
+from remit.workflows.format.findings import Finding, WorkflowInvalid, in_order, sparingly
 from remit.workflows.format.reading import WorkflowFile, read
 
 __all__ = ["Loaded", "load"]
@@ -43,6 +43,7 @@ def load(paths: Iterable[Path | str], allow: Iterable[str] = (), processes: Mapp
     `allow` lists dotted packages beside the workflow's own directory that import paths may lead to; `processes` are the
     names and versions of processes written in Python that the same app hosts (None: not known, so their names are not errors).
     """
-    files, findings = read(paths)
-    findings += check(files, tuple(allow), processes)
+    with sparingly():
+        files, findings = read(paths)
+        findings += check(files, tuple(allow), processes)
     return Loaded(tuple(files), tuple(in_order(findings)))

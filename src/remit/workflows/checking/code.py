@@ -62,18 +62,25 @@ class Modules:
 
     def __init__(self) -> None:
         self._trees: dict[Path, _Module] = {}
+        self._read: dict[tuple[Path, ast.AST], Code] = {}
 
     def read(self, found: Located) -> Code:
         """The directives that a function raises, itself or through functions of its own module."""
         if not isinstance(found.node, _Function):
             return Code(jumps_anywhere=True)
+        known = (found.defined_in, found.node)
+        if known not in self._read:
+            self._read[known] = self._directives(found, found.node)
+        return self._read[known]
+
+    def _directives(self, found: Located, named: _Function) -> Code:
         module = self._trees.get(found.defined_in)
         if module is None:
             module = self._trees[found.defined_in] = _Module.of(found.defined_in)
         starts: list[Start] = []
         jumps: list[Jump] = []
         anywhere = False
-        for function in module.called_from(found.node):
+        for function in module.called_from(named):
             read = _Reading(function, module)
             for call in module.calls(function):
                 name = module.directive(call)
@@ -83,7 +90,7 @@ class Modules:
                     targets = read.texts(_argument(call, 0, "target_step_name"))
                     anywhere |= targets is None
                     jumps += [Jump(each, f"{module.name}:{call.lineno}") for each in targets or ()]
-        return Code(tuple(starts), tuple(jumps), anywhere, _always_jumps(found.node, module))
+        return Code(tuple(starts), tuple(jumps), anywhere, _always_jumps(named, module))
 
 
 def _always_jumps(function: _Function, module: _Module) -> bool:

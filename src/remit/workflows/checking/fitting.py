@@ -35,6 +35,8 @@ _ARTICLES = {
     "nothing": "nothing",
 }
 Read = Mapping[Loc, Condition | Template]
+Names = dict[str, None]
+"""Names in their order, each once."""
 
 
 class _Passed(NamedTuple):
@@ -50,13 +52,14 @@ class _Passed(NamedTuple):
 def check_fit(view: View, book: Book) -> None:
     """Report what is wrong with the expressions and maps of a workflow."""
     parsed: dict[Loc, Condition | Template] = {}
+    filled = _filled_in(view)
     for step, expression in expressions(view.file.workflow):
         if expression.kind == "template":
             _check_meanings(view, expression)
         found = _read(view, expression)
         if found is not None:
             parsed[expression.loc] = found
-            _check_paths(view, step, expression, found, book)
+            _check_paths(view, step, expression, found, book, filled)
     for placed in view.steps:
         for passed in _passed(placed):
             _check_passed(view, passed, parsed, book)
@@ -99,14 +102,14 @@ def _excerpt(text: str, at: int) -> str:
 
 
 def _check_paths(
-    view: View, step: Step | None, expression: Expression, found: Condition | Template, book: Book
+    view: View, step: Step | None, expression: Expression, found: Condition | Template, book: Book, filled: Names
 ) -> None:
     """The fields of the state, and of a child's result, that an expression reads."""
     for path in found.paths:
         if len(path) < 2:
             continue
         if path[0] == "state":
-            _check_field(view, expression, path, view.contract, "the state", _filled_in(view))
+            _check_field(view, expression, path, view.contract, "the state", filled)
         elif path[0] == "result" and isinstance(step, SubWorkflowStep):
             _check_field(
                 view,
@@ -114,12 +117,12 @@ def _check_paths(
                 path,
                 _result_of(step.sub_workflow_type, book),
                 f"the result of {step.sub_workflow_type}",
-                (),
+                {},
             )
 
 
 def _check_field(
-    view: View, expression: Expression, path: tuple[str, ...], contract: Contract, of: str, more: tuple[str, ...]
+    view: View, expression: Expression, path: tuple[str, ...], contract: Contract, of: str, more: Names
 ) -> None:
     name = path[1]
     if not contract.fields or name in contract.fields or name in more:
@@ -141,10 +144,10 @@ def _check_field(
     )
 
 
-def _filled_in(view: View) -> tuple[str, ...]:
+def _filled_in(view: View) -> Names:
     """Names that the state has besides its model's: those supplied, and those that steps are told to fill in."""
     keys = (getattr(placed.step, "output_key", None) for placed in view.steps)
-    return (*SUPPLIED, *(key for key in keys if key is not None))
+    return dict.fromkeys((*SUPPLIED, *(key for key in keys if key is not None)))
 
 
 def _result_of(target: str, book: Book) -> Contract:

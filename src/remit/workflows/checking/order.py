@@ -145,9 +145,9 @@ def _check_await(view: View, placed: Placed, step: AwaitStep, names: dict[str, P
         return
     else:
         told = f"{placed.named} waits for {step.child!r}, which starts no child: name a SUB_WORKFLOW step with `mode: async`"
-    async_steps = [
+    async_steps = (
         name for name, each in names.items() if isinstance(each.step, SubWorkflowStep) and each.step.mode != "sync"
-    ]
+    )
     view.report("nothing_to_await", told, at, suggestion=did_you_mean(step.child, async_steps, 0.5))
 
 

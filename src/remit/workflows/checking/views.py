@@ -55,6 +55,8 @@ class View:
     steps: tuple[Placed, ...] = ()
     contract: Contract = OPEN
     findings: list[Finding] = field(default_factory=list)
+    led: dict[str, Located | ImportPathError] = field(default_factory=dict)
+    """Where import paths lead, each looked up once."""
 
     @property
     def name(self) -> str:
@@ -158,8 +160,17 @@ def _paths(seen: View, loc: Loc, step: Step) -> Iterator[tuple[Loc, str, bool]]:
 
 
 def _found(seen: View, path: str, at: Loc, allow: tuple[str, ...]) -> Located | None:
+    if path not in seen.led:
+        seen.led[path] = _led(path, seen, allow)
+    found = seen.led[path]
+    if isinstance(found, ImportPathError):
+        seen.report("unknown_function", f"{path!r} {found.problem}", at, suggestion=found.suggestion)
+        return None
+    return found
+
+
+def _led(path: str, seen: View, allow: tuple[str, ...]) -> Located | ImportPathError:
     try:
         return locate(path, seen.file.directory, allow)
     except ImportPathError as error:
-        seen.report("unknown_function", f"{path!r} {error.problem}", at, suggestion=error.suggestion)
-        return None
+        return error

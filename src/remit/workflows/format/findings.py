@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import heapq
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Literal
 
 from remit.errors import DefinitionError
 from remit.workflows.format.source import Position
 
-__all__ = ["Finding", "Severity", "WorkflowInvalid", "did_you_mean", "in_order"]
+__all__ = ["Finding", "Severity", "WorkflowInvalid", "did_you_mean", "in_order", "sparingly"]
+
+_COMPARED_MOST = 40
+"""Names that one name is compared with letter by letter: those that begin and end most like it."""
+_COMPARISONS_MOST = 2_000
+_left: ContextVar[list[int] | None] = ContextVar("remit_suggestions_left", default=None)
+"""How many comparisons the files that are being looked at may still cost; None: any number."""
 
 Severity = Literal["error", "warning"]
 
@@ -69,6 +79,31 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
 
 def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.7) -> str | None:
     """The known name that is closest to another one, if any is close."""
+    left = _left.get()
+    if left is not None and left[0] <= 0:
+        return None
     folded = {each.lower().replace("-", "_"): each for each in known}
-    close = difflib.get_close_matches(name.lower().replace("-", "_")[:200], folded, n=1, cutoff=cutoff)
+    wanted = name.lower().replace("-", "_")[:200]
+    alike: Iterable[str] = folded
+    if len(folded) > _COMPARED_MOST:
+        alike = heapq.nlargest(_COMPARED_MOST, folded, key=lambda each: _shared(wanted, each))
+    if left is not None:
+        left[0] -= min(len(folded), _COMPARED_MOST) + len(folded) // 20
+    close = difflib.get_close_matches(wanted, alike, n=1, cutoff=cutoff)
     return folded[close[0]] if close else None
+
+
+def _shared(one: str, other: str) -> int:
+    """How many letters two names have in common at their beginning and at their end."""
+    ends = zip(one, other, strict=False), zip(reversed(one), reversed(other), strict=False)
+    return sum(sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], end)) for end in ends)
+
+
+@contextmanager
+def sparingly() -> Iterator[None]:
+    """Bound what suggestions take together: of thousands of wrong names the first get one, and all are told."""
+    token = _left.set([_COMPARISONS_MOST])
+    try:
+        yield
+    finally:
+        _left.reset(token)
