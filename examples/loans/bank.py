@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import smtplib
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
 from typing import cast
 
+from examples import books
 from remit import current
 
 __all__ = ["Bank", "the_bank"]
@@ -30,23 +29,12 @@ class Bank:
     smtp_port: int
 
     def open(self) -> None:
-        """Begin the books where there are none; half-made ones are never seen."""
-        if self.books.exists():
-            return
-        self.books.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.books.with_name(f"{self.books.name}.{os.getpid()}.draft")
-        draft.unlink(missing_ok=True)
-        script = Path(__file__).with_name("bank.sql").read_text(encoding="utf-8")
-        with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
-            connection.executescript(f"BEGIN; {script} COMMIT;")
-        draft.replace(self.books)
+        """Begin the books where there are none."""
+        books.begin(self.books, Path(__file__).with_name("bank.sql").read_text(encoding="utf-8"))
 
-    @contextmanager
-    def connected(self) -> Iterator[sqlite3.Connection]:
+    def connected(self) -> AbstractContextManager[sqlite3.Connection]:
         """A connection whose statements are committed one by one."""
-        with closing(sqlite3.connect(self.books, isolation_level=None, timeout=10)) as connection:
-            connection.row_factory = sqlite3.Row
-            yield connection
+        return books.connected(self.books)
 
     def send(self, to: str, subject: str, text: str, message_id: str) -> None:
         """Send a mail; whoever receives it knows by its id that it is the same as before."""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from examples import books
 from remit import current
 
 __all__ = ["Shop", "note", "the_shop"]
-
-_SETTINGS = "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000;"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,43 +23,16 @@ class Shop:
     token: str
 
     def open(self) -> None:
-        """Begin the books where there are none; half-made ones are never seen."""
-        if self.books.exists():
-            return
-        self.books.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.books.with_name(f"{self.books.name}.{os.getpid()}.draft")
-        draft.unlink(missing_ok=True)
-        script = Path(__file__).with_name("shop.sql").read_text(encoding="utf-8")
-        with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
-            connection.executescript(f"BEGIN; {script} COMMIT;")
-        draft.replace(self.books)
+        """Begin the books where there are none."""
+        books.begin(self.books, Path(__file__).with_name("shop.sql").read_text(encoding="utf-8"))
 
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> AbstractContextManager[sqlite3.Connection]:
         """One write transaction: committed and on disk when the block ends, undone when it raises."""
-        with self._connected() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+        return books.writing(self.books)
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """One consistent view of the books."""
-        with self._connected() as connection:
-            connection.execute("BEGIN")
-            yield connection
-
-    @contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
-        uri = f"{self.books.absolute().as_uri()}?mode=rw"
-        with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
-            connection.row_factory = sqlite3.Row
-            connection.executescript(_SETTINGS)
-            yield connection
+        return books.reading(self.books)
 
 
 def the_shop() -> Shop:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
+
+from examples.books import begin, reading, writing
 
 __all__ = ["SCHEMA", "create_book", "reading", "writing"]
 
@@ -45,45 +43,7 @@ CREATE TABLE bookings (
     end_to_end_id TEXT NOT NULL UNIQUE, booked_at TEXT NOT NULL, run INTEGER REFERENCES runs);
 """
 
-_SETTINGS = "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000;"
-
 
 def create_book(path: Path, data: str) -> None:
-    """Create the book with its `data` (SQL) where there is none yet; a half-made one is never seen."""
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
-    draft.unlink(missing_ok=True)
-    with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
-        connection.executescript(f"BEGIN; {SCHEMA} {data} COMMIT;")
-    draft.replace(path)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[sqlite3.Connection]:
-    """One write transaction: committed and on disk when the block ends, undone when it raises."""
-    with _connected(path) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """One consistent view of the book."""
-    with _connected(path) as connection:
-        connection.execute("BEGIN")
-        yield connection
-
-
-@contextmanager
-def _connected(path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)) as connection:
-        connection.row_factory = sqlite3.Row
-        connection.executescript(_SETTINGS)
-        yield connection
+    """Create the book with its `data` (SQL) where there is none yet."""
+    begin(path, f"{SCHEMA} {data}")

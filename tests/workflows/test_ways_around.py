@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from remit import Budget, Remit, Usage, model, process
 from remit.workflows import StartSubWorkflowDirective, WorkflowJumpDirective
 from remit.workflows.load import load
 from tests.workflows.making import compiled, run
@@ -57,3 +58,52 @@ def test_L48_anchors_that_multiply_are_given_up_at_their_full_size(tmp_path: Pat
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
     (tmp_path / "laughs.yaml").write_text("workflow_type: Laughs\n" + "\n".join(lines) + "\nsteps: []\n")
     assert [each.code for each in load([tmp_path / "laughs.yaml"]).errors] == ["yaml_too_large"]
+
+
+async def test_L48_more_items_than_a_step_takes_are_refused_before_anything_is_done() -> None:
+    ran: list[int] = []
+
+    async def each(state: Any, item: int) -> None:
+        ran.append(item)
+
+    step = {"name": "Each", "type": "PARALLEL", "iterate_over": "items", "task_function": each, "batch_size": 1}
+    outcome = await run(compiled("Flow", {**step, "allow_partial_success": True}), {"items": list(range(5_001))})
+    assert outcome.error is not None
+    assert (outcome.error.code, outcome.error.details["limit"], outcome.error.details["current"]) == ("limit_exceeded", 5_000, 5_001)
+    assert ran == []
+
+
+@model("thinker", max_input_tokens=5, max_tokens=5)
+async def think() -> tuple[str, Usage]:
+    return "so", Usage(input_tokens=5, output_tokens=5)
+
+
+@process("thinks", estimate=10)
+async def thinks(_: dict[str, Any]) -> None:
+    await think()
+
+
+GENEROUS = {"sub_workflow_type": "thinks", "input": {}, "estimate": 0, "budget": 1_000_000}
+BEYOND = {
+    "one after the other": [{"name": f"Call_{at}", "type": "SUB_WORKFLOW", **GENEROUS, "on_failure": f"Call_{at + 1}"} for at in range(6)],
+    "side by side": [{"name": "Call", "type": "PARALLEL", "allow_partial_success": True,
+                      "tasks": [{"name": f"task_{at}", **GENEROUS} for at in range(6)]}],
+    "in a loop": [{"name": "Call", "type": "LOOP", "mode": "WHILE", "while_condition": "True", "max_iterations": 6,
+                   "loop_body": [{"name": "Inside", "type": "SUB_WORKFLOW", **GENEROUS, "on_failure": "Next"},
+                                 {"name": "Next", "type": "WAIT", "duration": 0}]}],
+    "without waiting": [{"name": f"Fire_{at}", "type": "FIRE_AND_FORGET", "target_workflow_type": "thinks", "estimate": 0}
+                        for at in range(6)] + [{"name": "Call_6", "type": "WAIT", "duration": 0.3}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", BEYOND)
+async def test_L24_no_budget_or_estimate_of_a_step_gets_past_the_limit_of_the_root(way: str) -> None:
+    end = {"name": "Call_6" if way == "one after the other" else "End", "type": "WAIT", "duration": 0}
+    flow = compiled("Flow", *BEYOND[way], end)
+    async with Remit(":memory:", processes=[flow, thinks]) as app:
+        execution = await app.start(flow, {}, budget=Budget(tokens=30))
+        await execution.outcome(timeout=5)
+        tree = await app.tree(execution.id)
+    spent = [child.usage.own.tokens for child in tree.children]
+    assert (sum(spent), tree.usage.subtree.tokens) == (30, 30)
+    assert {child.error.code for child in tree.children if child.error is not None} <= {"budget_exhausted"}

@@ -24,6 +24,9 @@ from remit.workflows.steps.invoke import Given, StepFunction
 
 __all__ = ["ChildTask", "EachItem", "FunctionTask", "ParallelUnit"]
 
+_ITEMS_MAX = 5_000
+"""Each is an entry of the history, which holds 10,000: a longer list is refused before anything is done for it."""
+
 
 class Done(NamedTuple):
     """What one task gave: values, fields it changed in place, its child's type and result, and where it jumped."""
@@ -150,6 +153,14 @@ class ParallelUnit:
         if not isinstance(items, list | tuple):
             raise DomainError(
                 f"Step {step!r}: {self.spec.iterate_over} is {type(items).__name__}, not a list", code="invalid_state"
+            )
+        if len(items) > _ITEMS_MAX:
+            raise DomainError(
+                f"Step {step!r}: {self.spec.iterate_over} has {len(items)} items, a PARALLEL step takes {_ITEMS_MAX:,} at most:"
+                " pass parts of the list to children",
+                code="limit_exceeded",
+                limit=_ITEMS_MAX,
+                current=len(items),
             )
         size = self.each.batch_size or max(len(items), 1)
         works = [
