@@ -146,6 +146,7 @@ def test_L38_a_template_is_bounded() -> None:
     assert template("{{ 1 }}" * 1_000, STATE).render({}) == "1" * 1_000
     for beyond in ("{{ 1 }}" * 1_001 + "{{ never read", ["{{ 1 }}"] * 1_001 + ["{{ never read"]):
         assert "at most 1000 expressions" in error_of(beyond).problem
+    assert "at most 1000 expressions" in error_of(["1"] * 1_001 + ["1 +"], expression_map).problem
     with pytest.raises(ConditionFailed, match="more than 262144 characters"):
         template("{{ state.x }}{{ state.x }}", STATE).render({"state": {"x": "a" * 200_000}})
     with pytest.raises(ConditionFailed, match="the values are too large"):

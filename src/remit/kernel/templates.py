@@ -98,11 +98,12 @@ class _Builder:
         return len(self._found) + more > EXPRESSIONS_MAX
 
     def _string(self, text: str, where: Where) -> Render:
-        try:
-            return self._read("" if self._too_many() else text, where)
-        except ConditionError as error:
-            self._wrong(error, where)
-            return lambda _names, _work: None
+        if not self._too_many():
+            try:
+                return self._read(text, where)
+            except ConditionError as error:
+                self._wrong(error, where)
+        return lambda _names, _work: None
 
     def _read(self, text: str, where: Where) -> Render:
         bare = self._strings_are_expressions and "{{" not in text
