@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from remit.control.figures import Figures
 from remit.engine.differences import ABSENT
 from remit.engine.faults import decode_error, encode_error
+from remit.engine.governance import subject_of
 from remit.engine.plain_json import loads
 from remit.engine.recording import CALL, Recording, took_ms
 from remit.engine.seam import canonical, digest
@@ -21,7 +22,9 @@ from remit.engine.terms import history_begins, terms_of
 from remit.errors import ErrorInfo, InvalidInput, MisuseError, class_of
 from remit.kernel.conditions import Condition, ConditionError, parse
 from remit.kernel.durations import milliseconds
+from remit.kernel.policies import Subject
 from remit.kernel.states import Status
+from remit.kernel.trace import ancestors_of
 from remit.kernel.usage import Amount, Usage, micros
 from remit.store.codec import ERASED
 from remit.store.port import Reader
@@ -51,6 +54,8 @@ class Case:
     tenant: str | None = None
     owner: str | None = None
     region: str | None = None
+    above: tuple[Subject, ...] = ()
+    """Who called it, root first: their policies hold for it, and their department is whose call it was."""
 
 
 class _Effect(BaseModel):
@@ -244,6 +249,7 @@ def _recorded(reader: Reader, record: ExecutionRecord, conditions: tuple[Conditi
         record.tenant,
         record.owner,
         record.region,
+        tuple(subject_of(each) for each in map(reader.execution, ancestors_of(record.id)) if each is not None),
     )
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import orjson
@@ -13,32 +11,28 @@ import orjson
 from remit.authoring.process import split_reference
 from remit.control.cases import Case, cases_of, conditions_of, digest_of, recorded_cases
 from remit.control.figures import CaseResult, Evaluation, Figures, Problem
+from remit.control.rehearsing import Played, Stage, rehearse
 from remit.control.views import moment
-from remit.engine.admission import RootTerms
+from remit.engine.beside import Rules
 from remit.engine.clock import SystemClock
 from remit.engine.definitions import Definition, in_range, parse_version
 from remit.engine.differences import ABSENT, Difference, between
 from remit.engine.faults import decode_error
 from remit.engine.json_schemas import validator_of
 from remit.engine.plain_json import loads
-from remit.engine.recording import Recording
-from remit.engine.rehearsal import Rehearsal
+from remit.engine.policies import policy_from
 from remit.engine.routes import Routes
 from remit.errors import InvalidInput, MisuseError
 from remit.kernel.conditions import ConditionFailed
 from remit.kernel.contract import Kind, Role, compare
 from remit.kernel.preflight import Limits
-from remit.kernel.retry import Retry
 from remit.kernel.usage import Amount
 from remit.store.port import Reader
-from remit.store.records import ExecutionRecord, VersionRecord
-from remit.store.sqlite import SqliteStore
+from remit.store.records import VersionRecord
 
 __all__ = ["Asked", "Evaluator"]
 
 ROLES: tuple[Role, ...] = ("input", "result")
-PATIENCE_MS = 60_000
-"""A body that does not come to its end within this has not passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +71,6 @@ class _Current(NamedTuple):
     same_major: bool
 
 
-@dataclass(slots=True)
-class _Played:
-    """One version on one case."""
-
-    recording: Recording
-    record: ExecutionRecord | None = None
-    refused: str | None = None
-    """Why it does not take the input."""
-
-
-@dataclass(slots=True)
-class _Rehearsed:
-    candidate: list[_Played] = field(default_factory=list)
-    current: list[_Played] = field(default_factory=list)
-
-
 class Evaluator:
     """Evaluates the versions whose code is here. Reads the store; nothing is written, and nothing reaches the world."""
 
@@ -117,11 +95,11 @@ class Evaluator:
         digest = self._checked(candidate)
         current = self._current(candidate, asked.baseline)
         cases = self._cases(asked, candidate, current)
-        played = await self._rehearse(candidate, current, cases, asked)
+        beside = current.code if current is not None else None
+        played = await rehearse(self._stage(asked), candidate, beside, cases)
         findings = [] if current is None else self._findings(candidate, current)
         source = {"recorded": asked.recorded} if asked.cases is None else {"cases": digest_of(asked.cases)}
         judge = _Judge(current, asked.ignore)
-        beside: list[_Played | None] = [*played.current] or [None] * len(cases)
         at = moment(SystemClock().now())
         assert at is not None
         return Evaluation(
@@ -132,10 +110,16 @@ class Evaluator:
             source,
             findings,
             current is not None and current.same_major and any(each["kind"] == Kind.BREAKS for each in findings),
-            [judge.judged(*each) for each in zip(cases, played.candidate, beside, strict=True)],
+            [judge.judged(*each) for each in zip(cases, *played, strict=True)],
             at,
             asked.by,
         )
+
+    def _stage(self, asked: Asked) -> Stage:
+        """What versions run on, under what is in force in the store (L43, L45)."""
+        policies = [policy_from(each) for each in self._reader.policies() if each.in_force]
+        rules = Rules(policies, Routes(self._published.values(), ()))
+        return Stage(self._definitions, self._limits, self._resources, asked.live, rules)
 
     # -- what is evaluated --------------------------------------------------------------------------------------------
 
@@ -229,44 +213,6 @@ class Evaluator:
             for each in compare(current.contract[part], new[part], part)
         ]
 
-    # -- running it ---------------------------------------------------------------------------------------------------
-
-    async def _rehearse(
-        self, candidate: Definition, current: _Current | None, cases: list[Case], asked: Asked
-    ) -> _Rehearsed:
-        """Both versions on all cases, on a loop in a thread of its own."""
-        left = threading.Event()
-
-        async def all_cases() -> _Rehearsed:
-            store = SqliteStore(":memory:", SystemClock().now)
-            engine = Rehearsal(store, self._definitions, self._limits, self._resources, asked.live)
-            played = _Rehearsed()
-            try:
-                for case in cases:
-                    if left.is_set():
-                        break
-                    played.candidate.append(await _play(engine, candidate, case))
-                    if case.recorded is None and current is not None and current.code is not None:
-                        played.current.append(await _play(engine, current.code, case))
-            finally:
-                await engine.close()
-            return played
-
-        try:
-            return await asyncio.to_thread(asyncio.run, all_cases())
-        finally:
-            left.set()
-
-
-async def _play(engine: Rehearsal, definition: Definition, case: Case) -> _Played:
-    played = _Played(case.recording())
-    terms = RootTerms(None, case.tenant, case.owner, case.region, None, PATIENCE_MS, Retry(attempts=1))
-    try:
-        played.record = await engine.run(definition.name, definition.version, case.input, played.recording, terms)
-    except InvalidInput as refused:
-        played.refused = str(refused)
-    return played
-
 
 def _contract(record: VersionRecord | None, code: Definition | None) -> dict[str, Any]:
     """Input and result as JSON Schema: as published, else as the code says."""
@@ -286,7 +232,7 @@ class _Judge:
         if current is not None and current.same_major:
             self._callers = validator_of(current.contract["result"])
 
-    def judged(self, case: Case, played: _Played, beside: _Played | None) -> CaseResult:
+    def judged(self, case: Case, played: Played, beside: Played | None) -> CaseResult:
         """One case with its problems."""
         figures = _figures(played)
         current = case.recorded if beside is None else _figures(beside)
@@ -296,9 +242,9 @@ class _Judge:
             differences = [_shown(each) for each in self._apart(current.result, figures.result, subset=False)]
         return CaseResult(case.name, problems, differences, played.recording.unmade(), figures, current)
 
-    def _problems(self, case: Case, played: _Played, figures: Figures, current: Figures | None) -> Iterable[Problem]:
-        if played.refused is not None:
-            yield Problem("input", played.refused)
+    def _problems(self, case: Case, played: Played, figures: Figures, current: Figures | None) -> Iterable[Problem]:
+        if played.problem is not None:
+            yield played.problem
             return
         if played.recording.missing:
             yield Problem("unrecorded_effect", str(played.recording.missing[0]))
@@ -328,10 +274,10 @@ class _Judge:
         return [each for each in found if not any(_below(each.pointer, ignored) for ignored in self._ignore)]
 
 
-def _figures(played: _Played) -> Figures:
+def _figures(played: Played) -> Figures:
     record, recording = played.record, played.recording
     if record is None:
-        return Figures("REFUSED", "invalid_input", None, Amount(0, 0), 0, [])
+        return Figures(played.status, played.error, None, Amount(0, 0), 0, [])
     return Figures(
         status=str(record.status),
         error=decode_error(record.error).code if record.error is not None else None,

@@ -38,7 +38,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a case did not pass. `kind`: input, status, result, contract, condition or unrecorded_effect; `pointer`: where in a value."""
+    """Why a case did not pass. `kind`: input, status, result, contract, condition, policy, department_denied or unrecorded_effect; `pointer`: where in a value."""
 
     kind: str
     message: str

@@ -35,7 +35,7 @@ __all__ = ["Admission", "Admitted", "RootTerms"]
 class RootTerms:
     """What a root is started with."""
 
-    __slots__ = ("budget", "held", "key", "owner", "region", "retry", "saga", "tenant", "ttl_ms")
+    __slots__ = ("budget", "caller", "depth", "held", "key", "owner", "region", "retry", "saga", "tenant", "ttl_ms")
 
     def __init__(
         self,
@@ -49,7 +49,12 @@ class RootTerms:
         *,
         saga: bool = False,
         held: bool = False,
+        caller: str | None = None,
+        depth: int = 0,
     ) -> None:
+        self.caller = caller
+        """The process that a version which is evaluated was called by, and how deep it stood: for rules that ask (L43)."""
+        self.depth = depth
         self.saga = saga
         """Compensate what it did when it fails, whether its process says so or not (L37)."""
         self.held = held
@@ -218,7 +223,7 @@ class Admission:
         if governance is None:
             kept = _terms(terms.retry, budget, saga=saga, held=terms.held, tags=definition.tags)
             return _Granted(payload, ttl_ms, tokens, cost, kept)
-        judged = judge_call(governance, None, Caller(terms.tenant, terms.owner, terms.region), definition, payload)
+        judged = judge_call(governance, None, Caller(terms.tenant, terms.owner, terms.region, terms.caller, terms.depth), definition, payload)
         if judged.denial is not None:
             raise self._refused(judged.denial, definition, terms)
         judged.take()

@@ -1,6 +1,6 @@
 """Running a version beside the world: a whole engine in memory, whose effects are answered from a recording.
 
-Admission, metering, contracts and errors are the engine's own; only what would reach the world (steps, calls, people,
+Admission, policies, metering, contracts and errors are the engine's own; only what would reach the world (steps, calls, people,
 events, schedules) is looked up. A rehearsal lives on a loop of its own, so a body that blocks it holds up nobody else.
 """
 
@@ -16,9 +16,11 @@ import orjson
 
 from remit.engine.admission import RootTerms
 from remit.engine.answer import Answer
+from remit.engine.beside import Beside, Rules
 from remit.engine.calls import answer_of, encoded
 from remit.engine.clock import SystemClock
 from remit.engine.definitions import Catalog, Definition, StepDefinition, in_range
+from remit.engine.driver import Driver
 from remit.engine.engine import Engine
 from remit.engine.faults import decode_error, exception_of
 from remit.engine.intents import was_left
@@ -34,6 +36,7 @@ from remit.store.records import EffectKind, ExecutionRecord, JournalRecord
 if TYPE_CHECKING:
     from remit.engine.port import Port
     from remit.engine.run import Run
+    from remit.kernel.policies import Subject
     from remit.kernel.preflight import Limits
     from remit.store.port import Store
 
@@ -46,27 +49,53 @@ class Rehearsal(Engine):
     """An engine for one version at a time; `live` names the steps, tools and models that run all the same."""
 
     def __init__(
-        self, store: Store, definitions: Iterable[Definition], limits: Limits, resources: object, live: Iterable[str]
+        self,
+        store: Store,
+        definitions: Iterable[Definition],
+        limits: Limits,
+        resources: object,
+        live: Iterable[str],
+        rules: Rules,
     ) -> None:
-        alone = [replace(each, isolation="none", saga=False) for each in definitions]
+        alone = [replace(each, saga=False) for each in definitions]
         super().__init__(store, Catalog(alone), limits, SystemClock(), resources)
         self.recording = Recording((), ())
         self.workers = _Players(self, frozenset(live))
+        self.driver = _InHere(self)
+        self.beside = Beside(self, rules)
 
     def port_of(self, run: Run) -> Port:
         """What the body asks for its effects."""
-        return _RehearsalPort(run, self.recording)
+        return _RehearsalPort(run, self.recording, self.beside)
 
     async def run(
-        self, name: str, version: str, value: object, recording: Recording, terms: RootTerms
+        self,
+        name: str,
+        version: str,
+        value: object,
+        recording: Recording,
+        terms: RootTerms,
+        above: tuple[Subject, ...] = (),
     ) -> ExecutionRecord:
-        """How that version ends on an input; raises InvalidInput where it does not take it."""
+        """How that version ends on an input, called from there (root first).
+
+        Raises InvalidInput where it does not take it, and MisuseError `policy_denied` where policies do not let it begin.
+        """
         definition = next(each for each in self.catalog.hosted(name) if each.version == version)
         self.recording = recording
+        self.governance = self.beside.governance(above)
         record, _ = self.start(definition, value, terms)
         ended = await self.outcomes.ended(record.id)
         assert ended is not None
         return ended
+
+
+class _InHere(Driver):
+    """Bodies run on the rehearsal's loop, whatever isolation they ask for: they reach nothing."""
+
+    def runs_elsewhere(self, definition: Definition) -> bool:  # noqa: ARG002  # as every driver
+        """Never."""
+        return False
 
 
 class _Players(Workers):
@@ -112,11 +141,12 @@ class _Players(Workers):
 class _RehearsalPort(LocalPort):
     """Effects of one run, answered from a recording. What changes nothing outside (progress, charges) is the engine's."""
 
-    __slots__ = ("_keyed", "_recording", "_started")
+    __slots__ = ("_beside", "_keyed", "_recording", "_started")
 
-    def __init__(self, run: Run, recording: Recording) -> None:
+    def __init__(self, run: Run, recording: Recording, beside: Beside) -> None:
         super().__init__(run)
         self._recording = recording
+        self._beside = beside
         self._started: dict[str, ExecutionRecord] = {}
         self._keyed: dict[tuple[str, str | None], Recorded] = {}
 
@@ -160,23 +190,29 @@ class _RehearsalPort(LocalPort):
         found = run.engine.catalog.resolve(run.definition, request.target, request.versions, run.node.id)
         definition = found if isinstance(found, Definition) else None
         payload, fault = encoded(definition, request)
-        if isinstance(found, ErrorInfo) and found.code == "undeclared_call":
+        if isinstance(found, ErrorInfo) and self._closed(found, request):
             fault = found
         result = request.result or (definition.result if definition is not None else None)
         if fault is not None:
             self._recording.made.append(f"{CALL} {request.target}")
-            return Answer("rejected", None, fault, None, Usage(), Usage()), result
+            return _rejected(fault), result
         keyed = (request.target, request.key)
         recorded = self._keyed.get(keyed) or await self._recorded(CALL, request.target, payload)
         if request.key is not None:  # whoever uses a key again joins the call that was made under it
             self._keyed[keyed] = recorded
         if isinstance(recorded, JournalRecord):
-            error = decode_error(recorded.error or b"{}")
-            return Answer("rejected", None, error, None, Usage(), Usage()), result
+            return _rejected(decode_error(recorded.error or b"{}")), result
         if recorded.version and not self._declares(request, recorded.version):
             why = f"{recorded.version} was called, which this version does not declare"
             await self._fail(self._recording.lacks(CALL, request.target, payload, why))
-        return recorded, result
+        refusal = self._beside.refusal(run, definition, recorded, payload)
+        return (recorded if refusal is None else _rejected(refusal)), result
+
+    def _closed(self, found: ErrorInfo, request: CallRequest) -> bool:
+        """Whether the call is refused whatever was recorded; a version that was published says itself whom it is for."""
+        if found.code == "department_denied":
+            return not self._beside.publishes(request.target)
+        return found.code == "undeclared_call"
 
     def _declares(self, request: CallRequest, version: str) -> bool:
         ranges = [rule.versions for rule in self.run.definition.calls if rule.covers(request.target)]
@@ -266,3 +302,7 @@ class _RehearsalPort(LocalPort):
         params = canonical(request, f"schedule {request.name!r}")
         first_at: int | None = orjson.loads(await self._settled(EffectKind.SCHEDULE, request.name, params))
         return first_at
+
+
+def _rejected(error: ErrorInfo) -> Answer:
+    return Answer("rejected", None, error, None, Usage(), Usage())
