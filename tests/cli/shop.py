@@ -103,7 +103,7 @@ async def nap() -> None:
 
 @process("Sleeper")
 async def sleeper() -> str:
-    await sleep("10s")
+    await sleep("1h")  # until it is killed
     return "awake"
 
 

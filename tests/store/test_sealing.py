@@ -30,6 +30,7 @@ TABLES = {  # what is not sealed, by table; docs/retention.md says why of each
     "alerts": "n code execution_id tenant raised_at subject count last_at acknowledged_at acknowledged_by",
     "inbox": "id verb sent_at replied_at",
     "audit_salts": "tenant",
+    "webhooks": "id url owner private added_at added_by",
 }  # fmt: skip
 
 
@@ -108,6 +109,7 @@ async def test_L53_in_the_clear_the_files_do_hold_it(tmp_path: Path) -> None:
 async def test_L53_every_payload_column_is_sealed_and_every_other_one_has_its_reason(tmp_path: Path) -> None:
     async with Remit(open_store(tmp_path), processes=[outer, inner], encryption=keyring(tmp_path)) as app:
         await work(app)
+        await app.add_webhook("http://127.0.0.1:9/hook", private=True)
     with Client(open_store(tmp_path), keyring(tmp_path)).reader():
         connection = apsw.Connection(str(tmp_path / "remit.db"), flags=apsw.SQLITE_OPEN_READONLY)
     page = (Path(__file__).parents[2] / "docs" / "retention.md").read_text("utf-8")
@@ -219,3 +221,36 @@ async def test_L53_a_command_of_another_process_is_sealed_for_whom_it_concerns(t
         assert CANARY in (await started.outcome(timeout=5)).unwrap()
         assert {each.tenant for each in await app.keys()} == {"acme"}
         assert CANARY.encode() not in all_bytes(tmp_path)
+
+
+async def test_L53_what_signs_messages_is_sealed_one_that_stood_in_the_clear_too(tmp_path: Path) -> None:
+    from remit.control.webhooks import webhook_views
+
+    hook, secrets = "http://127.0.0.1:9/hook", ["whsec_" + each * 32 for each in "AB"]
+    async with Remit(open_store(tmp_path)) as app:
+        await app.add_webhook(hook, private=True, secret=secrets[0])
+    assert secrets[0].encode() in all_bytes(tmp_path)
+    assert (tmp_path / "remit.db").stat().st_mode & 0o777 == 0o600
+    for again in (False, True):
+        async with Remit(open_store(tmp_path), encryption=keyring(tmp_path)) as app:
+            if not again:
+                await app.add_webhook(hook, private=True, secret=secrets[1])
+            assert sorted(each.secret for each in app.engine.outbox.webhooks.values()) == secrets
+    stored = [row[0] for row in look_at(tmp_path, "SELECT secret FROM webhooks")]
+    assert [each[:1] for each in stored] == [b"\x01", b"\x01"]
+    assert secrets[1].encode() not in all_bytes(tmp_path)
+    with Client(open_store(tmp_path), keyring(tmp_path)).reader() as reader:
+        assert sorted(each.secret for each in reader.webhooks()) == secrets
+        assert {each.secret for each in webhook_views(reader)} == {None}
+
+
+async def test_L49_what_signs_messages_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    async with Remit(open_store(tmp_path)) as app:
+        added = await app.add_webhook("http://127.0.0.1:9/hook", private=True, by="ann")
+        assert added.secret is not None
+        told = [repr(each) for each in (added, *app.engine.outbox.webhooks.values(), await app.webhooks(), await app.alerts())]
+        await app.remove_webhook(added.id)
+    rows = [str(row) for table in ("alerts", "audit", "audit_store", "outbox") for row in look_at(tmp_path, f"SELECT * FROM {table}")]
+    assert rows
+    assert added.secret not in "".join([*told, *rows, caplog.text])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from secrets import token_bytes, token_hex
 from urllib.parse import urlsplit
@@ -39,7 +39,7 @@ class WebhookView:
     added_by: str | None
     waiting: int = 0
     problem: str | None = None
-    secret: str | None = None
+    secret: str | None = field(default=None, repr=False)
 
 
 WebhookViews = list[WebhookView]

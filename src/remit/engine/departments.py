@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Books", "budgets_read", "set_budget"]
 
 _MOST_PAUSED = 10_000
+_DAY_MS = 86_400_000
 Booked = Sequence[tuple[str, str, str, int, int]]
 """Where reservations of an execution stand in a period of before: department, tenant, period, its beginning and end."""
 
@@ -180,8 +181,14 @@ def budgets_read(reader: Reader) -> Books | None:
 
 
 async def set_budget(engine: Engine, place: BookKey, record: BudgetRecord | None) -> None:
-    """Set a department's budget, or remove it; durable when this returns. What runs is under it from now on."""
+    """Set a department's budget, or remove it; durable when this returns. What runs is under it from now on.
+
+    One that is new begins with what was used in its period before; one that replaces another goes on with what that has counted.
+    """
     await engine.durability.settled()
+    before = engine.store.department_budgets()
+    if record is not None and not any(_periods_of(each) == _periods_of(record) for each in before):
+        _count_what_was_used(engine, place, record.zone)
     engine.durability.budget((place.department, place.tenant, str(place.period)), record)
     await engine.durability.settled()
     engine.books = budgets_read(engine.store)
@@ -191,9 +198,23 @@ async def set_budget(engine: Engine, place: BookKey, record: BudgetRecord | None
             hold.folios = ()
         if engine.books is not None:
             engine.books.attach(node)
-    if record is not None:
-        _let_go_on(engine, place)
+    _let_go_on(engine, place)
     await engine.durability.barrier()
+
+
+def _periods_of(record: BudgetRecord) -> tuple[str, str, str, str]:
+    return record.department, record.tenant, record.period, record.zone
+
+
+def _count_what_was_used(engine: Engine, place: BookKey, zone: str) -> None:
+    """The bills tell it, by days in UTC: those count that lie in the period by more than half."""
+    span = span_of(engine.clock.now(), place.period, zone)
+    first_day = -((_DAY_MS // 2 - span.begins) // _DAY_MS)
+    used = engine.store.department_used(place.department, place.tenant, first_day)
+    counted = engine.store.department_spent(place.department, place.tenant, *span)
+    tokens, cost = map(max, used, counted)  # of a budget that was removed in between, a part is counted already
+    if (tokens, cost) != counted:
+        engine.durability.ledger(LedgerRecord(place.department, place.tenant, *span, tokens, cost))
 
 
 def _let_go_on(engine: Engine, place: BookKey) -> None:

@@ -251,14 +251,17 @@ class Engine:
         self.durability.touch(node)
         self.waiting.refresh(node.parent)
 
-    def pause(self, node: Node, error: ErrorInfo) -> None:
-        """Nothing is lost, aborted or compensated: the execution waits for mended code or a top-up."""
+    def pause(self, node: Node, error: ErrorInfo, until: int | None = None) -> None:
+        """Nothing is lost, aborted or compensated: the execution waits for mended code or a top-up; at `until` it tries again."""
         self.stop_run(node)
         record = node.record
         record.status = Status.PAUSED
         record.error = faults.encode_error(error)
         record.epoch += 1
         record.updated_at = self.clock.now()
+        record.wake_at = until
+        if until is not None:
+            self.timers.expect(until)
         self.durability.touch(node)
         self.alert(node, error.code, error.message, error.details)
         self.waiting.refresh(node)
@@ -268,7 +271,7 @@ class Engine:
     def resume(self, node: Node) -> None:
         """Drive a paused execution again."""
         node.record.status = Status.PENDING
-        node.record.error = None
+        node.record.error = node.record.wake_at = None
         node.parked = True
         self.durability.touch(node)
         self.begin(node, self.definition_of(node))

@@ -73,7 +73,9 @@ class Metering:
     async def _exhausted(self, run: Run, refusal: Refusal, effect: str, folio: Folio | None = None) -> None:
         error = _exhausted(run.node, refusal, effect, folio)
         if self._suspends(run.node, folio):
-            self._engine.pause(run.node, error)
+            # A period's budget is whole again when the next one begins; a root's has to be topped up.
+            until = None if folio is None else folio.book.span(self._engine.clock.now()).ends
+            self._engine.pause(run.node, error, until)
             await run.never()
         raise DomainError(error.message, code=error.code, details=error.details)
 

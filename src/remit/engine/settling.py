@@ -10,6 +10,7 @@ from remit.engine.faults import encode_error
 from remit.engine.node import Node
 from remit.engine.seam import digest
 from remit.errors import ErrorClass, ErrorInfo
+from remit.kernel.states import Status
 from remit.store import boundaries
 from remit.store.records import EffectKind, EventRecord, JournalRecord
 
@@ -30,7 +31,7 @@ class Settling:
         self._engine = engine
 
     def due(self, execution_id: str, position: int | None) -> None:
-        """A durable timer has run out: a pause before a retry, or a wait."""
+        """A durable timer has run out: a pause before a retry or until a budget's next period, or a wait."""
         node = self._engine.traces.load(execution_id)
         if node is None or node.ended:
             return
@@ -44,6 +45,9 @@ class Settling:
     def _pause_is_over(self, node: Node) -> None:
         """The next attempt begins, unless something below is still being undone: that comes first (L34)."""
         engine, record = self._engine, node.record
+        if record.status is Status.PAUSED:  # for want of a department's budget, and its next period has begun (L45)
+            engine.resume(node)
+            return
         record.wake_at = None
         if engine.store.rolling_back(node.id):
             record.wake_at = engine.clock.now() + _LOOK_AGAIN_MS

@@ -291,6 +291,9 @@ class Reader(Protocol):
     def department_spent(self, department: str, tenant: str, begins: int, ends: int) -> tuple[int, int]:
         """What was spent under a department's budget in one period, as (tokens, micro-dollars)."""
 
+    def department_used(self, department: str, tenant: str, first_day: int) -> tuple[int, int]:
+        """What a department used itself or its roots caused, as billed since that day (since 1970): (tokens, micro-dollars)."""
+
     def open_reservations(self) -> list[OpenReservation]:
         """What open executions have reserved."""
 

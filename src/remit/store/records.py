@@ -378,7 +378,7 @@ class WebhookRecord:
 
     id: str
     url: str
-    secret: str
+    secret: str = field(repr=False)
     owner: str | None
     private: int
     added_at: int

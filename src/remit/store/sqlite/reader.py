@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import apsw
@@ -297,6 +298,14 @@ class SqliteReader:
         row = self._first(query, (department, tenant, begins, ends))
         return (0, 0) if row is None else (row[0], row[1])
 
+    def department_used(self, department: str, tenant: str, first_day: int) -> tuple[int, int]:
+        """What a department used itself or its roots caused, as billed since that day (since 1970): (tokens, micro-dollars)."""
+        query = """
+            SELECT coalesce(sum(tokens), 0), coalesce(sum(cost), 0) FROM usage
+            WHERE day >= ?1 AND (department = ?2 OR root_department = ?2) AND (?3 = '' OR tenant = ?3)"""
+        (row,) = self._rows(query, (first_day, department, tenant))
+        return row[0], row[1]
+
     def open_reservations(self) -> list[OpenReservation]:
         """What open executions have reserved."""
         statuses = ", ".join(f"'{status}'" for status in sorted(OPEN))
@@ -326,7 +335,10 @@ class SqliteReader:
 
     def webhooks(self) -> list[WebhookRecord]:
         """All webhooks, the oldest first."""
-        return [WebhookRecord(*row) for row in self._rows(f"SELECT {WEBHOOK_COLUMNS} FROM webhooks ORDER BY added_at")]
+        found = [WebhookRecord(*row) for row in self._rows(f"SELECT {WEBHOOK_COLUMNS} FROM webhooks ORDER BY added_at")]
+        if self._sealing is None:
+            return found
+        return [replace(each, secret=self._sealing.secret_of(each.id, each.secret)) for each in found]
 
     def messages_waiting(self) -> dict[str, tuple[int, str | None]]:
         """By webhook: how many messages are to be delivered, and why an attempt at one of them failed."""

@@ -37,10 +37,11 @@ PAYLOADS: dict[str, tuple[str, ...]] = {
     "alerts": ("message", "details"),
     "inbox": ("arguments", "reply"),
     "audit_salts": ("salt",),
+    "webhooks": ("secret",),
 }
-"""The columns that hold what tenants' executions work on; docs/retention.md says of every other one why it does not."""
+"""The columns that hold what tenants' executions work on, and what signs; docs/retention.md says of every other one why it does not."""
 
-_TEXTS = frozenset({"label", "message"})
+_TEXTS = frozenset({"label", "message", "secret"})
 _INSTEAD = {"error": ERASED_ERROR, "terms": None, "salt": None}
 """What stands for a payload whose key was destroyed, where that is not ERASED."""
 _WHOSE_MAX = 50_000
@@ -202,6 +203,15 @@ class Sealing:
     def salt_of(self, tenant: str, salt: bytes) -> bytes | None:
         """The salt that was read; None where its key was destroyed: another takes its place."""
         found: bytes | None = self._open(salt, "audit_salts", tenant, "salt")
+        return found
+
+    def secret(self, webhook_id: str, secret: str) -> bytes:
+        """What the messages of a webhook are signed with."""
+        return self._seal("", secret, "webhooks", webhook_id, "secret")
+
+    def secret_of(self, webhook_id: str, secret: Any) -> str:
+        """The secret that was read."""
+        found: str = self._open(secret, "webhooks", webhook_id, "secret")
         return found
 
     def command(self, command_id: str, arguments: dict[str, Any]) -> bytes:

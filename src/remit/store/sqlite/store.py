@@ -243,6 +243,14 @@ class SqliteStore(SqliteKeeping):
         self._new_journal, self._journal_changed = sealing.new_journal, sealing.journal
         said = "INSERT OR IGNORE INTO encryption VALUES (1, ?, ?)"
         self._writes.execute(said, (sealing.keyring.open(None), self._now_ms()))
+        self._seal_secrets(self._writes)
+
+    def _seal_secrets(self, writes: apsw.Connection) -> None:
+        """Of all that was written in the clear before, what signs does not stay so."""
+        if self._sealing is not None:
+            plain = writes.execute("SELECT id, secret FROM webhooks WHERE typeof(secret) = 'text'").fetchall()
+            sealed = [(self._sealing.secret(*each), each[0]) for each in plain]
+            writes.executemany("UPDATE webhooks SET secret = ? WHERE id = ?", sealed)
 
     def _write_control(self, writes: apsw.Connection, batch: Batch) -> None:
         """What decides which versions and policies are in force, and who hears of it."""
@@ -264,6 +272,7 @@ class SqliteStore(SqliteKeeping):
                 writes.execute("DELETE FROM outbox WHERE webhook = ?", (webhook_id,))
             else:
                 writes.execute(PUT_WEBHOOK, webhook_row(webhook))
+                self._seal_secrets(writes)
 
     def _committed(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
         self._wal_pages = pages
