@@ -80,3 +80,12 @@ def test_L43_no_stretch_of_time_lets_more_through(calls: int, per_ms: int, burst
         for last in range(first, len(through)):
             assert last - first + 1 <= burst + Fraction((through[last] - through[first]) * calls, per_ms)
     assert through[0] == moments[0]
+
+
+@given(st.integers(0, 10**13), st.integers(1, 10**6), st.integers(0, 10**13), st.integers(1, 1_000), st.integers(1, 10**6))
+def test_L43_to_forget_an_idle_rate_changes_nothing(due: int, scale: int, now_ms: int, calls: int, per_ms: int) -> None:
+    rate, bucket = RateLimit(calls, per_ms, calls), Bucket(due, scale)
+    if bucket.idle(now_ms):
+        assert rate.taken(bucket, now_ms) == rate.taken(None, now_ms)
+    assert Bucket(now_ms * scale, scale).idle(now_ms)
+    assert not Bucket(now_ms * scale + 1, scale).idle(now_ms)

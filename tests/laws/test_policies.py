@@ -23,7 +23,7 @@ from remit import (
 )
 from remit.kernel.preflight import Limits
 from tests.laws.hand_clock import HandClock, by_hand
-from tests.laws.scene import flatten, open_store
+from tests.laws.scene import flatten, look_at, open_store
 
 
 def policy(demands: str, name: str = "strict", version: str = "1.0.0") -> str:
@@ -389,6 +389,31 @@ async def test_L43_tokens_come_back_with_time_and_a_denial_says_when() -> None:
         assert await calls_of(app, "child:d") == ["policy_denied"]
         await clock.to("2026-03-01T09:00:05+00:00")
         assert await calls_of(app, "child:e", "child:f") == ["e", "policy_denied"]
+
+
+async def test_L43_what_is_left_of_a_rate_that_is_used_up_no_more_is_forgotten(tmp_path: Path) -> None:
+    def counted() -> list[str]:
+        return sorted(row[0] for row in look_at(tmp_path, "SELECT counted FROM rates"))
+
+    clock = HandClock("2026-01-01T00:00:00+00:00")
+    async with by_hand(clock, open_store(tmp_path), processes=HOSTED) as app:
+        await app.apply_policy(policy("applies_to: {process: child}\nrate_limit: {calls: 1, per: 1h, by: tenant}"))
+        for n in range(30):
+            assert await calls_of(app, "child:a", tenant=f"early-{n}") == ["a"]
+        assert len(counted()) == 30
+        assert await calls_of(app, "child:a", tenant="early-0") == ["policy_denied"]
+        await clock.to("2026-01-01T00:30:00+00:00")
+        assert await calls_of(app, "child:a", tenant="half") == ["a"]
+        await clock.to("2026-01-01T01:00:00+00:00")
+    clock = HandClock("2026-01-01T01:00:00+00:00")
+    async with by_hand(clock, open_store(tmp_path), processes=HOSTED) as app:
+        for n in range(20):
+            assert await calls_of(app, "child:a", tenant=f"late-{n}") == ["a"]
+        assert counted() == sorted(["tenant:half", *(f"tenant:late-{n}" for n in range(20))])
+        assert await calls_of(app, "child:a", tenant="half") == ["policy_denied"]
+        assert await calls_of(app, "child:a", tenant="early-0") == ["a"]
+    async with by_hand(clock, open_store(tmp_path), processes=HOSTED) as app:
+        assert await calls_of(app, "child:a", tenant="early-0") == ["policy_denied"]
 
 
 async def test_L43_a_rate_is_counted_by_tenant_department_or_process() -> None:

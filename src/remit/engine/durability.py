@@ -144,8 +144,8 @@ class Durability:
         self._batch.policies.append(policy)
         self._soon_or_later()
 
-    def rate(self, key: tuple[str, str], bucket: tuple[int, int]) -> None:
-        """More of a rate is used up: of which policy, counted for what; until when, in which unit."""
+    def rate(self, key: tuple[str, str], bucket: tuple[int, int] | None) -> None:
+        """More of a rate is used up: of which policy, counted for what; until when, in which unit. None: nothing is any more."""
         self._batch.rates[key] = bucket
         self._soon_or_later()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -41,9 +42,11 @@ class Rates:
 
     def __init__(self, engine: Engine) -> None:
         self._durability = engine.durability
-        self._buckets: dict[tuple[str, str], Bucket] = {
-            (each.policy, each.counted): Bucket(each.due, each.scale) for each in engine.store.rates()
-        }
+        self._now = engine.clock.now
+        # The one that was looked at longest ago comes first.
+        self._buckets: OrderedDict[tuple[str, str], Bucket] = OrderedDict(
+            ((each.policy, each.counted), Bucket(each.due, each.scale)) for each in engine.store.rates()
+        )
 
     def after(self, rates: Sequence[Counted], now_ms: int) -> list[Bucket] | Rejection:
         """How far each would be used up by one more call, or the first that is too far; nothing is taken."""
@@ -68,3 +71,14 @@ class Rates:
         for rate, bucket in zip(rates, buckets, strict=True):
             self._buckets[rate.key] = bucket
             self._durability.rate(rate.key, bucket)
+        self._forget_idle(2 * len(buckets))
+
+    def _forget_idle(self, looks: int) -> None:
+        """Look at twice as many as a call may have added, so that what is idle goes, row and all, and no call waits for a sweep."""
+        now = self._now()
+        for _ in range(min(looks, len(self._buckets))):
+            key, bucket = self._buckets.popitem(last=False)
+            if bucket.idle(now):
+                self._durability.rate(key, None)
+            else:
+                self._buckets[key] = bucket

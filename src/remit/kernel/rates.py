@@ -24,6 +24,10 @@ class Bucket(NamedTuple):
     due: int
     scale: int
 
+    def idle(self, now_ms: int) -> bool:
+        """Whether nothing of the rate is used up any more: to forget it changes nothing."""
+        return self.due <= now_ms * self.scale
+
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:

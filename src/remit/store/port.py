@@ -88,7 +88,7 @@ class Batch:
         self.versions: dict[tuple[str, str], VersionRecord] = {}
         self.declarations: list[DeclarationRecord] = []
         self.policies: list[PolicyRecord] = []
-        self.rates: dict[tuple[str, str], tuple[int, int]] = {}
+        self.rates: dict[tuple[str, str], tuple[int, int] | None] = {}
         """By policy and what is counted: `due` and `scale` of a RateRecord."""
         self.evaluations: list[EvaluationRecord] = []
         self.requirements: list[RequirementRecord] = []

@@ -74,6 +74,7 @@ _ALERT_AGAIN = """
 _ACKNOWLEDGE = "UPDATE alerts SET acknowledged_at = ?, acknowledged_by = ? WHERE n = ? AND acknowledged_at IS NULL"
 ALERT_WINDOW_MS = 3_600_000
 """An alert of the same code about the same subject within an hour of the last one is counted, not told anew."""
+_FORGET_RATE = "DELETE FROM rates WHERE policy = ? AND counted = ?"
 _ADD_SALT = "INSERT OR REPLACE INTO audit_salts VALUES (?, ?)"
 _NEXT_N = "SELECT max((SELECT coalesce(max(n), 0) FROM executions), (SELECT highest FROM row_numbers)) + 1"
 
@@ -183,7 +184,8 @@ class SqliteStore(SqliteKeeping):
         if batch.audit:
             writes.executemany(INSERT_AUDIT, batch.audit)
         if batch.rates:
-            writes.executemany(PUT_RATE, [(*key, *rate) for key, rate in batch.rates.items()])
+            writes.executemany(PUT_RATE, [(*key, *rate) for key, rate in batch.rates.items() if rate is not None])
+            writes.executemany(_FORGET_RATE, [key for key, rate in batch.rates.items() if rate is None])
         for entry in batch.set_aside:
             writes.execute(_SET_ASIDE, (entry.execution_n, entry.generation, entry.position))
 
