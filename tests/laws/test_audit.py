@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import orjson
 import pytest
 
 import remit
@@ -447,6 +448,32 @@ async def test_L49_whoever_reads_payloads_is_in_the_log_before_they_get_them(tmp
             await app.get("exec_" + "0" * 24, by="mallory")
         (refused,) = await app.audit(tenant="", kind="refused")
         assert (refused.actor, refused.details["act"]) == ("mallory", "get")
+
+
+async def test_L49_a_listing_is_in_the_chain_of_each_tenant_that_it_shows(tmp_path: Path) -> None:
+    async with Remit(open_store(tmp_path), processes=PROCESSES) as app:
+        first, second = [await ended(app, bad, 1, tenant="acme") for _ in range(2)]
+        other = await ended(app, bad, 1, tenant="globex")
+        nobody = await ended(app, bad, 1)
+        assert len(await app.list()) == 4
+        assert look_at(tmp_path, "SELECT 1 FROM audit WHERE kind = 'read'") == []
+        assert len(await app.list(by="dana")) == 4
+        durable = look_at(tmp_path, "SELECT chain, actor, details FROM audit WHERE kind = 'read' ORDER BY chain")
+        assert [(chain, actor, orjson.loads(details)) for chain, actor, details in durable] == [
+            (chain, "dana", {"what": "list", "shown": shown, "newest": newest, "oldest": oldest})
+            for chain, shown, newest, oldest in (
+                ("tenant:", 1, nobody, nobody), ("tenant:acme", 2, second, first), ("tenant:globex", 1, other, other)
+            )
+        ]  # fmt: skip
+        own = app.for_tenant("acme")
+        alerts = await own.alerts(by="erin")
+        await own.list(by="erin", limit=1)
+        assert await own.list(status="ACTIVE", by="erin") == []  # nothing was shown
+        read = [each.details for each in await own.audit(kind="read") if each.actor == "erin"]
+    assert read == [
+        {"what": "alerts", "shown": len(alerts), "newest": alerts[0].id, "oldest": alerts[-1].id},
+        {"what": "list", "shown": 1, "newest": second, "oldest": second},
+    ]
 
 
 async def test_L49_L53_what_is_done_to_what_is_kept_is_in_the_tenant_s_chain() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, Unpack, cast, overload
 
@@ -20,13 +19,13 @@ from remit.control.keeping import Keeping
 from remit.control.logs import carry_trace_context
 from remit.control.operations import Operations
 from remit.control.policies import Governed, PolicyDesk
-from remit.control.queries import Page, Queries, unknown
+from remit.control.queries import Queries, unknown
 from remit.control.reading import Reading
 from remit.control.registry import Registry
 from remit.control.schedules import ScheduleTerms, ScheduleView, ScheduleViews
 from remit.control.tenants import Tenant
 from remit.control.versions import Versions
-from remit.control.views import Alerts, Record
+from remit.control.views import Record
 from remit.control.webhooks import Webhooks, WebhookView, WebhookViews, webhook_views
 from remit.engine.admission import RootTerms
 from remit.engine.clock import Clock, SystemClock
@@ -313,47 +312,6 @@ class Remit(Reading, Versions, Attribution, Governed, Keeping):
             await engine.outcomes.ended(execution_id)
             await engine.sagas.over(execution_id)
         return await self.get(execution_id)
-
-    async def list(
-        self,
-        *,
-        status: str | Iterable[str] | None = None,
-        process: str | None = None,
-        parent: str | None = None,
-        root: str | None = None,
-        tenant: str | None = None,
-        owner: str | None = None,
-        since: datetime | None = None,
-        limit: int = 100,
-        cursor: str | None = None,
-    ) -> Page:
-        """Executions, newest first; `cursor` continues an earlier page. `status` may be several, or 'OPEN'."""
-        return self._reads().list(
-            status=status,
-            process=process,
-            parent=parent,
-            root=root,
-            tenant=tenant,
-            owner=owner,
-            since=since,
-            limit=limit,
-            cursor=cursor,
-        )
-
-    async def alerts(
-        self,
-        *,
-        code: str | None = None,
-        execution_id: str | None = None,
-        tenant: str | None = None,
-        since: datetime | None = None,
-        acknowledged: bool | None = None,
-        limit: int = 100,
-    ) -> Alerts:
-        """Alerts, newest first; one that was told again within an hour is one, with a count (L49)."""
-        return self._reads().alerts(
-            code=code, execution_id=execution_id, tenant=tenant, since=since, acknowledged=acknowledged, limit=limit
-        )
 
     async def answer(self, execution_id: str, value: Any, ask: str | None = None, *, by: str | None = None) -> None:
         """Answer an open ask at an execution or below it, `by` whom; see `Operations.answer` for what is refused."""

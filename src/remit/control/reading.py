@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import builtins
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
 from remit.control.audit import AuditViews, audit_views
-from remit.control.queries import Queries
+from remit.control.queries import Page, Queries
 from remit.control.refusals import on_record
-from remit.control.views import Entries, Record
+from remit.control.views import Alerts, Entries, Record
 from remit.engine.engine import Engine
 from remit.engine.texts import optional_text
 
@@ -63,6 +64,65 @@ class Reading(ABC):
             self.engine.audit.entry(execution_id, "read", {"what": what}, optional_text(by, "by"))
             await self.engine.durability.barrier()
         return found
+
+    async def list(
+        self,
+        *,
+        status: str | Iterable[str] | None = None,
+        process: str | None = None,
+        parent: str | None = None,
+        root: str | None = None,
+        tenant: str | None = None,
+        owner: str | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+        by: str | None = None,
+    ) -> Page:
+        """Executions, newest first; `cursor` continues an earlier page. `status` may be several, or 'OPEN'."""
+        page = self._reads().list(
+            status=status,
+            process=process,
+            parent=parent,
+            root=root,
+            tenant=tenant,
+            owner=owner,
+            since=since,
+            limit=limit,
+            cursor=cursor,
+        )
+        await self._listed("list", [(each.tenant, each.execution_id) for each in page], by)
+        return page
+
+    async def alerts(
+        self,
+        *,
+        code: str | None = None,
+        execution_id: str | None = None,
+        tenant: str | None = None,
+        since: datetime | None = None,
+        acknowledged: bool | None = None,
+        limit: int = 100,
+        by: str | None = None,
+    ) -> Alerts:
+        """Alerts, newest first; one that was told again within an hour is one, with a count (L49)."""
+        found = self._reads().alerts(
+            code=code, execution_id=execution_id, tenant=tenant, since=since, acknowledged=acknowledged, limit=limit
+        )
+        await self._listed("alerts", [(each.tenant, each.id) for each in found], by)
+        return found
+
+    async def _listed(self, what: str, shown: Sequence[tuple[str | None, str | int]], by: str | None) -> None:
+        """One entry for each tenant of whom something was shown: how much, the newest and the oldest of it."""
+        if optional_text(by, "by") is None:
+            return
+        of_tenant: dict[str | None, builtins.list[str | int]] = {}
+        for tenant, which in shown:
+            of_tenant.setdefault(tenant, []).append(which)
+        for tenant, each in of_tenant.items():
+            details = {"what": what, "shown": len(each), "newest": each[0], "oldest": each[-1]}
+            self.engine.audit.control(tenant, "read", by, details)
+        await self.engine.durability.barrier()
 
     async def audit(
         self,

@@ -158,7 +158,7 @@ class _Company:
             asyncio.run(self._play_all())
         except LoopBlocked:
             return  # the turn that was cut off is not among those that were played
-        except BaseException as failure:  # told by whoever waits for the thread
+        except BaseException as failure:  # noqa: BLE001  # told by whoever waits for the thread
             self._failure = failure
 
     async def _play_all(self) -> None:

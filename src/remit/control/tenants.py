@@ -105,6 +105,7 @@ class Tenant:
         since: datetime | None = None,
         limit: int = 100,
         cursor: str | None = None,
+        by: str | None = None,
     ) -> Page:
         """Executions, newest first."""
         return await self._app.list(
@@ -117,6 +118,7 @@ class Tenant:
             since=since,
             limit=limit,
             cursor=cursor,
+            by=by,
         )
 
     async def tree(self, execution_id: str, *, by: str | None = None) -> Record:
@@ -143,6 +145,7 @@ class Tenant:
         since: datetime | None = None,
         acknowledged: bool | None = None,
         limit: int = 100,
+        by: str | None = None,
     ) -> Alerts:
         """Alerts about what is this tenant's, newest first."""
         return await self._app.alerts(
@@ -152,6 +155,7 @@ class Tenant:
             since=since,
             acknowledged=acknowledged,
             limit=limit,
+            by=by,
         )
 
     async def audit(

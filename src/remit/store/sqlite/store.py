@@ -251,7 +251,7 @@ class SqliteStore(SqliteKeeping):
         """Of all that was written in the clear before, what signs does not stay so."""
         if self._sealing is not None:
             plain = writes.execute("SELECT id, secret FROM webhooks WHERE typeof(secret) = 'text'").fetchall()
-            sealed = [(self._sealing.secret(*each), each[0]) for each in plain]
+            sealed = [(self._sealing.secret(str(name), str(secret)), name) for name, secret in plain]
             writes.executemany("UPDATE webhooks SET secret = ? WHERE id = ?", sealed)
 
     def _write_control(self, writes: apsw.Connection, batch: Batch) -> None:
