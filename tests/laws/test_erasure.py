@@ -166,6 +166,29 @@ async def test_L53_the_skeleton_and_the_bill_stay(tmp_path: Path, encrypted: boo
         assert look_at(tmp_path / "data", "SELECT count(*) FROM journal WHERE length(key)") == [(0,)]
 
 
+async def test_L53_of_what_callers_write_beside_payloads_the_names_stay_that_the_page_lists(tmp_path: Path) -> None:
+    @process("named")
+    async def named(_: dict[str, str]) -> str:
+        await ask(str, name="kept-ask", timeout="1ms", on_timeout="none")
+        return str(await wait_event("kept-event"))
+
+    async with Remit(open_store(tmp_path), processes=[named]) as app:
+        await app.apply_policy("policy: p\nversion: 1.0.0\nfilters: [{find: email, 'on': input, action: redact}]")
+        value = {"gone-field": "ann@example.com"}
+        root = await app.start(named, value, key="gone-key", tenant="acme", owner="kept-owner", region="kept-region")
+        await app.send(root.id, "kept-event", 1, dedupe="gone-dedupe", by="kept-sender")
+        await root.outcome(timeout=5)
+        for word in ("gone-field", "gone-key", "gone-dedupe"):
+            assert files_with(tmp_path, word.encode())
+        await app.erase("acme", by="kept-eraser")
+        record = await app.get(root.id)
+        assert (record.owner, record.region, record.policies) == ("kept-owner", "kept-region", ["p@1.0.0"])
+    for word in ("gone-field", "gone-key", "gone-dedupe"):
+        assert files_with(tmp_path, word.encode()) == [], word
+    for word in ("kept-ask", "kept-event", "kept-owner", "kept-region", "kept-sender", "kept-eraser"):
+        assert files_with(tmp_path, word.encode()) == ["remit.db"], word
+
+
 async def test_L53_whoever_reads_or_retries_what_is_erased_is_told(tmp_path: Path, encrypted: bool) -> None:
     async with app_on(tmp_path, encrypted=encrypted) as app:
         failed = await app.start(refuses, CANARY, tenant="acme", key="mine")

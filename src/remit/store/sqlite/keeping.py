@@ -27,7 +27,8 @@ _UNIT = 100
 _ERASURE = ", ".join(field.name for field in fields(ErasureRecord))
 _ERASE_EXECUTIONS = """
     UPDATE executions SET input = ?1, digest = x'', key = NULL, label = NULL, progress = iif(progress IS NULL, NULL, ?1),
-      result = iif(result IS NULL, NULL, ?1), error = iif(error IS NULL, NULL, ?2)
+      result = iif(result IS NULL, NULL, ?1), error = iif(error IS NULL, NULL, ?2),
+      terms = iif(instr(terms, '"redacted"'), CAST(json_remove(CAST(terms AS TEXT), '$.redacted') AS BLOB), terms)
     WHERE tenant = ?3 AND n > ?4 AND n <= ?5"""
 _ERASE_JOURNAL = """
     UPDATE journal SET key = x'', terms = NULL, params = iif(params IS NULL, NULL, ?1), result = iif(result IS NULL, NULL, ?1),
