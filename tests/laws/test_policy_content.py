@@ -14,6 +14,7 @@ from remit import (
     DomainError,
     MisuseError,
     Outcome,
+    ProcessRef,
     Remit,
     TransientError,
     Usage,
@@ -268,6 +269,41 @@ async def test_L11_L43_replay_decides_nothing_again_and_takes_no_tokens(tmp_path
         assert [each.to for each in SENT if isinstance(each, Letter)] == ["[redacted]", "c"]
         assert [each for each in SENT if isinstance(each, str)] == ["[redacted]"]
         assert len(await app.alerts(code="policy_denied")) == 1
+
+
+async def test_L11_L40_a_redacted_call_whose_version_is_not_the_pick_any_more_runs_no_second_time(tmp_path: Path) -> None:
+    class Copied(Letter):
+        copy_to: str = "nobody"
+
+    @process("deliver", version="1.1.0")
+    async def deliver_copies(letter: Copied) -> Copied:
+        SENT.append(letter)
+        return letter
+
+    @process("waits", calls=["deliver"])
+    async def waits(to: str) -> str:
+        sent = (await call_process(ProcessRef[Letter, Letter]("deliver"), Letter(to=to))).unwrap()
+        return f"{sent.to} {await ask(str, name='go')}"
+
+    for redacts in (False, True):
+        SENT.clear()
+        store = f"sqlite:///{tmp_path / str(redacts)}.db"
+        async with Remit(store, processes=[waits, deliver]) as app:
+            if redacts:
+                await app.apply_policy(filtering("on: input, find: email, action: redact"))
+            root = await app.start(waits, MAIL)
+            await wait_until(app, root.id, "WAITING_HUMAN_INPUT")
+        async with Remit(store, processes=[waits, deliver, deliver_copies]) as app:
+            await app.answer(root.id, "on")
+            if not redacts:
+                assert (await app.outcome(root.id, timeout=5)).unwrap() == f"{MAIL} on"
+                continue
+            paused = await wait_until(app, root.id, "PAUSED")
+            assert paused.error is not None
+            assert paused.error.code == "code_changed"
+        async with Remit(store, processes=[waits, deliver]) as app:
+            assert (await app.outcome(root.id, timeout=5)).unwrap() == "[redacted] on"
+    assert len(SENT) == 1
 
 
 async def test_L18_L43_an_attempt_takes_no_token_and_an_operators_retry_decides_rejections_anew() -> None:
