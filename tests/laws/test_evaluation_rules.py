@@ -127,6 +127,22 @@ async def test_L43_a_callee_whose_code_is_not_here_is_judged_by_its_record() -> 
         assert case.candidate.result == "boots policy_denied"
 
 
+async def test_L40_L43_the_callee_is_the_version_that_was_called() -> None:
+    @process("tax", version="1.5.0")
+    async def untagged(total: int) -> int:
+        return total * 2
+
+    demands = policy("applies_to: {tag: money}\nrules: [{name: never, require: 'false'}]")
+    async with Remit(":memory:", processes=[stock(), stock("1.1.0"), tax]) as app:
+        await recorded(app)
+        app.host(untagged)
+        await app.apply_policy(demands)
+        assert (await evaluated(app)).candidate.result == "boots policy_denied"
+        case = {"input": "boots", "effects": [{"call": "tax", "result": 10}, {"tool": "fetch", "result": "boots"}]}
+        (given,) = (await app.evaluate("stock@1.1.0", cases=[{**case, "result": "boots 10"}])).cases
+        assert given.passed
+
+
 # -- departments ------------------------------------------------------------------------------------------------------
 
 

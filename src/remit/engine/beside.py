@@ -76,7 +76,10 @@ class Beside:
     def refusal(
         self, run: Run, found: Definition | None, recorded: ExecutionRecord, payload: bytes
     ) -> ErrorInfo | None:
-        """Why a call that was made then would not be made now, by that caller and with that input."""
+        """Why a call that was made then would not be made now, by that caller and with that input.
+
+        The callee is the version that was called; of a case that names none, the one found today.
+        """
         node, caller, (target, version) = run.node, run.definition, (recorded.process, recorded.version)
         code = next((each for each in self._engine.catalog.hosted(target) if each.version == version), None)
         its = self._rules.published.department_of(caller)
@@ -84,7 +87,7 @@ class Beside:
         governance = self._engine.governance
         if closed is not None or governance is None:
             return closed
-        callee = found or _as_recorded(caller, recorded)
+        callee = code or (found if not version else None) or _as_recorded(caller, recorded)
         denial = judge_call(governance, node, Caller.of(node), callee, payload).denial
         return None if denial is None else denial.error(node.id, node.path)
 
