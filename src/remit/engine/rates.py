@@ -68,13 +68,15 @@ class Rates:
 
     def take(self, rates: Sequence[Counted], buckets: Sequence[Bucket]) -> None:
         """One more call is let through; `buckets` were given by `after` in the same instant."""
+        before = len(self._buckets)
         for rate, bucket in zip(rates, buckets, strict=True):
             self._buckets[rate.key] = bucket
             self._durability.rate(rate.key, bucket)
-        self._forget_idle(2 * len(buckets))
+        if len(self._buckets) > before:
+            self._forget_idle(2 * len(buckets))
 
     def _forget_idle(self, looks: int) -> None:
-        """Look at twice as many as a call may have added, so that what is idle goes, row and all, and no call waits for a sweep."""
+        """Look at twice as many as a call has added, so that what is idle goes, row and all, and no call waits for a sweep."""
         now = self._now()
         for _ in range(min(looks, len(self._buckets))):
             key, bucket = self._buckets.popitem(last=False)
