@@ -9,6 +9,7 @@ import pytest
 
 from remit import (
     Budget,
+    Limits,
     MisuseError,
     Remit,
     Retry,
@@ -328,3 +329,61 @@ async def test_L33_lists_find_waiting_executions_at_any_level() -> None:
         assert sorted(record.execution_id for record in found) == [asks.id, asks.id + ".1", asks.id + ".1.1"]
         [waiting] = await app.list(status="WAITING_HUMAN_INPUT", root=asks.id)
         assert waiting.execution_id == asks.id + LEAF
+
+
+@process
+async def sleeps_long(_: int) -> int:
+    await sleep(30)
+    return 1
+
+
+GIVEN_UP = {
+    "a call": lambda: call_process(sleeps_long, 1),
+    "a sleep": lambda: sleep(30),
+    "an event": lambda: wait_event("never"),
+    "an answer": lambda: ask(int, name="never"),
+}
+
+
+@pytest.mark.parametrize("waits_for", GIVEN_UP)
+async def test_L32_a_body_whose_own_timeout_ends_its_wait_runs_on_and_completes(waits_for) -> None:
+    """Nothing of the engine's wakes it: it was parked, and goes straight to its end."""
+
+    @process(calls=[sleeps_long])
+    async def gives_up(_: int) -> str:
+        try:
+            async with asyncio.timeout(0.05):
+                await GIVEN_UP[waits_for]()
+        except TimeoutError:
+            return "gave up"
+        return "waited"
+
+    async with Remit(":memory:", processes=[gives_up, sleeps_long]) as app:
+        execution = await app.start(gives_up, 1)
+        assert (await execution.outcome(timeout=3)).unwrap() == "gave up"
+        children = (await app.tree(execution.id)).children
+        assert {str(child.status) for child in children} <= {"CANCELLED"}
+
+
+async def test_L33_what_still_waits_beside_a_branch_that_gave_up_shows_and_holds_no_slot() -> None:
+    async def gives_up() -> str:
+        try:
+            async with asyncio.timeout(0.05):
+                await sleep(30)
+        except TimeoutError:
+            return "gave up"
+        return "slept"
+
+    @process
+    async def two_branches(_: int) -> list[str]:
+        return list(await asyncio.gather(gives_up(), ask(str, name="word")))
+
+    async with Remit(":memory:", processes=[two_branches], limits=Limits(max_active=1)) as app:
+        execution = await app.start(two_branches, 1)
+        await wait_until(app, execution.id, "WAITING_HUMAN_INPUT")
+        await asyncio.sleep(0.15)
+        record = await app.get(execution.id)
+        assert (str(record.status), record.waiting_on.count) == ("WAITING_HUMAN_INPUT", 1)
+        assert app.engine.traces.load(execution.id).trace.active == 0
+        await app.answer(execution.id, "said")
+        assert (await execution.outcome(timeout=3)).unwrap() == ["gave up", "said"]

@@ -7,6 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, Literal, NoReturn, TypeVar, overload
 
+from remit.authoring.options import flag, given, isolated, named, words
 from remit.authoring.signatures import hints_of, place_of
 from remit.engine.definitions import CallRule, Definition, Isolation, in_range, parse_version
 from remit.engine.seam import Seam
@@ -151,7 +152,7 @@ def process(
     """
 
     def decorate(body: Callable[..., Any]) -> Process[Any, Any]:
-        chosen = name if isinstance(name, str) else body.__name__
+        chosen = body.__name__ if name is None or name is body else named(name, f"process {body.__name__!r}")
         where = f"process {chosen!r} ({place_of(body)})"
         return Process(
             _define(
@@ -215,7 +216,7 @@ def _define(
         raise DefinitionError(f"{where}: calls= is a list: write calls=[{_shown(calls)}]")
     if not inspect.iscoroutinefunction(body):
         raise DefinitionError(f"{where}: a process body must be `async def`; put synchronous work into a @step (L52)")
-    if isinstance(recursion, bool) or recursion < 0:
+    if isinstance(recursion, bool) or not isinstance(recursion, int) or recursion < 0:
         raise DefinitionError(f"{where}: recursion={recursion!r}: give a whole number, at least 0")
     if resumes is not None:
         in_range(version, resumes)
@@ -234,14 +235,14 @@ def _define(
         calls=tuple(_rule(each, where) for each in calls),
         estimate=amount_of(estimate, where) or NOTHING,
         ttl_ms=ttl_ms,
-        retry=retry or Retry(),
+        retry=given(retry, Retry, "retry", "retry=Retry(attempts=...)", where) or Retry(),
         recursion=recursion,
         classifier=classifier,
-        department=department,
-        callers=tuple(callers) if callers is not None else None,
+        department=None if department is None else named(department, f"{where}: department"),
+        callers=words(callers, "callers", where),
         resumes=resumes,
-        saga=saga,
-        isolation=isolation or "none",
+        saga=flag(saga, "saga", where),
+        isolation=isolated(isolation, where),
         tags=_tags(tags, where),
         where=where,
     )

@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from pydantic import TypeAdapter
 
+from remit.authoring.options import flag, isolated, named
 from remit.authoring.signatures import hints_of, place_of
 from remit.engine.definitions import StepDefinition
 from remit.engine.port import INSIDE_STEP, PORT, current_port
@@ -98,14 +99,14 @@ def step(
     """
 
     def decorate(function: Callable[..., Any]) -> Step[..., Any]:
-        chosen = name if isinstance(name, str) else function.__name__
+        chosen = function.__name__ if name is None or name is function else name
         return _make(
             function,
             chosen,
             EffectKind.STEP,
             compensate=compensate,
             at_most_once=at_most_once,
-            isolation=isolation or "none",
+            isolation=isolation,
             timeout_ms=_ms(timeout),
         )
 
@@ -122,6 +123,7 @@ def tool(
     timeout: Duration | None = None,
 ) -> _Decorator:
     """Define a tool: a step whose parameters and result go into the lineage, and which has a price in dollars (L26, L29)."""
+    named(name, "@tool")
     price = _price(cost, f"tool {name!r}, cost") if cost is not None else 0
 
     def decorate(function: Callable[..., Any]) -> Step[..., Any]:
@@ -131,7 +133,7 @@ def tool(
             EffectKind.TOOL,
             compensate=compensate,
             at_most_once=at_most_once,
-            isolation=isolation or "none",
+            isolation=isolation,
             timeout_ms=_ms(timeout),
             maximum=Amount(0, price),
             flat_cost=price,
@@ -154,6 +156,7 @@ def model(
 
     Prices are dollars per million tokens; usage that names no cost is priced by them.
     """
+    named(name, "@model")
     for label, count in (("max_input_tokens", max_input_tokens), ("max_tokens", max_tokens)):
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
             raise DefinitionError(f"model {name!r}: {label}={count!r}: give a whole number, at least 0")
@@ -180,6 +183,9 @@ def model(
 
 def _make(function: Callable[..., Any], name: str, kind: EffectKind, **options: Any) -> Step[..., Any]:
     where = f"{kind} {name!r} ({place_of(function)})"
+    named(name, where)
+    flag(options["at_most_once"], "at_most_once", where)
+    options["isolation"] = isolated(options.get("isolation"), where)
     if options.get("compensate") is not None:
         options["compensate"] = _compensation(options["compensate"], function, where)
     hints = hints_of(function, where)

@@ -126,7 +126,7 @@ def parse_version(text: str) -> Version:
 
     try:
         return Version(text)
-    except ValueError:
+    except (TypeError, ValueError):
         raise DefinitionError(f"{text!r} is no version: write three numbers, such as '1.0.0'") from None
 
 

@@ -177,10 +177,19 @@ class Run:
             else:
                 self.progressed()
             await future
+        except asyncio.CancelledError:
+            self._left_waiting()
+            raise
         finally:
             del self.pending[future]
         if not self.valid:
             await self.never()
+
+    def _left_waiting(self) -> None:
+        """A branch gave up its wait by itself, after a timeout of its own say: nothing woke the body, and it runs all the same."""
+        if self.valid and self.node.parked:
+            self.take_slot()
+            self.progressed()
 
     # -- replay -------------------------------------------------------------------------------------------------------
 
