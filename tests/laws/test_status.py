@@ -387,3 +387,29 @@ async def test_L33_what_still_waits_beside_a_branch_that_gave_up_shows_and_holds
         assert app.engine.traces.load(execution.id).trace.active == 0
         await app.answer(execution.id, "said")
         assert (await execution.outcome(timeout=3)).unwrap() == ["gave up", "said"]
+
+
+async def test_L33_asks_of_one_name_at_one_execution_are_told_apart_and_all_are_answered() -> None:
+    @process
+    async def approves_each(names: list[str]) -> list[str]:
+        return list(await asyncio.gather(*(ask(str, name="approve", prompt=name) for name in names)))
+
+    async with Remit(":memory:", processes=[approves_each]) as app:
+        execution = await app.start(approves_each, ["bolts", "nuts"])
+
+        async def refusal(code: str, which: str | None) -> MisuseError | None:
+            with pytest.raises(MisuseError) as refused:
+                await app.answer(execution.id, "yes", ask=which)
+            return refused.value if refused.value.code == code else None
+
+        await wait_until(app, execution.id, "WAITING_HUMAN_INPUT")
+        several = await refusal("ambiguous_ask", "approve")
+        assert several is not None
+        by_prompt = {each["prompt"]: each["ask"] for each in several.details["asks"]}
+        assert set(by_prompt) == {"bolts", "nuts"}
+        assert all(label in str(several) and label.startswith("approve#") for label in by_prompt.values())
+        await app.answer(execution.id, "a few", ask=by_prompt["nuts"])
+        assert await refusal("already_answered", by_prompt["nuts"])
+        assert await refusal("no_open_ask", "approve#999")
+        await app.answer(execution.id, "many", ask=by_prompt["bolts"])
+        assert (await execution.outcome(timeout=3)).unwrap() == ["many", "a few"]

@@ -11,10 +11,12 @@ import orjson
 
 from remit.cli.options import DEFAULT_STORE
 from remit.cli.values import compact, example_of
+from remit.control.asks import labels
 from remit.control.views import Record
 from remit.engine.definitions import Catalog
 from remit.kernel.states import Status
 from remit.store.port import Reader
+from remit.store.records import JournalRecord
 
 __all__ = ["Wait", "moves", "nodes_of", "waits_of"]
 
@@ -55,22 +57,20 @@ def moves(node: Record, catalog: Catalog | None = None) -> bool:
 def waits_of(tree: Record, reader: Reader, store: str, catalog: Catalog | None = None) -> list[Wait]:
     """Every wait in a tree that somebody must end, asks first."""
     place = "" if store == DEFAULT_STORE else f" --store {shlex.quote(store)}"
-    asks = [
-        _ask(owner, entry.name, entry.params, entry.terms, place, tree)
-        for owner, entry in reader.open_asks(tree.execution_id)
-    ]
+    found = reader.open_asks(tree.execution_id)
+    asks = [_ask(owner, entry, label, place, tree) for (owner, entry), label in zip(found, labels(found), strict=True)]
     return asks + [wait for node in nodes_of(tree) for wait in _others(node, place, catalog)]
 
 
-def _ask(owner: str, name: str, params: bytes | None, terms: bytes | None, place: str, tree: Record) -> Wait:
-    asked = orjson.loads(params or b"{}")
-    pattern = compact(example_of(orjson.loads(terms or b"{}").get("schema") or {}))
+def _ask(owner: str, entry: JournalRecord, label: str, place: str, tree: Record) -> Wait:
+    asked = orjson.loads(entry.params or b"{}")
+    pattern = compact(example_of(orjson.loads(entry.terms or b"{}").get("schema") or {}))
     node = next((node for node in nodes_of(tree) if node.execution_id == owner), tree)
     several = (
-        f" --ask {shlex.quote(name)}" if sum(each.get("kind") == "ask" for each in node.waiting_on.first) > 1 else ""
+        f" --ask {shlex.quote(label)}" if sum(each.get("kind") == "ask" for each in node.waiting_on.first) > 1 else ""
     )
     command = f"remit answer {owner} {shlex.quote(pattern)}{several}{place}"
-    return Wait(owner, node.process, "ask", name, asked.get("prompt") or name, asked.get("to"), command)
+    return Wait(owner, node.process, "ask", label, asked.get("prompt") or entry.name, asked.get("to"), command)
 
 
 def _others(node: Record, place: str, catalog: Catalog | None) -> Iterator[Wait]:

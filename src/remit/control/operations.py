@@ -7,6 +7,7 @@ from unicodedata import normalize
 
 import orjson
 
+from remit.control.asks import called, labels
 from remit.control.queries import unknown
 from remit.control.refusals import on_record
 from remit.engine.engine import Engine
@@ -89,13 +90,13 @@ class Operations:
     def _open_ask(self, execution_id: str, ask: str | None) -> tuple[str, JournalRecord]:
         store = self._engine.store
         found = store.open_asks(execution_id)
-        named = [(owner, entry) for owner, entry in found if ask is None or ask in (entry.name, owner)]
+        named = [(owner, entry) for owner, entry in found if ask is None or ask == owner or called(entry, ask)]
         if len(named) == 1:
             return named[0]
         if len(named) > 1:
             lines = [
-                {"execution_id": owner, "ask": entry.name, "prompt": orjson.loads(entry.params or b"{}").get("prompt")}
-                for owner, entry in named
+                {"execution_id": owner, "ask": label, "prompt": orjson.loads(entry.params or b"{}").get("prompt")}
+                for (owner, entry), label in zip(named, labels(named), strict=True)
             ]
             listing = "; ".join(f"{line['ask']} at {line['execution_id']}" for line in lines)
             raise MisuseError(
@@ -119,7 +120,7 @@ class Operations:
     def _answered(self, execution_id: str, ask: str | None) -> bool:
         store = self._engine.store
         return any(
-            entry.kind is EffectKind.ASK and entry.result is not None and (ask is None or entry.name == ask)
+            entry.kind is EffectKind.ASK and entry.result is not None and (ask is None or called(entry, ask))
             for record in store.subtree(execution_id)
             for entry in store.journal(record.n)
         )
