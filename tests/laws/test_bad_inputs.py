@@ -99,6 +99,8 @@ OPERATIONS: dict[str, Callable[[Remit, str, str], Any]] = {
     "float as int": lambda app, w, d: app.start(fine, 1.5),
     "NaN": lambda app, w, d: app.start(takes_any, {"price": float("nan")}),
     "ten megabytes": lambda app, w, d: app.start(takes_any, BIG),
+    "integer of ten thousand digits": lambda app, w, d: app.start(fine, 10**10_000),
+    "integer of ten thousand digits as anything": lambda app, w, d: app.start(takes_any, 10**10_000),
     "huge key of an object": lambda app, w, d: app.start(takes_any, {BIG: 1}),
     "deep recursion": lambda app, w, d: app.start(takes_any, nested(5_000)),
     "lone surrogate": lambda app, w, d: app.start(takes_any, "\ud800"),

@@ -9,9 +9,9 @@ import pytest
 from pydantic import BaseModel
 
 from remit import Remit, ask, call_process, changed, continue_as, process, step
-from remit.durable import now, uuid4
+from remit.durable import now, sleep, uuid4, wait_event
 from remit.durable import random as chance
-from tests.laws.scene import every, open_store, wait_until
+from tests.laws.scene import every, open_store, until, wait_until
 
 done: list[str] = []
 
@@ -410,3 +410,37 @@ async def test_L11_a_caller_finds_the_call_again_whose_child_has_begun_fresh_his
         assert (await app.outcome(id_, timeout=3)).value == ["child at 0", "after"]
         assert (await app.get(f"{id_}.1")).generation == 2
     assert done == ["child at 2", "child at 1", "child at 0", "after"]
+
+
+async def test_L11_a_wait_that_the_bodys_own_timeout_ended_ends_by_it_in_replay_too(tmp_path) -> None:
+    begins = {
+        "nap": lambda: sleep(30),
+        "event": lambda: wait_event("never"),
+        "ask": lambda: ask(str, name="no"),
+    }
+
+    @process
+    async def impatient(_: int) -> list[str]:
+        given_up = []
+        for name, begin in begins.items():
+            try:
+                async with asyncio.timeout(0.03):
+                    await begin()
+            except TimeoutError:
+                given_up.append(name)
+        return [*given_up, await ask(str, name="word")]
+
+    url = open_store(tmp_path)
+    async with Remit(url, processes=[impatient]) as app:
+        execution = await app.start(impatient, 1)
+        await until(lambda: _asks_for(app, execution.id, "word"))
+    async with Remit(url, processes=[impatient]) as app:
+        await app.answer(execution.id, "said", ask="word")
+        outcome = await app.outcome(execution.id, timeout=5)
+        assert outcome.unwrap() == ["nap", "event", "ask", "said"]
+        assert [entry.name for entry in await app.journal(execution.id)] == ["sleep", "never", "no", "word"]
+
+
+async def _asks_for(app: Remit, execution_id: str, name: str) -> bool:
+    first = (await app.get(execution_id)).waiting_on.first
+    return [each["name"] for each in first] == [name]

@@ -32,6 +32,7 @@ MAX_VALUE_BYTES = 1_048_576
 _SORTED = orjson.OPT_SORT_KEYS
 _SORTED_PLAIN = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
 _DEPTH_MAX = 200
+_SHOWN_BITS = 1_024
 _TOO_DEEP = f"the value refers to itself or is nested more than {_DEPTH_MAX} levels deep"
 _FLATTEN = "flatten the value"
 _USE_TYPED = "give the part a type of its own instead of Any, or pass plain data (dict, list, str, numbers, None)"
@@ -356,7 +357,9 @@ def _loaded(payload: bytes) -> object:
 
 
 def _shown(value: object, key: object = "") -> str:
-    """A value as an error may show it: short, and without secrets."""
+    """A value as an error may show it: short, and without secrets. Of huge integers Python refuses to write the digits."""
+    if isinstance(value, int) and value.bit_length() > _SHOWN_BITS:
+        return f"{type(value).__name__} of {value.bit_length():,} bits"
     if value is None or isinstance(value, (str, int, float)):
         shown = redact({str(key): value[:200] if isinstance(value, str) else value})
         text = repr(shown[str(key)]) if isinstance(shown, dict) and str(key) in shown else "[redacted]"

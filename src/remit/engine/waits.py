@@ -10,6 +10,7 @@ import orjson
 
 from remit.engine.faults import decode_error, encode_error, exception_of
 from remit.engine.history import effect_of
+from remit.engine.intents import was_left
 from remit.engine.request import ScheduleRequest
 from remit.engine.seam import Seam, SeamError, canonical, digest, trimmed
 from remit.errors import ErrorClass, ErrorInfo, RemitError
@@ -91,7 +92,10 @@ def _enter(
 
 
 async def _settled(run: Run, entry: JournalRecord, *, fresh: bool) -> JournalRecord:
-    """Wait until the entry has its result, and for its turn."""
+    """Wait until the entry has its result, and for its turn. One that its branch gave up is given up again, by what did it then."""
+    if was_left(entry):
+        run.progressed()
+        await run.never()  # a timeout of the body's own, say, or a branch that fails: the body is at work until it comes
     wait = Wait(run, entry)
     if entry.ended_at is None:
         run.waits[entry.position] = wait
