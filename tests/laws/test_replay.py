@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from remit import Remit, ask, call_process, changed, continue_as, process, step
+from remit import Remit, ask, call_process, changed, continue_as, process, start_process, step
 from remit.durable import now, sleep, uuid4, wait_event
 from remit.durable import random as chance
 from tests.laws.scene import every, open_store, until, wait_until
@@ -413,13 +413,27 @@ async def test_L11_a_caller_finds_the_call_again_whose_child_has_begun_fresh_his
 
 
 async def test_L11_a_wait_that_the_bodys_own_timeout_ended_ends_by_it_in_replay_too(tmp_path) -> None:
+    @process
+    async def waits_long(_: int) -> None:
+        await sleep(30)
+
+    @step
+    async def works_long() -> None:
+        await asyncio.sleep(30)
+
+    async def started() -> Any:
+        return await (await start_process(waits_long, 2)).outcome()
+
     begins = {
+        "call": lambda: call_process(waits_long, 1),
+        "child": started,
+        "step": works_long,
         "nap": lambda: sleep(30),
         "event": lambda: wait_event("never"),
         "ask": lambda: ask(str, name="no"),
     }
 
-    @process
+    @process(calls=[waits_long])
     async def impatient(_: int) -> list[str]:
         given_up = []
         for name, begin in begins.items():
@@ -431,16 +445,17 @@ async def test_L11_a_wait_that_the_bodys_own_timeout_ended_ends_by_it_in_replay_
         return [*given_up, await ask(str, name="word")]
 
     url = open_store(tmp_path)
-    async with Remit(url, processes=[impatient]) as app:
+    async with Remit(url, processes=[impatient, waits_long]) as app:
         execution = await app.start(impatient, 1)
         await until(lambda: _asks_for(app, execution.id, "word"))
-    async with Remit(url, processes=[impatient]) as app:
+    async with Remit(url, processes=[impatient, waits_long]) as app:
         await app.answer(execution.id, "said", ask="word")
         outcome = await app.outcome(execution.id, timeout=5)
-        assert outcome.unwrap() == ["nap", "event", "ask", "said"]
-        assert [entry.name for entry in await app.journal(execution.id)] == ["sleep", "never", "no", "word"]
+        assert outcome.unwrap() == [*begins, "said"]
+        names = ["waits_long", "waits_long", "works_long", "sleep", "never", "no", "word"]
+        assert [entry.name for entry in await app.journal(execution.id)] == names
 
 
 async def _asks_for(app: Remit, execution_id: str, name: str) -> bool:
     first = (await app.get(execution_id)).waiting_on.first
-    return [each["name"] for each in first] == [name]
+    return [each.get("name") for each in first] == [name]

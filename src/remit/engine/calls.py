@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "answer_of", "await_child", "call", "encoded", "own_child", "start"]
 
+_GIVEN_UP = "its caller stopped waiting for it"
+
 
 class Call:
     """One admitted call as its caller sees it; a `Completion`."""
@@ -343,6 +345,9 @@ def _rejected(run: Run, error: ErrorInfo) -> Answer:
 async def _join(run: Run, placed: Call) -> Answer:
     """Wait for the call's end with all who wait for it; if the last of them stops waiting, the child is cancelled."""
     if placed.answer is None:
+        if _was_given_up(placed.record):
+            run.progressed()
+            await run.never()  # until what cancelled this branch then, a timeout of the body's own say, does so again (L11)
         fresh = placed.node is not None
         waiter: asyncio.Future[None] = run.loop.create_future()
         placed.waiters.append(waiter)
@@ -361,6 +366,12 @@ async def _join(run: Run, placed: Call) -> Answer:
     return placed.answer
 
 
+def _was_given_up(record: ExecutionRecord) -> bool:
+    """Whether the child ended because nobody waited for it any more, and nobody has heard of that end."""
+    ended = record.ended_at is not None and record.answered is None
+    return ended and record.error is not None and _GIVEN_UP.encode() in record.error
+
+
 def _expect(run: Run, placed: Call) -> None:
     record = placed.record
     if record.ended_at is None:
@@ -376,4 +387,4 @@ def _given_up(run: Run, placed: Call, waiter: asyncio.Future[None]) -> None:
         placed.waiters.remove(waiter)
     if run.valid and not placed.waiters and placed.record.ended_at is None:
         run.children.pop(placed.record.n, None)  # its end is told to nobody, and so an operator's retry runs it again (L34)
-        run.engine.endings.cancel(placed.record.id, "its caller stopped waiting for it")
+        run.engine.endings.cancel(placed.record.id, _GIVEN_UP)

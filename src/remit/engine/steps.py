@@ -11,7 +11,7 @@ import orjson
 from remit.engine.definitions import StepDefinition
 from remit.engine.faults import decode_error, encode_error, exception_of, info_of
 from remit.engine.history import effect_of
-from remit.engine.intents import intent_of, left_running
+from remit.engine.intents import intent_of, left_running, was_left
 from remit.engine.judgement import judge_effect, noted
 from remit.engine.metering import Hold
 from remit.engine.plain_json import loads
@@ -76,6 +76,9 @@ async def perform(run: Run, step: StepDefinition, arguments: dict[str, Any]) -> 
         assert isinstance(entry, JournalRecord)
         if entry.ended_at is None:
             _restart(run, step, entry)
+        elif was_left(entry):
+            run.progressed()
+            await run.never()  # until what cancelled this branch then, a timeout of the body's own say, does so again (L11)
     if entry.ended_at is None:
         crossing = own(arguments) if entry.terms is None else crossed(step, arguments, entry)
         value = await _run(run, step, crossing, entry)
