@@ -18,7 +18,9 @@ from pydantic import BaseModel
 from work import PATIENCE
 
 from remit import Remit, call_process, process
-from remit.engine import calls, endings, judgement
+from remit.engine import calls
+from remit.engine.ending import endings
+from remit.engine.governing import judgement
 
 POLICY = r"""
 policy: measured

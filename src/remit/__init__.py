@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from remit.authoring.process import Process, ProcessRef, process
     from remit.authoring.step import Step, model, step, tool
     from remit.control.app import Execution, Remit, run
-    from remit.control.costs import CostView
+    from remit.control.billing.costs import CostView
+    from remit.control.billing.departments import DepartmentBudgetView
     from remit.control.custody import ErasureView, KeyView, RetentionView
-    from remit.control.departments import DepartmentBudgetView
-    from remit.control.policy_views import AppliedPolicy, PolicyExplanation, PolicyVerdict, PolicyView
-    from remit.control.published import CallerView, VersionView
+    from remit.control.policies.views import AppliedPolicy, PolicyExplanation, PolicyVerdict, PolicyView
+    from remit.control.releases.published import CallerView, VersionView
     from remit.control.schedules import ScheduleView
     from remit.control.tenants import Tenant
     from remit.control.views import AlertView, CompensationView, Entry, Record, UndoStatus
@@ -130,11 +130,11 @@ _HOMES = {
     "remit.authoring.process": "Process ProcessRef process",
     "remit.authoring.step": "Step model step tool",
     "remit.control.app": "Execution Remit run",
-    "remit.control.costs": "CostView",
+    "remit.control.billing.costs": "CostView",
     "remit.control.custody": "ErasureView KeyView RetentionView",
-    "remit.control.departments": "DepartmentBudgetView",
-    "remit.control.policy_views": "AppliedPolicy PolicyExplanation PolicyVerdict PolicyView",
-    "remit.control.published": "CallerView VersionView",
+    "remit.control.billing.departments": "DepartmentBudgetView",
+    "remit.control.policies.views": "AppliedPolicy PolicyExplanation PolicyVerdict PolicyView",
+    "remit.control.releases.published": "CallerView VersionView",
     "remit.control.schedules": "ScheduleView",
     "remit.control.tenants": "Tenant",
     "remit.control.views": "AlertView CompensationView Entry Record UndoStatus",

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remit.engine.content import Scanner
-from remit.engine.patterns import MATCHES_MAX, unfit
+from remit.engine.governing.content import Scanner
+from remit.engine.governing.patterns import MATCHES_MAX, unfit
 from remit.kernel.policies import Filter
 
 

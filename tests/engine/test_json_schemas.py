@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from remit.engine.json_schemas import unreadable_pattern, validator_of
+from remit.engine.values.json_schemas import unreadable_pattern, validator_of
 from remit.errors import DefinitionError
 from remit.workflows.format.conformity import problem_finder
 

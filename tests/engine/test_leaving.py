@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from remit import DomainError, Outcome, Process, Remit, process, step
-from remit.engine.leaving import made_to_leave
+from remit.engine.body.leaving import made_to_leave
 from tests.workflows.making import compiled
 
 ENDS = [SystemExit, KeyboardInterrupt, GeneratorExit]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from remit.engine.plain_json import dumps, loads
+from remit.engine.values.plain_json import dumps, loads
 
 
 @pytest.mark.parametrize("data", [{"n": 2**64}, [-(2**70), 1.5, None], {"n": 10**400, "text": "é"}, {"n": 1}])

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-from remit.engine.redaction import REDACTED, is_secret_key, redact, redact_text
+from remit.engine.values.redaction import REDACTED, is_secret_key, redact, redact_text
 
 SECRET_KEYS = [
     "password", "Password", "db_password", "DB_PASSWORD", "passwd", "passphrase", "secret", "client_secret",

@@ -31,7 +31,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from remit.engine.seam import MAX_VALUE_BYTES, Seam, SeamError, canonical, digest
+from remit.engine.values.seam import MAX_VALUE_BYTES, Seam, SeamError, canonical, digest
 from remit.errors import LimitExceeded
 
 # ruff: noqa: DTZ001, PT017 - moments without a zone cross too; each value decides which outcome is right

@@ -30,7 +30,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
-from remit.engine.seam import Seam, SeamError
+from remit.engine.values.seam import Seam, SeamError
 from remit.errors import DefinitionError
 
 # ruff: noqa: DTZ001 - moments without a zone cross too
@@ -254,7 +254,7 @@ def test_L13_schema_is_the_validation_schema_and_cached() -> None:
 
 ORDER_SCRIPT = """
 from pydantic import BaseModel
-from remit.engine.seam import Seam, canonical
+from remit.engine.values.seam import Seam, canonical
 
 class Inner(BaseModel):
     names: set[str]

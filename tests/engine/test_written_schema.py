@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field, computed_field
 from typing_extensions import TypedDict
 
-from remit.engine.seam import Seam
+from remit.engine.values.seam import Seam
 
 
 class Priced(BaseModel):

@@ -36,25 +36,25 @@ KERNEL_ALLOWED = frozenset({"cronsim"})
 
 # Imports inside functions, each with the start-up it saves, measured. (importer, target) → reason.
 LAZY: dict[tuple[str, str], str] = {
-    ("remit.cli.policy", "remit.control.policy_files"): "230 ms of the verbs that read no policy file",
-    ("remit.control.policies", "remit.control.policy_files"): "230 ms for YAML and its models; only applying a policy needs it",
-    ("remit.engine.patterns", "re2"): "6 ms; only policies with filters need it",
+    ("remit.cli.policy", "remit.control.policies.files"): "230 ms of the verbs that read no policy file",
+    ("remit.control.policies.applying", "remit.control.policies.files"): "230 ms for YAML and its models; only applying a policy needs it",
+    ("remit.engine.governing.patterns", "re2"): "6 ms; only policies with filters need it",
     ("remit.cli.target", "remit.cli.workflow_target"): "160 ms of verbs about processes",
     ("remit.control.client", "remit.control.app"): "230 ms of the verbs that only look",
     ("remit.workflows.format.conformity", "jsonschema"): "40 ms of loading workflows; only a state or an answer that is written as JSON Schema needs it",
     ("remit.workflows.format.conformity", "jsonschema.exceptions"): "40 ms of loading workflows; only a state or an answer that is written as JSON Schema needs it",
-    ("remit.engine.json_schemas", "jsonschema"): "40 ms of `import remit`; only answers to asks and schemas in files need it",
-    ("remit.engine.json_schemas", "jsonschema.validators"): "40 ms of `import remit`; only answers to asks and schemas in files need it",
-    ("remit.control.cases", "remit.workflows.format.source"): "26 ms for YAML; only evaluations with cases in such a file need it",
-    ("remit.control.webhooks", "remit.control.delivery"): "60 ms for httpx; only apps with webhooks need it",
+    ("remit.engine.values.json_schemas", "jsonschema"): "40 ms of `import remit`; only answers to asks and schemas in files need it",
+    ("remit.engine.values.json_schemas", "jsonschema.validators"): "40 ms of `import remit`; only answers to asks and schemas in files need it",
+    ("remit.control.evaluating.cases", "remit.workflows.format.source"): "26 ms for YAML; only evaluations with cases in such a file need it",
+    ("remit.control.releases.webhooks", "remit.control.releases.delivery"): "60 ms for httpx; only apps with webhooks need it",
     ("remit.control.hosting", "remit.workflows.hosting"): "230 ms: YAML, the models of its steps, expressions; only apps with workflow files need them",
     ("remit.workflows.http.step", "remit.workflows.http.sending"): "27 ms for httpx; only workflows with HTTP steps need it",
     ("remit.engine.definitions", "semantic_version"): "29 ms; it reads package metadata, and only defining a process needs it",
-    ("remit.engine.workers", "anyio.to_thread"): "11 ms; needed once an app is open",
+    ("remit.engine.apart.workers", "anyio.to_thread"): "11 ms; needed once an app is open",
     ("remit.testing.plugin", "remit.testing.harness"): "220 ms of every pytest run where remit is installed; only tests that ask for an app need it",
-    ("remit.cli.audit", "remit.control.signing"): "36 ms for cryptography, an extra that only signed checkpoints need",
+    ("remit.cli.audit", "remit.control.auditing.signing"): "36 ms for cryptography, an extra that only signed checkpoints need",
     ("remit.store.keyring", "remit.store.aes"): "36 ms for cryptography, an extra that only encrypted stores need",
-    ("remit.engine.workers", "remit.engine.isolation"): "8 ms for anyio.to_process, which few programs use",
+    ("remit.engine.apart.workers", "remit.engine.apart.isolation"): "8 ms for anyio.to_process, which few programs use",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 import textwrap
@@ -181,3 +182,13 @@ def test_what_the_rules_allow_passes(tmp_path: Path, name: str, text: str) -> No
 
 def test_a_cycle_is_found_with_its_path() -> None:
     assert cycles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": set()}) == [["a", "b", "c", "a"]]
+
+
+def test_every_room_is_in_the_design_with_what_it_says_of_itself() -> None:
+    design = (ROOT / "docs" / "design.md").read_text("utf-8")
+    rooms = [module for module in modules() if module.is_package and module.name.count(".") == 2]
+    inner = [room for room in rooms if layer_of(room.name) in {"kernel", "engine", "workflows", "control"}]
+    assert len(inner) > 10
+    for room in inner:
+        said = (ast.get_docstring(room.tree) or "").splitlines()[0].rstrip(".")
+        assert f"| `{'/'.join(room.name.split('.')[1:])}` | {said} |" in design

@@ -17,7 +17,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from remit.engine.seam import Seam
+from remit.engine.values.seam import Seam
 
 __all__ = ["MODELS", "ModelPair", "model_pairs", "schema_of"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from remit.kernel.filters import FILTERS
+from remit.kernel.expressions.filters import FILTERS
 
 __all__ = ["TOUCHED", "damaged", "grown", "hostile_state", "noise"]
 

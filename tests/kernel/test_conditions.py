@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from remit.errors import DefinitionError
-from remit.kernel.conditions import ConditionError, ConditionFailed, parse
+from remit.kernel.expressions.conditions import ConditionError, ConditionFailed, parse
 
 ROOTS = frozenset({"state", "result"})
 
@@ -205,7 +205,7 @@ def test_a_long_part_is_cut_in_a_message() -> None:
 SPEED = """
 from timeit import repeat
 from pydantic import BaseModel
-from remit.kernel.conditions import parse
+from remit.kernel.expressions.conditions import parse
 
 class State(BaseModel):
     amount: float

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from remit.kernel.conditions import ConditionError, ConditionFailed, parse
-from remit.kernel.templates import expression_map, template
+from remit.kernel.expressions.conditions import ConditionError, ConditionFailed, parse
+from remit.kernel.expressions.templates import expression_map, template
 from tests.conftest import LONG
 from tests.kernel.expressions_made import TOUCHED, damaged, grown, hostile_state, noise
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from remit.kernel.contract import Finding, Kind, compare, is_compatible
+from remit.kernel.contract.comparison import Finding, Kind, compare, is_compatible
 from tests.kernel.contract_models import model_pairs
 
 TABLE = Path(__file__).with_name("contract_pairs.json")

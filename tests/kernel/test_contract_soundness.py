@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from remit.kernel.contract import Kind, compare, is_compatible
-from remit.kernel.contract_keywords import KEYWORDS as KEYWORDS_READ
-from remit.kernel.contract_keywords import WRITTEN
-from remit.kernel.contract_schema import ANNOTATIONS, APPLIED
+from remit.kernel.contract.comparison import Kind, compare, is_compatible
+from remit.kernel.contract.keywords import KEYWORDS as KEYWORDS_READ
+from remit.kernel.contract.keywords import WRITTEN
+from remit.kernel.contract.schema import ANNOTATIONS, APPLIED
 from tests.kernel.contract_made import NAMES, SCALARS, closed, fits, instances, neighbours, schemas
 
 EXAMPLES = 20_000 if os.environ.get("REMIT_LONG") else 50

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from remit.kernel.conditions import ConditionFailed, parse
-from remit.kernel.filters import FILTERS
+from remit.kernel.expressions.conditions import ConditionFailed, parse
+from remit.kernel.expressions.filters import FILTERS
 
 STATE = frozenset({"state"})
 

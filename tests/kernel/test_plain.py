@@ -15,8 +15,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretStr
 
 from remit.errors import DomainError, ErrorClass
-from remit.kernel.conditions import ConditionFailed, parse
-from remit.kernel.plain import Guarded
+from remit.kernel.expressions.conditions import ConditionFailed, parse
+from remit.kernel.expressions.plain import Guarded
 
 ROOTS = frozenset({"state", "result"})
 NAIVE = datetime(2030, 1, 31, 10)  # noqa: DTZ001  # a time without a zone is a case of its own

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remit.kernel.conditions import ConditionError
+from remit.kernel.expressions.conditions import ConditionError
 from remit.kernel.narrowing import Regime, narrowed
 from remit.kernel.policies import Names, Policy, Selector, Subject, like, policy_of
 from remit.kernel.preflight import Limits

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from remit.kernel.conditions import ConditionError, ConditionFailed
-from remit.kernel.templates import Template, expression_map, template
+from remit.kernel.expressions.conditions import ConditionError, ConditionFailed
+from remit.kernel.expressions.templates import Template, expression_map, template
 
 STATE = frozenset({"state"})
 

@@ -33,7 +33,7 @@ from remit import (
     tool,
 )
 from remit.durable import wait_event
-from remit.engine.seam import digest
+from remit.engine.values.seam import digest
 from remit.kernel.audit import beginning_of
 from remit.kernel.audit import findings as faults_of
 from tests.laws.registry_scene import caller, child

@@ -13,9 +13,9 @@ import orjson
 import pytest
 
 from remit import MisuseError, Remit, call_process, process, tool
-from remit.control.checkpoints import Verdict, checkpoint_in, export_lines, verify_lines, verify_store
+from remit.control.auditing.checkpoints import Verdict, checkpoint_in, export_lines, verify_lines, verify_store
+from remit.control.auditing.signing import is_signed, make_keys, sign
 from remit.control.client import Client
-from remit.control.signing import is_signed, make_keys, sign
 from remit.kernel.audit import hash_of
 from tests.laws.scene import open_store
 

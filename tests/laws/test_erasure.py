@@ -33,7 +33,7 @@ from remit.control import custody
 from remit.control.client import Client
 from remit.durable import uuid4, wait_event
 from remit.engine import keeping
-from remit.engine.seam import digest
+from remit.engine.values.seam import digest
 from remit.kernel.audit import beginning_of, findings
 from remit.kernel.retry import Retry
 from tests.laws.scene import flatten, look_at, open_store, until, wait_until

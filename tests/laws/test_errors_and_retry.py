@@ -299,7 +299,7 @@ async def test_L18_the_calls_retry_comes_before_the_callees():
 
 
 async def test_L18_attempts_default_to_three_with_growing_jittered_pauses(monkeypatch):
-    monkeypatch.setattr("remit.engine.endings.random", lambda: 0.02)
+    monkeypatch.setattr("remit.engine.ending.endings.random", lambda: 0.02)
     started = asyncio.get_running_loop().time()
 
     async def body() -> str:

@@ -256,7 +256,7 @@ async def test_L41_what_is_evaluated_is_hosted_and_is_what_was_published() -> No
 async def test_L41_a_body_that_does_not_end_does_not_hold_up_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
     from remit import process
 
-    monkeypatch.setattr("remit.control.rehearsing.PATIENCE_MS", 200)
+    monkeypatch.setattr("remit.control.evaluating.rehearsing.PATIENCE_MS", 200)
 
     @process("endless")
     async def endless(_: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from remit import Remit, call_process, process, tool
-from remit.control.figures import CaseResult
+from remit.control.evaluating.figures import CaseResult
 
 RAN: list[str] = []
 
@@ -113,7 +113,7 @@ async def test_L43_the_policies_of_who_called_it_hold_for_it_and_rules_see_the_c
 
 
 async def test_L43_a_callee_whose_code_is_not_here_is_judged_by_its_record() -> None:
-    from remit.control.evaluation import Asked, Evaluator
+    from remit.control.evaluating.evaluation import Asked, Evaluator
     from remit.engine.definitions import Catalog
     from remit.kernel.preflight import Limits
 
@@ -188,8 +188,8 @@ async def spins(how: str) -> str:
 
 @pytest.mark.timeout(30)
 async def test_L22_a_body_that_spins_does_not_hold_up_its_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("remit.control.rehearsing.PATIENCE_MS", 200)
-    monkeypatch.setattr("remit.control.rehearsing.GRACE_S", 0.2)
+    monkeypatch.setattr("remit.control.evaluating.rehearsing.PATIENCE_MS", 200)
+    monkeypatch.setattr("remit.control.evaluating.rehearsing.GRACE_S", 0.2)
     cases = [{"input": each, "result": each} for each in ("one", "spin", "two", "sleep", "three")]
     async with Remit(":memory:", processes=[spins, tax]) as app:
         evaluating = asyncio.create_task(app.evaluate("spins@1.0.0", cases=cases))

@@ -388,7 +388,7 @@ async def test_L48_a_history_has_an_end_and_an_error_a_size(monkeypatch) -> None
     async def wordy(size: int) -> int:
         raise DomainError("x" * size)
 
-    monkeypatch.setattr("remit.engine.history.MAX_ENTRIES", 5)
+    monkeypatch.setattr("remit.engine.body.history.MAX_ENTRIES", 5)
     assert (await end_of(remembers_all, 5)).unwrap() == 5
     assert (await end_of(remembers_all, 6)).error.code == "limit_exceeded"
     assert len((await end_of(wordy, 200_000)).error.message) < 65_536

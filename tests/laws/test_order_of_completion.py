@@ -12,7 +12,7 @@ from typing import Any
 from remit import Remit, ask, call_process, process, start_process, step
 from remit.durable import random as chance
 from remit.durable import sleep
-from remit.engine.delivery import Delivery
+from remit.engine.body.delivery import Delivery
 from tests.laws.scene import every, open_store, wait_until
 
 noted: list[str] = []

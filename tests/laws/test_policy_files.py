@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from remit import InvalidInput, Remit
-from remit.control.policy_files import PolicyInvalid, read_policies, texts_of
+from remit.control.policies.files import PolicyInvalid, read_policies, texts_of
 from remit.kernel.policies import policy_of
 
 FULL = """

@@ -261,7 +261,7 @@ async def test_L54_what_queues_outlives_its_process(tmp_path):
 
 
 async def test_L54_a_queue_has_an_end_and_what_comes_too_late_for_it_is_told(monkeypatch):
-    monkeypatch.setattr("remit.engine.schedules._QUEUE_MAX", 1)
+    monkeypatch.setattr("remit.engine.time.schedules._QUEUE_MAX", 1)
     clock = HandClock(NOON)
     async with by_hand(clock, processes=[slow]) as app:
         await _hours(app, clock, "queue")

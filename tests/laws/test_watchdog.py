@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from remit import Remit, call_process, process, step
-from remit.engine import workers
+from remit.engine.apart import workers
 from tests.laws import isolated_processes as apart
 from tests.laws.scene import stuck, until
 

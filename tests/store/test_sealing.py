@@ -224,7 +224,7 @@ async def test_L53_a_command_of_another_process_is_sealed_for_whom_it_concerns(t
 
 
 async def test_L53_what_signs_messages_is_sealed_one_that_stood_in_the_clear_too(tmp_path: Path) -> None:
-    from remit.control.webhooks import webhook_views
+    from remit.control.releases.webhooks import webhook_views
 
     hook, secrets = "http://127.0.0.1:9/hook", ["whsec_" + each * 32 for each in "AB"]
     async with Remit(open_store(tmp_path)) as app:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from remit.kernel.conditions import parse
-from remit.kernel.filters import FILTERS
-from remit.kernel.templates import template
+from remit.kernel.expressions.conditions import parse
+from remit.kernel.expressions.filters import FILTERS
+from remit.kernel.expressions.templates import template
 from tests.house.sources import ROOT
 
 PAGE = (ROOT / "docs" / "expressions.md").read_text("utf-8")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from remit.kernel.conditions import ConditionFailed, parse
+from remit.kernel.expressions.conditions import ConditionFailed, parse
 from remit.workflows.running.results import SubWorkflowResults
 
 RESULTS = SubWorkflowResults(

@@ -14,10 +14,10 @@ import orjson
 from remit.authoring.outcome import Outcome
 from remit.authoring.process import Process, ProcessRef, amount_of, split_reference
 from remit.engine.answer import Answer
-from remit.engine.port import PORT, ContinueAs, Port, current_port
+from remit.engine.body.port import PORT, ContinueAs, Port, current_port
 from remit.engine.request import CallRequest
-from remit.engine.seam import Seam, SeamError, canonical
-from remit.engine.texts import optional_ms, optional_text, short_text
+from remit.engine.values.seam import Seam, SeamError, canonical
+from remit.engine.values.texts import optional_ms, optional_text, short_text
 from remit.errors import DomainError, InvalidInput
 from remit.kernel.durations import Duration
 from remit.kernel.retry import Retry

@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, NoReturn, TypeVar, overload
 from remit.authoring.options import flag, given, isolated, named, words
 from remit.authoring.signatures import hints_of, place_of
 from remit.engine.definitions import CallRule, Definition, Isolation, in_range, parse_version
-from remit.engine.seam import Seam
+from remit.engine.values.seam import Seam
 from remit.errors import DefinitionError
 from remit.kernel.durations import Duration, milliseconds
 from remit.kernel.retry import Classifier, Retry

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from remit.authoring.process import Process, ProcessRef, split_reference
-from remit.engine.port import current_port
+from remit.engine.body.port import current_port
 from remit.engine.request import ScheduleRequest
-from remit.engine.texts import optional_ms
+from remit.engine.values.texts import optional_ms
 from remit.errors import InvalidInput
 from remit.kernel.durations import Duration
 from remit.kernel.schedules import Overlap, problem_of, problem_of_name

@@ -12,9 +12,9 @@ from pydantic import TypeAdapter
 
 from remit.authoring.options import flag, isolated, named
 from remit.authoring.signatures import hints_of, place_of
+from remit.engine.body.port import INSIDE_STEP, PORT, current_port
 from remit.engine.definitions import StepDefinition
-from remit.engine.port import INSIDE_STEP, PORT, current_port
-from remit.engine.seam import Seam
+from remit.engine.values.seam import Seam
 from remit.errors import DefinitionError
 from remit.kernel.durations import Duration, milliseconds
 from remit.kernel.usage import Amount, Cost, micros

@@ -16,8 +16,8 @@ from rich.text import Text
 
 from remit.cli.options import DEFAULT_STORE, JsonFlag, StoreUrl
 from remit.cli.output import Ending, console, print_json, reported
-from remit.control.audit import chain_named
-from remit.control.checkpoints import Verdict, checkpoint_in, export_lines, verify_lines, verify_store
+from remit.control.auditing.audit import chain_named
+from remit.control.auditing.checkpoints import Verdict, checkpoint_in, export_lines, verify_lines, verify_store
 from remit.control.client import Client
 from remit.errors import MisuseError
 
@@ -85,7 +85,7 @@ def verify(
 @reported
 def keygen(file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)], as_json: JsonFlag = False) -> None:
     """Make a key that signs checkpoints: FILE, mode 0600, and FILE.pub for whoever verifies."""
-    from remit.control.signing import make_keys
+    from remit.control.auditing.signing import make_keys
 
     public = make_keys(file)
     if as_json:
@@ -129,7 +129,7 @@ def _since(text: str | None) -> int:
 def _signing(key: Path | None) -> Callable[[bytes], bytes] | None:
     if key is None:
         return None
-    from remit.control.signing import sign
+    from remit.control.auditing.signing import sign
 
     return lambda content: sign(content, key)
 
@@ -137,7 +137,7 @@ def _signing(key: Path | None) -> Callable[[bytes], bytes] | None:
 def _signed_by(key: Path | None) -> Callable[[bytes, bytes], bool] | None:
     if key is None:
         return None
-    from remit.control.signing import is_signed
+    from remit.control.auditing.signing import is_signed
 
     return lambda content, signature: is_signed(content, signature, key)
 

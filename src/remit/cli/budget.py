@@ -15,8 +15,8 @@ from remit.cli.carrying import carried_out
 from remit.cli.options import DEFAULT_STORE, By, JsonFlag, ReplyTimeout, StoreUrl
 from remit.cli.output import Ending, console, print_json, reported
 from remit.cli.run import OnExhausted
+from remit.control.billing.departments import DepartmentBudgetView, DepartmentBudgetViews, budget_views
 from remit.control.client import Client
-from remit.control.departments import DepartmentBudgetView, DepartmentBudgetViews, budget_views
 from remit.control.views import plain
 
 __all__ = ["PeriodChoice", "budget"]

@@ -20,7 +20,7 @@ from remit.cli.target import load_target
 from remit.cli.values import json_value
 from remit.control.hosting import Hosting
 from remit.errors import DefinitionError, MisuseError
-from remit.kernel.contract import Finding, Role, compare, is_compatible
+from remit.kernel.contract.comparison import Finding, Role, compare, is_compatible
 
 __all__ = ["contract"]
 

@@ -15,8 +15,8 @@ from rich.text import Text
 
 from remit.cli.options import DEFAULT_STORE, JsonFlag, StoreUrl, TenantName
 from remit.cli.output import console, print_json, reported
+from remit.control.billing.costs import CostViews, cost_views
 from remit.control.client import Client
-from remit.control.costs import CostViews, cost_views
 from remit.control.views import plain
 from remit.errors import MisuseError
 from remit.kernel.usage import decimal_string, micros

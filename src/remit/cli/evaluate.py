@@ -16,12 +16,12 @@ from remit.cli.output import Ending, console, print_json, reported, say
 from remit.cli.registry import Reference
 from remit.cli.target import load_target
 from remit.cli.values import share_of
-from remit.control.cases import digest_of, read_cases
 from remit.control.client import Client
-from remit.control.evaluation import Asked, Evaluator
-from remit.control.gate import evaluation_summaries
+from remit.control.evaluating.cases import digest_of, read_cases
+from remit.control.evaluating.evaluation import Asked, Evaluator
 from remit.control.hosting import Hosting
-from remit.control.published import publication_of
+from remit.control.releases.gate import evaluation_summaries
+from remit.control.releases.published import publication_of
 from remit.errors import MisuseError
 from remit.kernel.preflight import Limits
 

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from remit.engine.plain_json import dumps
+from remit.engine.values.plain_json import dumps
 from remit.errors import RemitError, class_of
 
 __all__ = ["PIPED_WIDTH", "Ending", "console", "ending_of", "errors_to", "print_json", "reported", "say"]

@@ -15,7 +15,7 @@ from remit.cli.options import DEFAULT_STORE, By, ExecutionId, JsonFlag, ReplyTim
 from remit.cli.output import console, print_json, reported, say
 from remit.cli.values import compact
 from remit.control.client import Client
-from remit.control.policy_views import PolicyExplanation, PolicyVerdict, PolicyView, explain, policy_views
+from remit.control.policies.views import PolicyExplanation, PolicyVerdict, PolicyView, explain, policy_views
 from remit.control.queries import only_own
 from remit.control.views import plain
 
@@ -67,7 +67,7 @@ def remove(
 @reported
 def check(files: Files, as_json: JsonFlag = False) -> None:
     """Check policy files: all that is wrong at once, each with its place; exit code 2 where one cannot be applied."""
-    from remit.control.policy_files import read_policies
+    from remit.control.policies.files import read_policies
 
     read = read_policies(_texts(files))
     if as_json:
@@ -164,14 +164,14 @@ def _table(*titles: str) -> Table:
 
 
 def _texts(files: list[Path]) -> dict[str, str]:
-    from remit.control.policy_files import texts_of
+    from remit.control.policies.files import texts_of
 
     return texts_of(files)
 
 
 def _checked(files: list[Path]) -> dict[str, str]:
     """The files' texts, once all of them can be applied: findings are shown without asking the owner of the store."""
-    from remit.control.policy_files import read_policies
+    from remit.control.policies.files import read_policies
 
     texts = _texts(files)
     read_policies(texts)

@@ -16,7 +16,7 @@ from remit.cli.target import load_target
 from remit.cli.values import share_of
 from remit.control.client import Client
 from remit.control.hosting import Hosting
-from remit.control.published import CallerView, VersionView, caller_views, publication_of, version_views
+from remit.control.releases.published import CallerView, VersionView, caller_views, publication_of, version_views
 from remit.control.views import plain
 from remit.errors import MisuseError
 from remit.kernel.registry import State

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from remit.engine.plain_json import dumps
+from remit.engine.values.plain_json import dumps
 from remit.errors import MisuseError
 
 __all__ = ["compact", "example_of", "json_value", "share_of"]

@@ -12,8 +12,8 @@ from remit.cli.looks import table
 from remit.cli.options import DEFAULT_STORE, By, JsonFlag, ReplyTimeout, StoreUrl
 from remit.cli.output import console, print_json, reported, say
 from remit.control.client import Client
+from remit.control.releases.webhooks import webhook_views
 from remit.control.views import plain
-from remit.control.webhooks import webhook_views
 from remit.errors import MisuseError
 
 __all__ = ["webhooks"]

@@ -11,29 +11,29 @@ from typing import Any, Generic, Self, TypeVar, Unpack, cast, overload
 from remit.authoring.outcome import Outcome
 from remit.authoring.process import Process, ProcessRef, split_reference
 from remit.control import schedules as _schedules
-from remit.control.attribution import Attribution
-from remit.control.gate import Gate
+from remit.control.auditing.reading import Reading
+from remit.control.billing.attribution import Attribution
 from remit.control.hosting import Hosted, Hosting, OperatorsList
 from remit.control.inbox import Inbox
 from remit.control.keeping import Keeping
 from remit.control.logs import carry_trace_context
 from remit.control.operations import Operations
-from remit.control.policies import Governed, PolicyDesk
+from remit.control.policies.applying import Governed, PolicyDesk
 from remit.control.queries import Queries, unknown
-from remit.control.reading import Reading
-from remit.control.registry import Registry
+from remit.control.releases.gate import Gate
+from remit.control.releases.registry import Registry
+from remit.control.releases.versions import Versions
+from remit.control.releases.webhooks import Webhooks, WebhookView, WebhookViews, webhook_views
 from remit.control.schedules import ScheduleTerms, ScheduleView, ScheduleViews
 from remit.control.tenants import Tenant
-from remit.control.versions import Versions
 from remit.control.views import Record
-from remit.control.webhooks import Webhooks, WebhookView, WebhookViews, webhook_views
 from remit.engine.admission import RootTerms
-from remit.engine.clock import Clock, SystemClock
+from remit.engine.apart.elsewhere import importing_main
 from remit.engine.definitions import Definition
-from remit.engine.elsewhere import importing_main
 from remit.engine.engine import Engine
-from remit.engine.schedules import Holder
-from remit.engine.texts import optional_ms, optional_text
+from remit.engine.time.clock import Clock, SystemClock
+from remit.engine.time.schedules import Holder
+from remit.engine.values.texts import optional_ms, optional_text
 from remit.errors import InvalidInput, MisuseError
 from remit.kernel.durations import Duration
 from remit.kernel.preflight import Limits

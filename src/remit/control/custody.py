@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from remit.control.refusals import on_record
+from remit.control.auditing.refusals import on_record
 from remit.control.views import AlertView, alert_view, moment
 from remit.engine.engine import Engine
 from remit.engine.keeping import Swept
-from remit.engine.texts import optional_ms, optional_text, short_text
+from remit.engine.values.texts import optional_ms, optional_text, short_text
 from remit.errors import InvalidInput, MisuseError, StoreError
 from remit.kernel.durations import Duration
 from remit.kernel.states import OPEN

@@ -7,16 +7,16 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from remit.control.billing.departments import DepartmentBudgets
 from remit.control.custody import Custody
-from remit.control.departments import DepartmentBudgets
-from remit.control.evaluation import Asked
+from remit.control.evaluating.evaluation import Asked
 from remit.control.operations import Operations
-from remit.control.policies import PolicyDesk
+from remit.control.policies.applying import PolicyDesk
 from remit.control.queries import only_own
-from remit.control.registry import Registry
+from remit.control.releases.registry import Registry
+from remit.control.releases.webhooks import Webhooks
 from remit.control.schedules import remove
 from remit.control.views import plain
-from remit.control.webhooks import Webhooks
 from remit.engine.engine import Engine
 from remit.errors import ErrorInfo, MisuseError, RemitError, StoreError
 from remit.kernel.lease import CLAIM_RENEWAL_MS

@@ -6,8 +6,8 @@ import logging
 import os
 from typing import Any
 
-from remit.engine.port import PORT
-from remit.engine.redaction import redact
+from remit.engine.body.port import PORT
+from remit.engine.values.redaction import redact
 
 __all__ = ["CONTEXT_FIELDS", "carry_trace_context"]
 

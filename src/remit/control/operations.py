@@ -8,14 +8,14 @@ from unicodedata import normalize
 import orjson
 
 from remit.control.asks import called, labels
+from remit.control.auditing.refusals import on_record
 from remit.control.queries import unknown
-from remit.control.refusals import on_record
 from remit.engine.engine import Engine
-from remit.engine.json_schemas import validator_of
 from remit.engine.node import Node
-from remit.engine.seam import SeamError, canonical, digest
 from remit.engine.terms import history_begins
-from remit.engine.texts import optional_text, short_text
+from remit.engine.values.json_schemas import validator_of
+from remit.engine.values.seam import SeamError, canonical, digest
+from remit.engine.values.texts import optional_text, short_text
 from remit.errors import InvalidInput, MisuseError
 from remit.kernel.states import TERMINAL, Status
 from remit.kernel.trace import root_of

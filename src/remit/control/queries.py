@@ -22,8 +22,8 @@ from remit.control.views import (
     moment,
     record_view,
 )
-from remit.engine.redaction import redact
-from remit.engine.texts import optional_text
+from remit.engine.values.redaction import redact
+from remit.engine.values.texts import optional_text
 from remit.errors import MisuseError
 from remit.kernel.states import OPEN, Compensation, Status
 from remit.kernel.trace import parent_of, root_of

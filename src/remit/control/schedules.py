@@ -13,8 +13,8 @@ from remit.authoring.schedules import OnRepeated, OnSkipped, OverlapPolicy, sche
 from remit.control.views import moment
 from remit.engine.definitions import Definition
 from remit.engine.engine import Engine
-from remit.engine.schedules import Holder
-from remit.engine.texts import optional_text, short_text
+from remit.engine.time.schedules import Holder
+from remit.engine.values.texts import optional_text, short_text
 from remit.kernel.durations import Duration
 from remit.kernel.usage import Budget, decimal_string
 from remit.store.port import Reader

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from remit.authoring.outcome import Outcome
 from remit.authoring.process import Process, ProcessRef
-from remit.control.audit import AuditViews
-from remit.control.costs import By, CostViews
-from remit.control.policy_views import PolicyExplanation
+from remit.control.auditing.audit import AuditViews
+from remit.control.auditing.refusals import shown
+from remit.control.billing.costs import By, CostViews
+from remit.control.policies.views import PolicyExplanation
 from remit.control.queries import Page, only_own
-from remit.control.refusals import shown
 from remit.control.schedules import ScheduleTerms, ScheduleView, ScheduleViews
 from remit.control.views import Alerts, Entries, Record
-from remit.engine.texts import short_text
+from remit.engine.values.texts import short_text
 from remit.errors import MisuseError
 from remit.kernel.durations import Duration
 from remit.kernel.retry import Retry

@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 
-from remit.engine.faults import decode_error
-from remit.engine.plain_json import dumps, loads
-from remit.engine.redaction import redact
+from remit.engine.ending.faults import decode_error
 from remit.engine.terms import terms_of
+from remit.engine.values.plain_json import dumps, loads
+from remit.engine.values.redaction import redact
 from remit.errors import ErrorInfo
 from remit.kernel.states import Compensation, Status, shown
 from remit.kernel.trace import ancestors_of, depth_of, parent_of, root_of

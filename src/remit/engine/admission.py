@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from remit.engine.definitions import Definition
-from remit.engine.judgement import Judged, judge_call
+from remit.engine.governing.judgement import Judged, judge_call
+from remit.engine.governing.ruled import Caller
 from remit.engine.node import Node
 from remit.engine.request import CallRequest
-from remit.engine.ruled import Caller
-from remit.engine.seam import SeamError, digest
 from remit.engine.terms import note
+from remit.engine.values.seam import SeamError, digest
 from remit.errors import InvalidInput, MisuseError
 from remit.kernel.department_budgets import Folio
 from remit.kernel.lease import DEFAULT_TTL_MS, ROOT_TTL_MS, granted_ttl

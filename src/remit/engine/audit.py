@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from remit.engine.seam import digest
+from remit.engine.values.seam import digest
 from remit.errors import ErrorClass, ErrorInfo
 from remit.kernel.audit import Entry, Head, beginning_of, chain_of, control_chain, hash_of
 from remit.kernel.states import Status

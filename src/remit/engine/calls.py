@@ -9,22 +9,22 @@ import orjson
 
 from remit.engine.admission import Admitted
 from remit.engine.answer import Answer, outcome_status
+from remit.engine.body.history import Recorded, effect_of
 from remit.engine.definitions import Definition
-from remit.engine.faults import decode_error, encode_error
-from remit.engine.history import Recorded, effect_of
-from remit.engine.judgement import Judged, judge_call
+from remit.engine.ending.faults import decode_error, encode_error
+from remit.engine.governing.judgement import Judged, judge_call
+from remit.engine.governing.ruled import Caller
 from remit.engine.node import Node
 from remit.engine.request import CallRequest
-from remit.engine.ruled import Caller
-from remit.engine.seam import SeamError, canonical, digest
+from remit.engine.values.seam import SeamError, canonical, digest
 from remit.errors import ErrorClass, ErrorInfo, LimitExceeded, MisuseError
 from remit.kernel.preflight import CallFacts, Rejection, preflight
 from remit.kernel.usage import NOTHING, Amount, Usage
 from remit.store.records import EffectKind, ExecutionRecord, JournalRecord
 
 if TYPE_CHECKING:
-    from remit.engine.run import Run
-    from remit.engine.seam import Seam
+    from remit.engine.body.run import Run
+    from remit.engine.values.seam import Seam
 
 __all__ = ["Call", "answer_of", "await_child", "call", "encoded", "own_child", "start"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from remit.engine.seam import Seam
+from remit.engine.values.seam import Seam
 from remit.errors import DefinitionError, ErrorClass, ErrorInfo
 from remit.kernel.departments import admits, denial
 from remit.kernel.retry import Classifier, Retry
@@ -17,7 +17,7 @@ from remit.store.records import EffectKind
 if TYPE_CHECKING:
     from semantic_version import NpmSpec, Version  # type: ignore[import-untyped]
 
-    from remit.engine.routes import Choice, Routes
+    from remit.engine.versions.routes import Choice, Routes
 
 __all__ = ["CallRule", "Catalog", "Definition", "Isolation", "StepDefinition", "denied", "in_range", "parse_version"]
 

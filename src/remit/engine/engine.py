@@ -13,40 +13,40 @@ from typing import Any
 
 import orjson
 
-from remit.engine import faults
 from remit.engine.admission import Admission, RootTerms
+from remit.engine.apart.shared import adopt_branches, collect_rarely
+from remit.engine.apart.watchdog import Watchdog
+from remit.engine.apart.workers import Workers
 from remit.engine.audit import Audit
-from remit.engine.clock import Clock
+from remit.engine.body.driver import Driver
+from remit.engine.body.local import LocalPort
+from remit.engine.body.port import Port
+from remit.engine.body.run import Run
 from remit.engine.definitions import Catalog, Definition
 from remit.engine.departments import Books, budgets_read
-from remit.engine.driver import Driver
 from remit.engine.durability import Durability
-from remit.engine.endings import Endings
-from remit.engine.governance import Governance
-from remit.engine.intents import was_left
+from remit.engine.ending import faults
+from remit.engine.ending.endings import Endings
+from remit.engine.ending.intents import was_left
+from remit.engine.ending.outcomes import Outcomes
+from remit.engine.ending.saga import Sagas
+from remit.engine.ending.settling import Settling
+from remit.engine.governing.governance import Governance
+from remit.engine.governing.policies import Policies
+from remit.engine.governing.rates import Rates
 from remit.engine.keeping import Keeping
-from remit.engine.leases import Leases
-from remit.engine.local import LocalPort
 from remit.engine.metering import Metering
 from remit.engine.node import Node
-from remit.engine.outbox import Outbox
-from remit.engine.outcomes import Outcomes
-from remit.engine.policies import Policies
-from remit.engine.port import Port
-from remit.engine.rates import Rates
-from remit.engine.routing import Routing
-from remit.engine.run import Run
-from remit.engine.saga import Sagas
-from remit.engine.schedules import Schedules
-from remit.engine.settling import Settling
-from remit.engine.shared import adopt_branches, collect_rarely
 from remit.engine.terms import history_begins, is_at_work, is_held, note
-from remit.engine.timers import Timers
+from remit.engine.time.clock import Clock
+from remit.engine.time.leases import Leases
+from remit.engine.time.schedules import Schedules
+from remit.engine.time.timers import Timers
 from remit.engine.traces import Traces
+from remit.engine.versions.outbox import Outbox
+from remit.engine.versions.routing import Routing
 from remit.engine.waiting import Waiting
 from remit.engine.warm import Warm
-from remit.engine.watchdog import Watchdog
-from remit.engine.workers import Workers
 from remit.errors import ErrorInfo, RemitError, StoreError
 from remit.kernel.preflight import Limits
 from remit.kernel.states import Status

@@ -20,8 +20,8 @@ from remit.store.codec import ERASED
 from remit.store.records import ErasureRecord, ExecutionRecord
 
 if TYPE_CHECKING:
-    from remit.engine.clock import Timer
     from remit.engine.engine import Engine
+    from remit.engine.time.clock import Timer
 
 __all__ = ["Keeping", "Swept"]
 

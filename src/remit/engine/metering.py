@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from remit.engine.faults import encode_error
-from remit.engine.intents import left_running
+from remit.engine.ending.faults import encode_error
+from remit.engine.ending.intents import left_running
 from remit.engine.node import Node
 from remit.errors import DomainError, ErrorClass, ErrorInfo
 from remit.kernel.budget import Account, Refusal
@@ -17,8 +17,8 @@ from remit.kernel.usage import NOTHING, Amount, Usage, measured
 from remit.store.records import EffectKind, JournalRecord, UsageKey
 
 if TYPE_CHECKING:
+    from remit.engine.body.run import Run
     from remit.engine.engine import Engine
-    from remit.engine.run import Run
 
 __all__ = ["Hold", "Metering"]
 

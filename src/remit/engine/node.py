@@ -14,10 +14,10 @@ from remit.kernel.usage import Usage, decimal_string
 from remit.store.records import ExecutionRecord, JournalRecord
 
 if TYPE_CHECKING:
-    from remit.engine.governance import Governance
+    from remit.engine.body.run import Run
+    from remit.engine.governing.governance import Governance
+    from remit.engine.governing.ruled import Ruled
     from remit.engine.metering import Hold
-    from remit.engine.ruled import Ruled
-    from remit.engine.run import Run
 
 __all__ = ["Node", "Trace"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from remit.engine.seam import Seam
+from remit.engine.values.seam import Seam
 from remit.kernel.retry import Retry
 from remit.kernel.usage import Amount
 

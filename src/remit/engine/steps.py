@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from remit.engine.apart.watchdog import LoopBlocked
+from remit.engine.body.history import effect_of
+from remit.engine.body.port import INSIDE_STEP
 from remit.engine.definitions import StepDefinition
-from remit.engine.faults import decode_error, encode_error, exception_of, info_of
-from remit.engine.history import effect_of
-from remit.engine.intents import intent_of, left_running, was_left
-from remit.engine.judgement import judge_effect, noted
+from remit.engine.ending.faults import decode_error, encode_error, exception_of, info_of
+from remit.engine.ending.intents import intent_of, left_running, was_left
+from remit.engine.governing.judgement import judge_effect, noted
 from remit.engine.metering import Hold
-from remit.engine.plain_json import loads
-from remit.engine.port import INSIDE_STEP
-from remit.engine.seam import SeamError, canonical, digest
-from remit.engine.watchdog import LoopBlocked
+from remit.engine.values.plain_json import loads
+from remit.engine.values.seam import SeamError, canonical, digest
 from remit.errors import ContractViolation, DomainError, ErrorClass, ErrorInfo, RemitError, Suspension
 from remit.kernel.usage import Usage
 from remit.store import boundaries
 from remit.store.records import EffectKind, JournalRecord
 
 if TYPE_CHECKING:
-    from remit.engine.run import Run
+    from remit.engine.body.run import Run
 
 __all__ = ["crossed", "enter", "enter_governed", "in_turn", "own", "perform", "recorded_value", "retyped"]
 

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from remit.engine.faults import decode_error, encode_error, exception_of
-from remit.engine.history import effect_of
-from remit.engine.intents import was_left
+from remit.engine.body.history import effect_of
+from remit.engine.ending.faults import decode_error, encode_error, exception_of
+from remit.engine.ending.intents import was_left
 from remit.engine.request import ScheduleRequest
-from remit.engine.seam import Seam, SeamError, canonical, digest, trimmed
+from remit.engine.values.seam import Seam, SeamError, canonical, digest, trimmed
 from remit.errors import ErrorClass, ErrorInfo, RemitError
 from remit.kernel.lease import MAX_WAIT_MS
 from remit.kernel.usage import Usage
 from remit.store.records import EffectKind, JournalRecord
 
 if TYPE_CHECKING:
-    from remit.engine.run import Run
+    from remit.engine.body.run import Run
 
 __all__ = ["Wait", "ask", "changed", "charge", "schedule", "sleep", "value", "wait_event"]
 

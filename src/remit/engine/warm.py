@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from remit.engine.body.run import Run
     from remit.engine.engine import Engine
-    from remit.engine.run import Run
 
 __all__ = ["WARM_LIMIT", "Warm"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from remit.kernel.conditions import Condition, parse
+from remit.kernel.expressions.conditions import Condition, parse
 from remit.kernel.rates import RateLimit
 from remit.kernel.requirement import Requirement, requirement_of
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from remit import DefinitionError
 from remit.engine.definitions import Catalog, Definition, in_range
-from remit.engine.seam import Seam
+from remit.engine.values.seam import Seam
 from remit.testing.fakes import After, is_async
 from remit.testing.holds import Holds
 from remit.testing.stand_ins import fitted, given

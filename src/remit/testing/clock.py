@@ -9,8 +9,8 @@ from contextvars import Context, copy_context
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from remit.engine.clock import Timer
-from remit.engine.texts import optional_ms
+from remit.engine.time.clock import Timer
+from remit.engine.values.texts import optional_ms
 
 __all__ = ["Duration", "Inhabitant", "VirtualClock"]
 

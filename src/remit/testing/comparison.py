@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import orjson
 from pydantic import BaseModel
 
-from remit.engine.differences import ABSENT, between
+from remit.engine.values.differences import ABSENT, between
 
 __all__ = ["aligned", "differences", "short"]
 

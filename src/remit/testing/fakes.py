@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, Final
 
 from remit import DefinitionError
-from remit.engine.texts import optional_ms
+from remit.engine.values.texts import optional_ms
 from remit.testing.clock import Duration
 
 __all__ = [

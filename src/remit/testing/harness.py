@@ -10,10 +10,10 @@ from types import ModuleType, TracebackType
 from typing import Any, Self, TypedDict, TypeVar, overload
 
 from remit import Limits, Outcome, Process, ProcessRef, Record, Remit, StoreError
-from remit.engine.clock import Clock
 from remit.engine.definitions import Catalog
 from remit.engine.engine import Engine
 from remit.engine.node import Node
+from remit.engine.time.clock import Clock
 from remit.store.records import EffectKind
 from remit.testing.calls import Called, Made
 from remit.testing.children import Cast

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from remit import Compensation, InvalidInput, Keyring, MisuseError, Remit, Status, StoreError
-from remit.engine.redaction import redact
+from remit.engine.values.redaction import redact
 from remit.store.port import Reader
 from remit.store.records import EffectKind, ExecutionRecord, JournalRecord
 from remit.store.sqlite.database import APPLICATION_ID, connect, parse_location

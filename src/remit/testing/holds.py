@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from remit.engine.clock import Clock
+from remit.engine.time.clock import Clock
 
 __all__ = ["Holds"]
 

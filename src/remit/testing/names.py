@@ -14,7 +14,7 @@ from typing import Any
 
 from remit import DefinitionError, Step
 from remit.engine.definitions import Definition, StepDefinition
-from remit.engine.intents import name_of
+from remit.engine.ending.intents import name_of
 
 __all__ = ["Steps", "is_of_workflow", "refuse_unknown", "steps_of"]
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from remit import MisuseError, Remit, Status
-from remit.engine.clock import Clock
+from remit.engine.apart.workers import Workers
+from remit.engine.body.history import effect_of
 from remit.engine.definitions import StepDefinition
+from remit.engine.ending.faults import decode_error
 from remit.engine.engine import Engine
-from remit.engine.faults import decode_error
-from remit.engine.history import effect_of
 from remit.engine.node import Node
 from remit.engine.terms import note
-from remit.engine.workers import Workers
+from remit.engine.time.clock import Clock
 from remit.store.port import Batch
 from remit.store.records import EffectKind, ExecutionRecord
 from remit.testing.children import Cast

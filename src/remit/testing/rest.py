@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Container, Iterator
 from typing import Any
 
+from remit.engine.body.quiet import waits
+from remit.engine.body.run import Run
 from remit.engine.engine import Engine
 from remit.engine.node import Node
-from remit.engine.quiet import waits
-from remit.engine.run import Run
 
 __all__ = ["at_work"]
 

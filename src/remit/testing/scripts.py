@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
-from remit.engine.clock import Clock
 from remit.engine.engine import Engine
+from remit.engine.time.clock import Clock
 from remit.store.records import EffectKind, ExecutionFilter, ExecutionRecord, JournalRecord
 from remit.testing.fakes import After, Hangs, InTurn
 

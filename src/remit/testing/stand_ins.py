@@ -12,11 +12,11 @@ from functools import partial
 from typing import Any
 
 from remit import DefinitionError
+from remit.engine.apart.workers import Workers
+from remit.engine.body.port import PORT
 from remit.engine.definitions import StepDefinition
-from remit.engine.intents import name_of
-from remit.engine.port import PORT
-from remit.engine.seam import Seam, SeamError
-from remit.engine.workers import Workers
+from remit.engine.ending.intents import name_of
+from remit.engine.values.seam import Seam, SeamError
 from remit.testing.calls import Called, Made
 from remit.testing.fakes import After, Hangs, InTurn, arguments_for, is_async, places
 from remit.testing.holds import Holds

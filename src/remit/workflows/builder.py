@@ -11,9 +11,9 @@ from remit.authoring.outcome import Outcome
 from remit.engine.admission import RootTerms
 from remit.engine.engine import Engine
 from remit.engine.node import Node
-from remit.engine.plain_json import loads
 from remit.engine.terms import has_saga, is_held, note
-from remit.engine.texts import optional_ms, optional_text
+from remit.engine.values.plain_json import loads
+from remit.engine.values.texts import optional_ms, optional_text
 from remit.errors import InvalidInput, MisuseError
 from remit.kernel.durations import Duration
 from remit.kernel.retry import Retry

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from remit.errors import DefinitionError
-from remit.kernel.conditions import ConditionError
 from remit.kernel.durations import milliseconds
+from remit.kernel.expressions.conditions import ConditionError
 from remit.kernel.schedules import problem_of, problem_of_name
 from remit.workflows.checking.expressions import STATE, expressions_of, read
 from remit.workflows.checking.views import Placed, View

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-from remit.kernel import conditions, templates
-from remit.kernel.conditions import Condition
-from remit.kernel.templates import Template
+from remit.kernel.expressions import conditions, templates
+from remit.kernel.expressions.conditions import Condition
+from remit.kernel.expressions.templates import Template
 from remit.workflows.format.model import (
     AwaitStep,
     CronScheduleStep,

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from remit.kernel.conditions import Condition, ConditionError
-from remit.kernel.plain import ConditionFailed
-from remit.kernel.templates import Template
+from remit.kernel.expressions.conditions import Condition, ConditionError
+from remit.kernel.expressions.plain import ConditionFailed
+from remit.kernel.expressions.templates import Template
 from remit.workflows.checking.calling import Book
 from remit.workflows.checking.code import UNKNOWN, Start
 from remit.workflows.checking.contracts import OPEN, Contract, FieldKind, kind_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from remit.kernel.conditions import ConditionError, parse
-from remit.kernel.plain import ConditionFailed
+from remit.kernel.expressions.conditions import ConditionError, parse
+from remit.kernel.expressions.plain import ConditionFailed
 from remit.workflows.checking.expressions import RESULT
 from remit.workflows.checking.views import Placed, View
 from remit.workflows.format.findings import did_you_mean

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from remit.engine.json_schemas import unreadable_pattern, validator_of
+from remit.engine.values.json_schemas import unreadable_pattern, validator_of
 from remit.errors import DefinitionError
 
 __all__ = ["misfit", "problem_finder", "schema_problem"]

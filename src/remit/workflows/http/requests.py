@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from remit.errors import DefinitionError
-from remit.kernel.conditions import Condition, ConditionError, parse_at
-from remit.kernel.filters import as_text
-from remit.kernel.plain import Work
-from remit.kernel.templates import template
+from remit.kernel.expressions.conditions import Condition, ConditionError, parse_at
+from remit.kernel.expressions.filters import as_text
+from remit.kernel.expressions.plain import Work
+from remit.kernel.expressions.templates import template
 from remit.workflows.format.model import HttpConfig
 from remit.workflows.http.access import HttpAccess
 from remit.workflows.http.addresses import Refused

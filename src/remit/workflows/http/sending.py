@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus, urlencode
 
 import httpx
 
-from remit.engine.seam import MAX_VALUE_BYTES, Seam, SeamError, canonical
+from remit.engine.values.seam import MAX_VALUE_BYTES, Seam, SeamError, canonical
 from remit.errors import DomainError, LimitExceeded, RemitError, TransientError
 from remit.workflows.http.access import HttpAccess
 from remit.workflows.http.addresses import Refused, addresses_of

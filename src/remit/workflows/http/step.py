@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from remit.engine.body.port import current_port
 from remit.engine.definitions import StepDefinition
-from remit.engine.port import current_port
-from remit.engine.seam import Seam
+from remit.engine.values.seam import Seam
 from remit.kernel.durations import milliseconds
 from remit.kernel.retry import Retry
 from remit.kernel.usage import Amount, micros

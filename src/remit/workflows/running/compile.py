@@ -11,9 +11,9 @@ from typing import Any
 
 from remit.authoring.effects import current
 from remit.authoring.process import Process, split_reference
+from remit.engine.body.port import current_port
 from remit.engine.definitions import CallRule, Definition
-from remit.engine.port import current_port
-from remit.engine.seam import Seam
+from remit.engine.values.seam import Seam
 from remit.errors import DefinitionError, DomainError
 from remit.kernel.durations import Duration, milliseconds
 from remit.kernel.retry import Retry

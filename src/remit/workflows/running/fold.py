@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from remit.authoring.effects import current
+from remit.engine.body.port import PORT
 from remit.engine.engine import Engine
-from remit.engine.plain_json import loads
-from remit.engine.port import PORT
+from remit.engine.values.plain_json import loads
 from remit.workflows.running.compile import Program
 from remit.workflows.running.flow import NO_FRAME, Flow
 from remit.workflows.running.recorded import RecordedPort

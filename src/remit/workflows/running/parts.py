@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, ValidationError, create_model
 
-from remit.engine.seam_types import Coder, coder_of
+from remit.engine.values.seam_types import Coder, coder_of
 
 __all__ = ["Parts", "is_separable"]
 

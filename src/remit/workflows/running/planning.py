@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from remit.errors import DefinitionError
 from remit.kernel.durations import milliseconds
-from remit.kernel.plain import Work, plain
+from remit.kernel.expressions.plain import Work, plain
 from remit.kernel.retry import Retry
 from remit.workflows.checking.expressions import LOOP, RESULT, STATE
 from remit.workflows.format.model import (

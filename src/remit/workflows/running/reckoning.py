@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from remit.errors import DefinitionError
-from remit.kernel import conditions, templates
-from remit.kernel.conditions import Condition, ConditionError
+from remit.kernel.expressions import conditions, templates
+from remit.kernel.expressions.conditions import Condition, ConditionError
 from remit.workflows.running.flow import Flow, Frame
 
 __all__ = ["Asked", "Filled", "Read", "condition", "expression_map", "template"]

@@ -7,17 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 from remit.engine.answer import Answer
+from remit.engine.body.delivery import GROUP_SHIFT
+from remit.engine.body.history import History
+from remit.engine.body.port import Identity
 from remit.engine.calls import answer_of
 from remit.engine.definitions import Definition, StepDefinition
-from remit.engine.delivery import GROUP_SHIFT
+from remit.engine.ending.faults import decode_error, exception_of
 from remit.engine.engine import Engine
-from remit.engine.faults import decode_error, exception_of
-from remit.engine.history import History
-from remit.engine.plain_json import loads
-from remit.engine.port import Identity
 from remit.engine.request import CallRequest, ScheduleRequest
-from remit.engine.seam import Seam, canonical, digest
 from remit.engine.terms import history_begins
+from remit.engine.values.plain_json import loads
+from remit.engine.values.seam import Seam, canonical, digest
 from remit.errors import ErrorClass
 from remit.kernel.trace import root_of
 from remit.kernel.usage import Usage

@@ -9,7 +9,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
 from remit.errors import DomainError
-from remit.kernel.plain import Guarded
+from remit.kernel.expressions.plain import Guarded
 
 __all__ = [
     "Contribution",

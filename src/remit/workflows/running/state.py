@@ -20,9 +20,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticSerializationError, core_schema
 
-from remit.engine.plain_json import dumps, loads
-from remit.engine.seam import Seam, SeamError, canonical, refuse_nonfinite
-from remit.engine.seam_types import coder_of
+from remit.engine.values.plain_json import dumps, loads
+from remit.engine.values.seam import Seam, SeamError, canonical, refuse_nonfinite
+from remit.engine.values.seam_types import coder_of
 from remit.errors import DefinitionError, DomainError
 from remit.workflows.format.conformity import problem_finder
 from remit.workflows.running.parts import Parts, is_separable

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from remit.engine.port import current_port
-from remit.engine.seam import Seam
+from remit.engine.body.port import current_port
+from remit.engine.values.seam import Seam
 from remit.errors import DefinitionError, InvalidInput
 from remit.workflows.format.conformity import problem_finder
 

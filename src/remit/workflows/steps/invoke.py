@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 from remit.authoring.step import Step
+from remit.engine.body.port import current_port
 from remit.engine.definitions import StepDefinition
-from remit.engine.plain_json import dumps, loads
-from remit.engine.port import current_port
-from remit.engine.seam import Seam, canonical
+from remit.engine.values.plain_json import dumps, loads
+from remit.engine.values.seam import Seam, canonical
 from remit.errors import DefinitionError, DomainError
 from remit.kernel.retry import Retry
 from remit.kernel.usage import Usage

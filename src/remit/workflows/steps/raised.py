@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from remit.authoring.effects import current
-from remit.engine.plain_json import loads
-from remit.engine.seam import SeamError, canonical
+from remit.engine.values.plain_json import loads
+from remit.engine.values.seam import SeamError, canonical
 from remit.errors import DomainError, SystemFailure
 from remit.workflows.directives import (
     StartSubWorkflowDirective,

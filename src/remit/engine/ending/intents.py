@@ -1,0 +1,56 @@
+"""What a compensatable step's journal entry says about undoing it, from before the step runs (L37)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from remit.engine.definitions import StepDefinition
+from remit.engine.values.seam import SeamError, canonical
+from remit.errors import LimitExceeded
+from remit.kernel.saga import Undo, undoing
+from remit.store.records import JournalRecord
+
+__all__ = ["as_json", "intent_of", "is_compensatable", "left_running", "name_of", "undo_of", "was_left"]
+
+
+def name_of(compensate: Callable[..., Any]) -> str:
+    """What a compensation is called where people see it."""
+    return str(getattr(compensate, "__name__", type(compensate).__name__))
+
+
+def intent_of(step: StepDefinition) -> bytes | None:
+    """What the entry says when the step is about to run; None where there is no way to undo it."""
+    return orjson.dumps({"compensate": name_of(step.compensate)}) if step.compensate is not None else None
+
+
+def is_compensatable(entry: JournalRecord) -> bool:
+    """Whether the step had a compensation when it ran."""
+    return entry.terms is not None and "compensate" in orjson.loads(entry.terms)
+
+
+def left_running(entry: JournalRecord) -> None:
+    """The step was left while it ran: what is recorded as its error says nothing of how far it came."""
+    if entry.terms is not None:
+        entry.terms = orjson.dumps({**orjson.loads(entry.terms), "left": True})
+
+
+def was_left(entry: JournalRecord) -> bool:
+    """Whether its branch was cancelled before it had its end: the error it has recorded says only that."""
+    return entry.error is not None and b'"left":true' in entry.error
+
+
+def undo_of(entry: JournalRecord) -> Undo:
+    """What is to be done about the step."""
+    left = entry.ended_at is None or "left" in orjson.loads(entry.terms or b"{}")
+    return undoing(left=left, failed=entry.error is not None)
+
+
+def as_json(value: object) -> bytes:
+    """What a compensation returned, for people to see; nothing else is made of it, so what JSON cannot hold is named."""
+    try:
+        return canonical(value, "a compensation's result")
+    except (SeamError, LimitExceeded) as error:
+        return orjson.dumps(f"a {type(value).__name__} that cannot be recorded ({error.code})")

@@ -1,0 +1,157 @@
+"""Policies applied to one thing that passes: a call, a result, a tool's parameters (L43). Nothing is taken and nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from remit.engine.definitions import Definition, StepDefinition
+from remit.engine.governing.content import Found, Scan
+from remit.engine.governing.ruled import Caller, Ruled, denied
+from remit.engine.request import CallRequest
+from remit.engine.values.seam import Seam, SeamError
+from remit.kernel.lease import DEFAULT_TTL_MS
+from remit.kernel.preflight import Limits, Rejection
+from remit.kernel.rates import Bucket
+from remit.kernel.retry import Retry
+
+if TYPE_CHECKING:
+    from remit.engine.governing.governance import Governance, Placed
+    from remit.engine.node import Node
+
+__all__ = ["Judged", "Passed", "judge_call", "judge_effect", "judge_input", "judge_result", "noted"]
+
+
+class Passed(NamedTuple):
+    """A payload as filters let it pass, or why they do not; then the payload is what may be shown of it."""
+
+    denial: Rejection | None
+    payload: bytes
+    redacted: tuple[Found, ...] = ()
+
+
+class Judged(NamedTuple):
+    """A call as policies see it: what it is under, what they have against it, and what of its input crosses."""
+
+    governance: Governance
+    placed: Placed
+    denial: Rejection | None
+    payload: bytes
+    redacted: tuple[Found, ...]
+    buckets: Sequence[Bucket]
+
+    @property
+    def ruled(self) -> Ruled:
+        """What the call is under."""
+        return self.placed.ruled
+
+    def take(self) -> None:
+        """Take of the rates: everything else has let the call pass (L7)."""
+        if self.buckets:
+            self.governance.rates.take(self.placed.rates, self.buckets)
+
+    def narrow(self, request: CallRequest, definition: Definition) -> None:
+        """Leave the call no more of anything than policies grant."""
+        regime = self.placed.ruled.regime
+        if not regime.ceilings:
+            return
+        if "ttl_ms" in regime.ceilings:
+            request.ttl_ms = regime.least("ttl_ms", request.ttl_ms or definition.ttl_ms or DEFAULT_TTL_MS)
+        if "tokens" in regime.ceilings:
+            request.limit_tokens = regime.least("tokens", request.limit_tokens)
+        if "cost" in regime.ceilings:
+            request.limit_cost = regime.least("cost", request.limit_cost)
+        request.retry = self.retry(request.retry, definition)
+
+    def limits(self, limits: Limits) -> tuple[Limits, Mapping[str, str]]:
+        """The operator's limits as policies narrow them, and which policy narrows which."""
+        return self.ruled.within(limits)
+
+    def retry(self, wanted: Retry | None, definition: Definition) -> Retry | None:
+        """How failures are tried again, with no more attempts than policies grant; None: as the process says."""
+        ceiling = self.ruled.regime.ceilings.get("attempts")
+        retry = wanted or definition.retry
+        if ceiling is None or retry.attempts <= ceiling.value:
+            return wanted
+        return self.ruled.fewer_attempts(definition if wanted is None else wanted, retry, ceiling.value)
+
+    def terms(self) -> dict[str, Any]:
+        """What the record says of it."""
+        noted_terms = noted(self.redacted, "input")
+        return {"policies": self.ruled.labels, **noted_terms} if self.ruled.labels else noted_terms
+
+
+def judge_call(governance: Governance, above: Node | None, caller: Caller, definition: Definition, payload: bytes) -> Judged:
+    """A call or a start with an input that fits its type."""
+    placed = governance.over_call(above, definition, caller.tenant)
+    ruled, regime = placed.ruled, placed.ruled.regime
+    denial: Rejection | None = None
+    redacted: tuple[Found, ...] = ()
+    buckets: Sequence[Bucket] = ()
+    if regime.isolates is not None and definition.isolation != "process":
+        message = f"Policy {regime.isolates} asks for isolation=\"process\", which {definition.name} {definition.version} has not"
+        denial = denied(regime.isolates, message, "isolation", "process", definition.isolation)
+    if denial is None and regime.rules:
+        denial = ruled.against_rules(placed.subject, caller, payload)
+    scan = ruled.input.scan(payload) if ruled.input is not None else None
+    if scan is not None:
+        found, payload, redacted = _passed(scan, payload, definition.input, "input")
+        denial = denial or found
+    if denial is None and placed.rates:
+        after = governance.rates.after(placed.rates, governance.now())
+        if isinstance(after, Rejection):
+            denial = after
+        else:
+            buckets = after
+    return Judged(governance, placed, denial, payload, redacted, buckets)
+
+
+def judge_result(governance: Governance, node: Node, seam: Seam[Any], result: bytes) -> Passed:
+    """A result that fits its type."""
+    scanner = governance.over(node).result
+    return Passed(None, result) if scanner is None else _passed(scanner.scan(result), result, seam, "result")
+
+
+def judge_input(governance: Governance, node: Node, definition: Definition, payload: bytes) -> Passed:
+    """An input that an execution gives itself to start over with."""
+    scanner = governance.over(node).input
+    return Passed(None, payload) if scanner is None else _passed(scanner.scan(payload), payload, definition.input, "input")
+
+
+def judge_effect(governance: Governance, node: Node, step: StepDefinition, params: bytes) -> Passed:
+    """A call of a tool or a model."""
+    ruled = governance.over(node)
+    policy = ruled.regime.refusing(step.kind, step.name)
+    passed = Passed(None, params)
+    if ruled.tool is not None:
+        passed = _passed(ruled.tool.scan(params), params, None, f"{step.kind} {step.name!r}")
+    if policy is None:
+        return passed
+    message = f"Policy {policy} does not let {step.kind} {step.name!r} be used"
+    return Passed(denied(policy, message, f"{step.kind}s", None, step.name), passed.payload)
+
+
+def _passed(scan: Scan | None, payload: bytes, seam: Seam[Any] | None, where: str) -> Passed:
+    """What a scan means for a payload: a value without what was found must still fit its type."""
+    if scan is None:
+        return Passed(None, payload)
+    blocking = scan.blocking
+    if blocking is not None:
+        return Passed(_blocked(blocking, where, "was found"), scan.payload)
+    try:
+        if seam is not None:
+            seam.decode(scan.payload)
+    except SeamError:
+        return Passed(_blocked(scan.found[0], where, "was found, and the value without it does not fit its type"), scan.payload)
+    return Passed(None, scan.payload, tuple(scan.found))
+
+
+def _blocked(found: Found, where: str, what: str) -> Rejection:
+    """Names the filter and the place, never what stood there."""
+    message = f"Policy {found.policy}, filter {found.filter!r}: what it looks for {what} in {where} at {found.path or '/'}"
+    return denied(found.policy, message, "filter", None, None, filter=found.filter, path=found.path, where=where)
+
+
+def noted(redacted: tuple[Found, ...], place: str) -> dict[str, Any]:
+    """What was taken out, as records keep it."""
+    return {"redacted": [[each.policy, each.filter, place, each.path] for each in redacted]} if redacted else {}
