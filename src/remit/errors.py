@@ -103,7 +103,7 @@ CODES: dict[str, CodeEntry] = {
     "outside_execution": CodeEntry(_D, "An effect was used outside an execution.", "Start the process with `app.start(...)` or `remit.run(...)`."),
     "ask_timeout": CodeEntry(_D, "Nobody answered in time.", "Answer earlier, or pass `on_timeout=`."),
     "event_timeout": CodeEntry(_D, "The event did not arrive in time.", "Send it earlier, or give a longer timeout."),
-    "budget_exhausted": CodeEntry(_D, "A metered effect found no headroom left.", "Top up the root or raise the department's budget, or use on_exhausted=\"suspend\"."),
+    "budget_exhausted": CodeEntry(_D, "A metered effect found no headroom left, or took more than there was.", "Top up the root or raise the department's budget, or use on_exhausted=\"suspend\"."),
     "condition_failed": CodeEntry(_D, "A condition or template met a value it cannot use.", "See `part` in `details`; put `| default(…)` where a value may be missing."),
     "usage_rejected": CodeEntry(_D, "Reported usage was negative, not finite or absurd.", "Mend what the tool or model reports; its reservation was charged."),
     "too_many_stuck_threads": CodeEntry(_T, "Too many threads are stuck in steps that outlived their lease.", "Give stuck steps isolation=\"process\"."),

@@ -57,6 +57,13 @@ def test_findings_are_told_with_their_place_and_nothing_is_started(shell: Shell,
     assert not (shell.home / "remit.db").exists()
 
 
+def test_a_file_that_is_no_workflow_is_told_as_one_and_not_as_a_directory_without(shell: Shell) -> None:
+    (shell.home / "bad.yaml").write_text("workflow_type Broken\n", encoding="utf-8")
+    told = shell.run("run", "bad.yaml", code=2).stderr
+    assert "bad.yaml:1:1:" in told
+    assert "in this directory" not in told
+
+
 def test_a_file_beside_the_target_that_cannot_be_loaded_is_left_out(shell: Shell, home: Path) -> None:
     write(home, broken__yaml="workflow_type: Broken\nsteps:\n  - {name: A, function: steps.nothing}\n")
     ran = shell.run("run", "flows/inventory.yaml", "--input", ORDER_1, "--json")

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from remit import Budget, Remit, Retry, Usage, call_process, charge, model, process, step, tool
+from remit import Budget, DomainError, Remit, Retry, Usage, call_process, charge, model, process, step, tool
 from remit.durable import wait_event
 from tests.laws.scene import every, flatten, look_at, open_store, status, until, wait_until, working
 
@@ -293,6 +293,51 @@ async def test_L26_a_metered_effect_without_headroom_is_refused_before_it_runs()
         assert exact.usage.own.cost == "1.00"
         thought = await (await app.start(thinker, "x", budget=Budget(tokens=99))).outcome(timeout=3)
         assert thought.error.code == "budget_exhausted"
+
+
+async def test_L26_an_effect_that_takes_more_than_it_may_and_passes_the_limit_fails() -> None:
+    reports["over"] = Usage(input_tokens=10, output_tokens=200)
+    reports["in the limit"] = Usage(input_tokens=10, output_tokens=110)
+
+    @process("thinks-and-copes")
+    async def copes(text: str) -> str:
+        try:
+            return (await think(text))[0]
+        except DomainError as error:
+            return f"coped with {error.code}"
+
+    async with Remit(":memory:", processes=[thinker, copes]) as app:
+        outcome = await (await app.start(thinker, "over", budget=Budget(tokens=120))).outcome(timeout=3)
+        assert (outcome.status, outcome.error.code) == ("failed", "budget_exhausted")
+        assert "needs 90 tokens" in outcome.error.message
+        assert outcome.usage.own.tokens == 210  # what was spent is spent (L27)
+        coped = await (await app.start(copes, "over", budget=Budget(tokens=120))).outcome(timeout=3)
+        assert (coped.value, coped.usage.own.tokens) == ("coped with budget_exhausted", 210)
+        within = await (await app.start(thinker, "in the limit", budget=Budget(tokens=120))).outcome(timeout=3)
+        assert (within.value, within.usage.own.tokens) == ("in the limit", 120)
+
+
+async def test_L26_an_effect_that_passes_the_limit_suspends_and_is_not_run_again_after_a_top_up(tmp_path) -> None:
+    ran = []
+
+    @model("greedy", max_input_tokens=60, max_tokens=40, input_price="0", output_price="0")
+    async def greedy(text: str) -> tuple[str, Usage]:
+        ran.append(text)
+        return text, Usage(input_tokens=10, output_tokens=200)
+
+    @process("greedily")
+    async def greedily(text: str) -> str:
+        return (await greedy(text))[0]
+
+    async with Remit(open_store(tmp_path), processes=[greedily]) as app:
+        budget = Budget(tokens=120, on_exhausted="suspend")
+        execution = await app.start(greedily, "once", budget=budget)
+        assert (await wait_until(app, execution.id, "PAUSED")).error.code == "budget_exhausted"
+    async with Remit(open_store(tmp_path), processes=[greedily]) as app:
+        assert await status(app, execution.id) == "PAUSED"
+        await app.top_up(execution.id, Budget(tokens=90))
+        outcome = await app.outcome(execution.id, timeout=3)
+        assert (outcome.value, outcome.usage.own.tokens, ran) == ("once", 210, ["once"])
 
 
 async def test_L26_on_exhausted_suspend_pauses_until_an_audited_top_up() -> None:

@@ -46,7 +46,8 @@ def _sound(asked: list[Path], where: Path, allow: tuple[str, ...]) -> tuple[Load
         bad = {Path(each.position.file).resolve(): each for each in reversed(loaded.errors)}
         kept = [each.path for each in loaded.files if each.path.resolve() not in bad]
         if where.is_dir() or where.resolve() in bad or not kept:
-            raise WorkflowInvalid((*findings, *loaded.findings))
+            told = (*findings, *loaded.findings)
+            raise WorkflowInvalid(tuple(each for each in told if where.is_dir() or each.code != "no_workflow"))
         left_out |= bad
         loaded = load(kept, allow)
     return loaded, left_out

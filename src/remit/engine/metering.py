@@ -165,15 +165,16 @@ class Metering:
     async def report(self, run: Run, usage: Usage, entry: JournalRecord) -> None:
         """`charge(Usage(...))`: count it, then fail or suspend where it has passed the limit."""
         self.settle(None, run.node, entry, usage)
-        for unit, pool in (("tokens", run.node.account.tokens), ("cost", run.node.account.cost)):
-            room = pool.headroom()
-            if room is not None and room < 0:
-                await self._exhausted(run, Refusal(unit, -room, room), "charge()")
-        for folio in self._folios(run.node, NOTHING):
-            for unit, pool in (("tokens", folio.account.tokens), ("cost", folio.account.cost)):
+        await self.stay_within(run, "charge()")
+
+    async def stay_within(self, run: Run, effect: str) -> None:
+        """Fail or suspend, as the budget says, where what was counted has passed a limit, the root's or a department's (L26)."""
+        node = run.node
+        for account, folio in [(node.account, None), *((each.account, each) for each in self._folios(node, NOTHING))]:
+            for unit, pool in (("tokens", account.tokens), ("cost", account.cost)):
                 room = pool.headroom()
                 if room is not None and room < 0:
-                    await self._exhausted(run, Refusal(unit, -room, room), "charge()", folio)
+                    await self._exhausted(run, Refusal(unit, -room, room), effect, folio)
 
     def charge_unrecorded(self, node: Node, entry: JournalRecord) -> None:
         """A metered effect found open after a crash: its reservation is charged, marked as estimated (L27)."""

@@ -212,13 +212,25 @@ async def _run(run: Run, step: StepDefinition, arguments: dict[str, Any], entry:
     entry.result, entry.error = work.result, work.error
     run.history.bytes += len(entry.result or b"")
     entry.ended_at = engine.clock.now()
-    if hold is not None or work.usage is not None:
+    metered = hold is not None or work.usage is not None
+    if metered:
         engine.metering.settle(hold, run.node, entry, work.usage)
     engine.durability.amend(entry)
     engine.audit.returned(run.node.id, entry)
+    if metered and entry.error is None:
+        await _pay_for(run, entry)
     if boundaries.reach is not None:
         boundaries.reach("step.recorded")
     return work.value
+
+
+async def _pay_for(run: Run, entry: JournalRecord) -> None:
+    """An effect that took more than it had reserved may have passed the limit: its result is told once there is room for it (L26)."""
+    try:
+        await run.engine.metering.stay_within(run, entry.name)
+    except RemitError as error:
+        entry.error = encode_error(error.info(run.node.id, run.node.record.attempt))
+        run.engine.durability.amend(entry)
 
 
 async def _pending(run: Run, step: StepDefinition, arguments: dict[str, Any]) -> _Work:
