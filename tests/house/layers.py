@@ -7,7 +7,7 @@ __all__ = ["KERNEL_ALLOWED", "KERNEL_FORBIDDEN", "LAYERS", "LAZY", "PUBLIC_ONLY"
 # Lowest first. Layers in one tuple are siblings: they do not import each other.
 # `face` is remit/__init__.py and the modules directly in the package, such as remit/durable.py.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "lazy"),
+    ("errors", "lazy", "package"),
     ("kernel",),
     ("store", "dispatch"),
     ("engine",),

@@ -5,8 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from pathlib import Path
 
 import pytest
+
+import remit
+from remit.package import PACKAGE
+from tests.house.sources import modules
 
 
 async def test_an_async_test_runs_on_asyncio() -> None:
@@ -34,3 +39,10 @@ def test_loopback_is_open() -> None:
         accepted, address = server.accept()
         accepted.close()
     assert address[0] == "127.0.0.1"
+
+
+def test_where_remit_s_own_code_lies_is_known_in_one_place() -> None:
+    """A path counted from a file's own place is wrong as soon as the file moves, and who is blamed for what hangs on it."""
+    assert Path(PACKAGE) == Path(str(remit.__file__)).parent
+    counted = {module.name for module in modules() if "Path(__file__)" in module.text}
+    assert counted == {"remit.package", "remit.store.sqlite.database"}

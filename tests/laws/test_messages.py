@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import remit
-from remit import DefinitionError, DomainError, MisuseError, Remit, call_process, process, step
+from remit import Budget, DefinitionError, DomainError, MisuseError, Remit, call_process, process, step
 
 
 @step
@@ -40,13 +40,18 @@ async def clumsy(n: int) -> int:
     return {"a": n}["b"]
 
 
+@process("thoughtless")
+async def thoughtless(n: int) -> int:
+    return Budget(tokens=-n).tokens or 0
+
+
 def _error(target: Any, n: int = 1) -> remit.ErrorInfo:
     error = remit.run(target, n).error
     assert error is not None
     return error
 
 
-@pytest.mark.parametrize(("target", "n", "function"), [(clumsy, 1, "clumsy"), (child, 0, "divide")])
+@pytest.mark.parametrize(("target", "n", "function"), [(clumsy, 1, "clumsy"), (child, 0, "divide"), (thoughtless, 1, "thoughtless")])
 def test_L16_an_unexpected_exception_is_recorded_with_the_author_s_line(target: Any, n: int, function: str) -> None:
     at = _error(target, n).details["at"]
     assert at.startswith("test_messages.py:")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sqlite3
 import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import pytest
 from remit import Remit, call_process, process, step
 from remit.engine.apart import workers
 from tests.laws import isolated_processes as apart
-from tests.laws.scene import stuck, until
+from tests.laws.scene import open_store, stuck, until
 
 TTL = 0.5
 GRACE = 1.0
@@ -252,6 +254,33 @@ async def test_L22_a_body_at_work_with_the_engine_is_not_cut_off() -> None:
         outcome = await (await app.start(many, 9_999)).outcome(timeout=30)
         assert outcome.value == sum(range(9_999))
         assert not list(await app.alerts(code="blocked_event_loop"))
+
+
+async def test_L22_a_slow_commit_is_no_code_of_the_author_s(tmp_path, caplog) -> None:
+    """What the engine does itself is not cut off, whose turn of the loop it may be: nobody would know what of it is written."""
+
+    @step
+    async def small() -> int:
+        return 1
+
+    @process("commits")
+    async def commits(_: str) -> int:
+        await asyncio.sleep(0.05)  # so that the commit is in the body's own turn
+        return await small()
+
+    url = open_store(tmp_path)
+    async with Remit(url, processes=[commits]) as app:
+        await (await app.start(commits, "quickly")).outcome(timeout=10)
+    with closing(sqlite3.connect(tmp_path / "remit.db")) as other:
+        other.execute("CREATE TRIGGER slow AFTER INSERT ON journal BEGIN SELECT length(hex(randomblob(80000000))); END")
+    with caplog.at_level(logging.WARNING):
+        async with Remit(url, processes=[commits]) as app:
+            began = time.monotonic()
+            execution = await app.start(commits, "slowly")
+            assert (await execution.outcome(timeout=20)).value == 1
+            assert time.monotonic() - began > 0.15, "the commit was not slow enough to be taken for anything"
+            assert await app.alerts() == []
+    assert [each.getMessage() for each in caplog.records if "blocked" in each.getMessage()] == []
 
 
 async def test_L22_stuck_threads_are_capped(monkeypatch) -> None:

@@ -182,6 +182,7 @@ def test_an_allowed_package_is_imported_as_python_does(tmp_path: Path, monkeypat
         ("raise RuntimeError('no such host')\ndef f(s): ...", "steps.py:1 raised RuntimeError: no such host"),
         ("import missing_module\ndef f(s): ...", "steps.py:1 raised ModuleNotFoundError"),
         ("import sys\nsys.exit(3)\ndef f(s): ...", "steps.py:2 raised SystemExit"),
+        ("import remit\n\nremit.Budget(tokens=-1)\ndef f(s): ...", "steps.py:3 raised"),
         ("def f(s): ...\ndel f", "no longer has once it is imported"),
     ],
 )

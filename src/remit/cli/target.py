@@ -14,6 +14,7 @@ from typing import Any
 from remit.authoring.process import Process
 from remit.control.hosting import Hosted
 from remit.errors import DefinitionError, RemitError
+from remit.package import PACKAGE
 
 __all__ = ["Target", "load_target"]
 
@@ -139,6 +140,6 @@ def _import(name: str, unfound: str) -> ModuleType:
 
 def _place(error: BaseException) -> str:
     """File and line of the user's own code that raised, the innermost that is not Remit's or the interpreter's."""
-    ours = (str(Path(__file__).resolve().parent.parent), str(Path(os.__file__).parent), "<frozen")
+    ours = (PACKAGE, str(Path(os.__file__).parent), "<")
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(ours)]
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "the module"

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from remit.engine.body.port import INSIDE_STEP, PORT
 from remit.errors import Suspension
+from remit.package import PACKAGE
 
 if TYPE_CHECKING:
     from remit.engine.body.run import Run
@@ -31,7 +32,6 @@ _SAMPLE_S = 0.01
 _BODY_SAMPLES = 5
 _STEP_SAMPLES = 100
 _HANDLE_RUN = asyncio.Handle._run.__code__
-_OURS = str(Path(__file__).parent.parent)
 _STDLIB = sysconfig.get_path("stdlib")
 _SIGNAL = signal.SIGURG
 _log = logging.getLogger("remit.watchdog")
@@ -144,7 +144,7 @@ def _blocking(frame: FrameType | None) -> asyncio.Handle | None:
 def _authored(files: list[str], body_file: str) -> bool:
     """Whether the author's code comes before Remit's on a stack, innermost first; libraries belong to whoever called them."""
     for name in files:
-        if name.startswith(_OURS):
+        if name.startswith(PACKAGE):
             return False
         if name == body_file or not _library(name):
             return True
@@ -168,7 +168,7 @@ def _place(frame: FrameType | None) -> str:
     """The innermost line of the author's code."""
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith(_OURS) and not _library(name):
+        if not name.startswith(PACKAGE) and not _library(name):
             return f"{frame.f_code.co_qualname} ({Path(name).name}:{frame.f_lineno})"
         frame = frame.f_back
     return "unknown code"

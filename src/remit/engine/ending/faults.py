@@ -22,14 +22,14 @@ from remit.errors import (
     TransientError,
 )
 from remit.kernel.retry import Classifier, classify
+from remit.package import PACKAGE
 
 __all__ = ["MAX_ERROR_BYTES", "decode_error", "encode_error", "exception_of", "info_of"]
 
 MAX_ERROR_BYTES = 65_536
 _BUILTIN = "builtin"
-_REMIT = str(Path(__file__).parents[1])
-# Where the standard library and the installed packages are.
-_LIBRARIES = tuple(str(Path(str(each.__file__)).parents[1]) for each in (logging, orjson))
+# Where the standard library and the installed packages are, and code that a library has made of a text.
+_LIBRARIES = (*(str(Path(str(each.__file__)).parents[1]) for each in (logging, orjson)), "<string>")
 _log = logging.getLogger("remit.engine")
 
 
@@ -57,7 +57,7 @@ def info_of(error: BaseException, origin: str, attempt: int, classifier: Classif
 def _place(error: BaseException) -> str | None:
     """The innermost line of the author's code, else of anybody's but Remit's, that the exception went through."""
     went = [(frame.f_code, line) for frame, line in walk_tb(error.__traceback__)]
-    went = [each for each in went if not each[0].co_filename.startswith(_REMIT)]
+    went = [each for each in went if not each[0].co_filename.startswith(PACKAGE)]
     own = [each for each in went if not each[0].co_filename.startswith(_LIBRARIES)] or went
     if not own:
         return None

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from remit.authoring.process import Process
+from remit.package import PACKAGE
 from remit.workflows.importing.import_paths import ImportPathError, Located, Rules, locate, names_in
 from remit.workflows.importing.modules import home_of
 
@@ -57,7 +58,7 @@ def _module_at(located: Located, rules: Rules) -> ModuleType:
             return home_of(rules.directory).module((*inside.parts[:-1], *last))
         return importlib.import_module(".".join(names_in(located.path)[: -len(located.attributes)]))
     except (Exception, SystemExit) as error:
-        ours = (str(Path(__file__).parents[1]), str(Path(importlib.__file__).parent), "<frozen")
+        ours = (PACKAGE, str(Path(importlib.__file__).parent), "<")
         frames = [each for each in extract_tb(error.__traceback__) if not each.filename.startswith(ours)]
         place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else located.file.name
         raise ImportPathError(
