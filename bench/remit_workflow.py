@@ -155,17 +155,23 @@ async def in_turns(path: Path, rounds: int) -> tuple[list[float], list[float]]:
     return spent
 
 
-async def leave(path: Path, target: Process[Any, Any], times: int) -> None:
-    async with opened(path) as app:
-        for number in range(times):
-            await seconds_of(app, target, {"order_id": "o-1", "number": number})
+@process("calls_parts", calls=[workflow_part])
+async def calls_parts(count: int) -> int:
+    for number in range(count):
+        (await call_process("workflow_part", {"order_id": "o-1", "number": number})).unwrap()
+    return count
+
+
+async def leave(path: Path, children: int) -> None:
+    async with Remit(f"sqlite:///{path}", processes=[workflow_part, calls_parts]) as app:
+        await seconds_of(app, calls_parts, children)
 
 
 def added_by_a_child(folder: Path, times: int) -> tuple[float, float]:
-    """Rows and bytes that one more execution of the child workflow leaves in the file."""
+    """Rows and bytes that one more call of the child workflow leaves in the file."""
     few, many = folder / "few.db", folder / "many.db"
-    asyncio.run(leave(few, workflow_part, 1))
-    asyncio.run(leave(many, workflow_part, times + 1))
+    asyncio.run(leave(few, 1))
+    asyncio.run(leave(many, times + 1))
     rows = sum(rows_in(many).values()) - sum(rows_in(few).values())
     return rows / times, (compact_bytes(many) - compact_bytes(few)) / times
 
