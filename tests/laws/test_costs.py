@@ -145,9 +145,9 @@ async def test_L31_what_cannot_be_asked_is_said_so(terms: dict[str, Any], said: 
 
 # -- whatever the trees are like --------------------------------------------------------------------------------------
 
-Tree = st.deferred(
-    lambda: st.tuples(st.integers(0, 2), st.integers(0, 50), st.sampled_from(["ok", "fails"]), st.lists(Tree, max_size=3))
-)
+def _trees(levels: int) -> st.SearchStrategy[Any]:
+    below = st.lists(_trees(levels - 1), max_size=2) if levels else st.just([])
+    return st.tuples(st.integers(0, 2), st.integers(0, 50), st.sampled_from(["ok", "fails"]), below)
 
 
 def _worker(number: int) -> Any:
@@ -169,11 +169,11 @@ WORKERS = [_worker(number) for number in range(15)]
 
 def _plain(tree: Any, level: int = 0) -> list[Any]:
     number, used, ends, below = tree
-    return [number + 3 * level, used, ends, [_plain(each) for each in below] if level < 4 else []]
+    return [number + 3 * level, used, ends, [_plain(each, level + 1) for each in below]]
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.lists(Tree, min_size=1, max_size=3))
+@given(st.lists(_trees(4), min_size=1, max_size=3))
 def test_L31_L27_the_sums_of_both_bills_are_the_ledgers_of_the_roots(trees: list[Any]) -> None:
     async def go() -> None:
         async with Remit(":memory:", processes=WORKERS) as app:
