@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from remit import Remit, ask, call_process, changed, continue_as, process, start_process, step
+from remit import DomainError, Remit, ask, call_process, changed, continue_as, process, start_process, step
 from remit.durable import now, sleep, uuid4, wait_event
 from remit.durable import random as chance
 from tests.laws.scene import every, open_store, until, wait_until
@@ -459,3 +459,24 @@ async def test_L11_a_wait_that_the_bodys_own_timeout_ended_ends_by_it_in_replay_
 async def _asks_for(app: Remit, execution_id: str, name: str) -> bool:
     first = (await app.get(execution_id)).waiting_on.first
     return [each.get("name") for each in first] == [name]
+
+
+async def test_L11_an_author_s_error_that_speaks_of_what_is_left_is_no_wait_that_was_given_up(tmp_path) -> None:
+    @step
+    async def book() -> int:
+        raise DomainError("no_room", left=True)
+
+    @process("books")
+    async def books(_: str) -> str:
+        try:
+            await book()
+        except DomainError as error:
+            return f"{error.code}: {await ask(bool, name='anyway', prompt='Anyway?')}"
+        return "booked"
+
+    async with Remit(open_store(tmp_path), processes=[books]) as app:
+        execution = await app.start(books, "")
+        await wait_until(app, execution.id, "WAITING_HUMAN_INPUT")
+    async with Remit(open_store(tmp_path), processes=[books]) as app:
+        await app.answer(execution.id, True)
+        assert (await app.outcome(execution.id, timeout=3)).value == "no_room: True"

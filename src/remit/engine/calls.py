@@ -19,6 +19,7 @@ from remit.engine.request import CallRequest
 from remit.engine.values.seam import SeamError, canonical, digest
 from remit.errors import ErrorClass, ErrorInfo, LimitExceeded, MisuseError
 from remit.kernel.preflight import CallFacts, Rejection, preflight
+from remit.kernel.states import Status
 from remit.kernel.usage import NOTHING, Amount, Usage
 from remit.store.records import EffectKind, ExecutionRecord, JournalRecord
 
@@ -368,8 +369,9 @@ async def _join(run: Run, placed: Call) -> Answer:
 
 def _was_given_up(record: ExecutionRecord) -> bool:
     """Whether the child ended because nobody waited for it any more, and nobody has heard of that end."""
-    ended = record.ended_at is not None and record.answered is None
-    return ended and record.error is not None and _GIVEN_UP.encode() in record.error
+    if record.status is not Status.CANCELLED or record.answered is not None or record.error is None:
+        return False
+    return decode_error(record.error).details.get("reason") == _GIVEN_UP
 
 
 def _expect(run: Run, placed: Call) -> None:

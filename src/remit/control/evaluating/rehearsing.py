@@ -8,7 +8,6 @@ goes on with the next case.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import threading
 import time
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from typing import NamedTuple
 from remit.control.evaluating.cases import Case
 from remit.control.evaluating.figures import Problem
 from remit.engine.admission import RootTerms
+from remit.engine.apart.hosts import raise_in
 from remit.engine.apart.watchdog import LoopBlocked
 from remit.engine.definitions import Definition, denied
 from remit.engine.time.clock import SystemClock
@@ -143,15 +143,10 @@ class _Company:
                 turn, cut = len(self.played), now
             if now - cut > GRACE_S:
                 return False
-            self._cut_off()
+            raise_in(self._thread, LoopBlocked)  # past that time this is the body, which holds its loop
         if self._failure is not None:
             raise self._failure
         return len(self.played) == len(self._turns)
-
-    def _cut_off(self) -> None:
-        """Raise in whatever Python code the thread runs: past that time this is the body, which holds its loop."""
-        identity = ctypes.c_ulong(self._thread.ident or 0)
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(identity, ctypes.py_object(LoopBlocked))
 
     def _run(self) -> None:
         try:

@@ -17,7 +17,7 @@ from remit.engine.apart.isolated import converse
 from remit.engine.apart.workers import Workers
 from remit.engine.definitions import Definition
 
-__all__ = ["OwnProcess", "OwnThread"]
+__all__ = ["OwnProcess", "OwnThread", "raise_in"]
 
 _PATIENCE_S = 1.0
 
@@ -86,9 +86,7 @@ class OwnThread:
         loop = asyncio.get_running_loop()
         until = loop.time() + _PATIENCE_S
         while self._thread.is_alive() and loop.time() < until:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(self._thread.ident or 0), ctypes.py_object(SystemExit)
-            )
+            raise_in(self._thread, SystemExit)
             await asyncio.sleep(0.02)
         if self._thread.is_alive():
             self._stuck = True
@@ -97,6 +95,11 @@ class OwnThread:
     def end(self) -> asyncio.Task[None]:
         """Leave it; the task ends when it is gone, or when it has been left for good."""
         return _beside(self._left())
+
+
+def raise_in(thread: threading.Thread, error: type[BaseException]) -> None:
+    """Raise in whatever Python code a thread runs, as soon as it runs some; C code that sleeps is not reached."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(error))
 
 
 def _beside(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

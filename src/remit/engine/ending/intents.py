@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from remit.engine.definitions import StepDefinition
+from remit.engine.ending.faults import decode_error
 from remit.engine.values.seam import SeamError, canonical
 from remit.errors import LimitExceeded
 from remit.kernel.saga import Undo, undoing
@@ -39,7 +40,10 @@ def left_running(entry: JournalRecord) -> None:
 
 def was_left(entry: JournalRecord) -> bool:
     """Whether its branch was cancelled before it had its end: the error it has recorded says only that."""
-    return entry.error is not None and b'"left":true' in entry.error
+    if entry.error is None or b'"left":true' not in entry.error:  # which settles nearly all
+        return False
+    error = decode_error(entry.error)
+    return error.code == "cancelled" and error.details == {"left": True}
 
 
 def undo_of(entry: JournalRecord) -> Undo:
