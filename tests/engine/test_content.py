@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remit.engine.governing.content import Scanner
-from remit.engine.governing.patterns import MATCHES_MAX, unfit
+from remit.engine.governing.detectors import DETECTORS
+from remit.engine.governing.gates import Gate, common
+from remit.engine.governing.patterns import MATCHES_MAX, compiled, unfit
 from remit.kernel.policies import Filter
 
 
@@ -123,13 +125,14 @@ def test_L43_where_a_pattern_fits_very_often_the_whole_text_goes() -> None:
         (r"a\z", "^ and $ stand for"),
         ("(?m)^a", "^ and $ stand for"),
         ("((a{1,100}){1,100}){1,100}", "no pattern that can be matched in linear time"),
+        ("(?:[ab]{0,30}){0,30}c", "1834 states, and at most 1000 are taken: repeat less"),
     ],
 )
 def test_L43_a_pattern_that_will_not_do_is_refused_and_says_why(pattern: str, problem: str) -> None:
     assert problem in str(unfit(pattern))
 
 
-@pytest.mark.parametrize("pattern", ["(?i)abc", r"\\Aabc", "^a|b$", "[a-z]{3,5}", "(?:x+x+)+y"])
+@pytest.mark.parametrize("pattern", ["(?i)abc", r"\\Aabc", "^a|b$", "[a-z]{3,5}", "(?:x+x+)+y", "[A-Za-z0-9+/]{40,200}", r"[\pL\pN]{1,32}é", "x" * 500])
 def test_L43_a_pattern_of_the_kind_that_is_read_is_taken(pattern: str) -> None:
     assert unfit(pattern) is None
 
@@ -149,10 +152,60 @@ def test_L43_the_quick_search_overlooks_nothing_that_a_walk_through_the_value_fi
         ("p@1.0.0", Filter("own", ("input",), (), "^EMP-[0-9]$", redacts=True)),
     ]
     quick, thorough = Scanner(filters), Scanner(filters)
-    thorough._gate = None
+    thorough._gate = Gate(["(?s)."])
     payload = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     assert quick.scan(payload) == thorough.scan(payload)
     assert "jane@example" not in str(cleared(quick, value))
+
+
+@pytest.mark.parametrize("kind", DETECTORS)
+def test_L43_what_detectors_look_for_is_searched_without_giving_the_interpreter_away(kind: str) -> None:
+    assert common(DETECTORS[kind].gate) is not None
+
+
+ATOMS = st.sampled_from([
+    "a", "k", "K", "s", "-", "_", "1", "é", " ", '"', "@", ".", r"\.", r"\-", r"\d", r"\w", r"\s", r"\W", r"\S", r"\D", r"\b",
+    r"\pL", r"\pN", "[ak]", "[a-k]", "[^a]", r"[^\w]", r"[\d-]", "[a-]", r"[^\s@]", r"[\pL_]", "[.$|]", r"\<", r"\&",
+])  # fmt: skip
+PATTERNS = st.recursive(
+    ATOMS,
+    lambda inner: st.one_of(
+        st.tuples(inner, st.sampled_from(["*", "+", "?", "+?", "{2}", "{1,2}", "{2,}"])).map(lambda two: f"(?:{two[0]}){two[1]}"),
+        st.lists(inner, min_size=2, max_size=3).map("".join),
+        st.lists(inner, min_size=2, max_size=3).map(lambda each: f"({'|'.join(each)})"),
+        inner.map(lambda each: f"(?i:{each})"),
+    ),
+    max_leaves=6,
+)
+CHARS = st.text(st.sampled_from('aAkKsS1- _@."é\u017f\u212a\n\t\v\u00a0<&'), max_size=8)
+
+
+@given(PATTERNS, st.booleans(), CHARS)
+def test_L43_the_gate_opens_wherever_a_pattern_fits(pattern: str, folded: bool, text: str) -> None:
+    pattern = f"(?i){pattern}" if folded else pattern
+    if compiled(pattern).search(text.encode()) is not None:
+        assert Gate([pattern]).opens_for_texts([text])
+
+
+@given(PATTERNS, CHARS)
+def test_L43_and_for_ascii_nowhere_else(pattern: str, text: str) -> None:
+    text = text.encode("ascii", "ignore").decode()
+    if common(pattern) is not None and "(?i" not in pattern:
+        assert Gate([pattern]).opens_for_texts([text]) == (compiled(pattern).search(text.encode()) is not None)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "^a", "a$", "[a&&b]", "[+--]", "[a~~b]", "[[a]b]", r"\Qa\E", "a{,3}", "(?s)a.b", "(?P<n>a)", "[[:alpha:]]", r"\C",
+        r"[^\pL]", r"\p{Greek}", r"\x41", r"\012", "[]a]", "(?i)ü", r"\B", "{", "a\nb",
+    ],
+)  # fmt: skip
+def test_L43_what_the_engines_may_read_differently_is_left_to_the_one_that_decides(pattern: str) -> None:
+    assert common(pattern) is None
+    for text in ("a", "ab", "a&&b&", "[a]b]", "b]", "a{,3}", "a\nb", "A", "Ü", "{", "\u03b1", "\n"):
+        if compiled(pattern).search(text.encode()) is not None:
+            assert Gate([pattern]).opens_for_texts([text]), text
 
 
 EVIL = ["a", "a@", "a@a.", "4111 1111 1111 1112 ", "DE12 ", "key=", "://", "-----BEGIN ", "bearer ", "1 ", "é@"]

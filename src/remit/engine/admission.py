@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from remit.engine.definitions import Definition
+from remit.engine.governing.governance import Wanted
 from remit.engine.governing.judgement import Judged, judge_call
 from remit.engine.governing.ruled import Caller
 from remit.engine.node import Node
@@ -129,7 +130,7 @@ class Admission:
         )
         node = engine.traces.admit(record, parent)
         if call.judged is not None:
-            node.ruled = (call.judged.governance, call.judged.ruled)
+            node.under = call.judged.placed.under
         self._reserve(node, estimate, call.folios)
         self._admitted(node, definition)
         return node
@@ -223,18 +224,14 @@ class Admission:
         if governance is None:
             kept = _terms(terms.retry, budget, saga=saga, held=terms.held, tags=definition.tags)
             return _Granted(payload, ttl_ms, tokens, cost, kept)
-        judged = judge_call(governance, None, Caller(terms.tenant, terms.owner, terms.region, terms.caller, terms.depth), definition, payload)
+        caller = Caller(terms.tenant, terms.owner, terms.region, terms.caller, terms.depth)
+        judged = judge_call(governance, governance.started(definition, caller), payload)
         if judged.denial is not None:
             raise self._refused(judged.denial, definition, terms)
         judged.take()
-        regime, retry = judged.ruled.regime, judged.retry(terms.retry, definition)
-        return _Granted(
-            judged.payload,
-            regime.least("ttl_ms", ttl_ms) or ttl_ms,
-            regime.least("tokens", tokens),
-            regime.least("cost", cost),
-            _terms(retry, budget, saga=saga, held=terms.held, tags=definition.tags, judged=judged),
-        )
+        granted = judged.placed.granted(Wanted(ttl_ms, tokens, cost, terms.retry))
+        kept = _terms(granted.retry, budget, saga=saga, held=terms.held, tags=definition.tags, judged=judged)
+        return _Granted(judged.payload, granted.ttl_ms or ttl_ms, granted.tokens, granted.cost, kept)
 
     def _refused(self, denial: Rejection, definition: Definition, terms: RootTerms) -> MisuseError:
         """A start that a policy forbids: operators are told, and there is no execution to tell them of."""

@@ -13,7 +13,6 @@ from remit.engine.body.history import Recorded, effect_of
 from remit.engine.definitions import Definition
 from remit.engine.ending.faults import decode_error, encode_error
 from remit.engine.governing.judgement import Judged, judge_call
-from remit.engine.governing.ruled import Caller
 from remit.engine.node import Node
 from remit.engine.request import CallRequest
 from remit.engine.values.seam import SeamError, canonical, digest
@@ -298,8 +297,8 @@ def _judged(
     governance = run.engine.governance
     if governance is None or definition is None or fault is not None:
         return None, payload
-    judged = judge_call(governance, run.node, Caller.of(run.node), definition, payload)
-    judged.narrow(request, definition)
+    judged = judge_call(governance, governance.called(run.node, definition), payload)
+    judged.narrow(request)
     return judged, judged.payload
 
 

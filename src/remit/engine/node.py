@@ -15,8 +15,7 @@ from remit.store.records import ExecutionRecord, JournalRecord
 
 if TYPE_CHECKING:
     from remit.engine.body.run import Run
-    from remit.engine.governing.governance import Governance
-    from remit.engine.governing.ruled import Ruled
+    from remit.engine.governing.governance import Under
     from remit.engine.metering import Hold
 
 __all__ = ["Node", "Trace"]
@@ -59,13 +58,13 @@ class Node:
         "path",
         "queued",
         "record",
-        "ruled",
         "run",
         "slot",
         "subtree",
         "ticking",
         "ticking_children",
         "trace",
+        "under",
     )
 
     def __init__(self, record: ExecutionRecord, parent: Node | None, trace: Trace | None = None) -> None:
@@ -98,7 +97,7 @@ class Node:
         self.parked = False
         self.queued = False
         self.slot = False
-        self.ruled: tuple[Governance, Ruled] | None = None
+        self.under: Under | None = None
         """The policies it is under, as they were when it was last asked."""
 
     @property

@@ -62,4 +62,8 @@ class RateLimit:
         if bucket is None:
             return 0
         due = bucket.due if bucket.scale == self.calls else -(-bucket.due * self.calls // bucket.scale)
-        return min(max(0, due - now_ms * self.calls), self.burst * self.per_ms)
+        ahead = due - now_ms * self.calls
+        if ahead <= 0:
+            return 0
+        most = self.burst * self.per_ms
+        return min(most, ahead)

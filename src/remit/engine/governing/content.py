@@ -1,7 +1,7 @@
 """Content filters: values looked through as they pass, what is found told by its JSON pointer and taken out (L43).
 
-Most values hold nothing of what is looked for, and one search tells: it runs over the payload itself. For patterns that
-begin or end with a text, the quotes are made line breaks. Only what may hold something is read and walked through.
+Most values hold nothing of what is looked for, and one search tells: it runs over the payload itself. Only what may hold
+something is read and walked through.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from remit.engine.governing.detectors import DETECTORS, Detector, is_secret_member, own
-from remit.engine.governing.patterns import GATE_BYTES, Pattern, compiled
+from remit.engine.governing.gates import Gate
 from remit.engine.values.plain_json import loads
 from remit.engine.values.redaction import REDACTED
 from remit.engine.values.seam import canonical
@@ -53,32 +53,21 @@ class Scanner:
 
     def __init__(self, filters: Sequence[tuple[str, Filter]]) -> None:
         self._looks = [_Look(label, each, _detectors(each)) for label, each in filters]
-        gates = dict.fromkeys(f"(?:{each.gate})" for look in self._looks for each in look.detectors)
-        self._gate = _gate(list(gates))
-        self._by_lines = any(sign in (each.pattern or "") for _, each in filters for sign in "^$")
+        self._gate = Gate([each.gate for look in self._looks for each in look.detectors])
 
     def scan(self, payload: bytes) -> Scan | None:
         """What the filters find in a JSON payload; None where they find nothing."""
         if b"\\" not in payload:
-            text = payload.replace(b'"', b"\n") if self._by_lines else payload
-            if self._gate is not None and self._gate.search(text) is None:
+            if not self._gate.opens_for(payload):
                 return None
             data = loads(payload)
         else:  # what stands escaped must be read first
             data = loads(payload)
-            if self._gate is not None and self._gate.search("\n".join(_texts(data)).encode()) is None:
+            if not self._gate.opens_for_texts(_texts(data)):
                 return None
         walk = _Walk(self._looks)
         cleared = walk.of(data, "")
         return Scan(walk.found, canonical(cleared, "a filtered value")) if walk.found else None
-
-
-def _gate(gates: list[str]) -> Pattern | None:
-    """One search for all of them; None where they are too many for one: then every value is walked through."""
-    try:
-        return compiled(f"(?m:{'|'.join(gates)})", GATE_BYTES)
-    except ValueError:
-        return None
 
 
 def _detectors(wanted: Filter) -> tuple[Detector, ...]:

@@ -27,8 +27,8 @@ _IBAN = r"\b[A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]){11,40}"
 _ASSIGNED = r"""(?i:key|token|secret|passw[a-z]{0,6}|passphrase|pwd|credentials?)["']?\s{0,3}[:=]\s{0,3}["']?([^\s"',;]{6,512})"""
 _HIDDEN_GATE = (
     r"(?i:bearer\s|private key|\bakia|\basia|\bsk-|\bgh[pousr]_|\bxox|://[^\s/:@]*:[^\s/@]+@)"
-    r"|(?i:key|token|secret|credentials?)[^\pL\pN]{1,8}[A-Za-z0-9+/_.~=\-]{16}"
-    r"|(?i:passw[a-z]{0,6}|passphrase|pwd)[^\pL\pN]{1,8}\S"
+    r"|(?i:key|token|secret|credentials?)[^A-Za-z0-9]{1,8}[A-Za-z0-9+/_.\~=\-]{16}"
+    r"|(?i:passw[a-z]{0,6}|passphrase|pwd)[^A-Za-z0-9]{1,8}\S"
 )
 _PASSWORDS = ("passw", "passphrase", "pwd")
 _RANDOM_CHARS_MIN = 16

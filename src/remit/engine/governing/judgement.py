@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from remit.engine.definitions import Definition, StepDefinition
 from remit.engine.governing.content import Found, Scan
-from remit.engine.governing.ruled import Caller, Ruled, denied
+from remit.engine.governing.governance import Governance, Placed, Wanted
+from remit.engine.governing.ruled import denied
 from remit.engine.request import CallRequest
 from remit.engine.values.seam import Seam, SeamError
-from remit.kernel.lease import DEFAULT_TTL_MS
 from remit.kernel.preflight import Limits, Rejection
 from remit.kernel.rates import Bucket
-from remit.kernel.retry import Retry
 
 if TYPE_CHECKING:
-    from remit.engine.governing.governance import Governance, Placed
     from remit.engine.node import Node
 
 __all__ = ["Judged", "Passed", "judge_call", "judge_effect", "judge_input", "judge_result", "noted"]
@@ -40,62 +38,38 @@ class Judged(NamedTuple):
     redacted: tuple[Found, ...]
     buckets: Sequence[Bucket]
 
-    @property
-    def ruled(self) -> Ruled:
-        """What the call is under."""
-        return self.placed.ruled
-
     def take(self) -> None:
         """Take of the rates: everything else has let the call pass (L7)."""
         if self.buckets:
             self.governance.rates.take(self.placed.rates, self.buckets)
 
-    def narrow(self, request: CallRequest, definition: Definition) -> None:
+    def narrow(self, request: CallRequest) -> None:
         """Leave the call no more of anything than policies grant."""
-        regime = self.placed.ruled.regime
-        if not regime.ceilings:
-            return
-        if "ttl_ms" in regime.ceilings:
-            request.ttl_ms = regime.least("ttl_ms", request.ttl_ms or definition.ttl_ms or DEFAULT_TTL_MS)
-        if "tokens" in regime.ceilings:
-            request.limit_tokens = regime.least("tokens", request.limit_tokens)
-        if "cost" in regime.ceilings:
-            request.limit_cost = regime.least("cost", request.limit_cost)
-        request.retry = self.retry(request.retry, definition)
+        if self.placed.ruled.regime.ceilings:
+            wanted = Wanted(request.ttl_ms, request.limit_tokens, request.limit_cost, request.retry)
+            request.ttl_ms, request.limit_tokens, request.limit_cost, request.retry = self.placed.granted(wanted)
 
     def limits(self, limits: Limits) -> tuple[Limits, Mapping[str, str]]:
         """The operator's limits as policies narrow them, and which policy narrows which."""
-        return self.ruled.within(limits)
-
-    def retry(self, wanted: Retry | None, definition: Definition) -> Retry | None:
-        """How failures are tried again, with no more attempts than policies grant; None: as the process says."""
-        ceiling = self.ruled.regime.ceilings.get("attempts")
-        retry = wanted or definition.retry
-        if ceiling is None or retry.attempts <= ceiling.value:
-            return wanted
-        return self.ruled.fewer_attempts(definition if wanted is None else wanted, retry, ceiling.value)
+        return self.placed.ruled.within(limits)
 
     def terms(self) -> dict[str, Any]:
         """What the record says of it."""
         noted_terms = noted(self.redacted, "input")
-        return {"policies": self.ruled.labels, **noted_terms} if self.ruled.labels else noted_terms
+        labels = self.placed.ruled.labels
+        return {"policies": labels, **noted_terms} if labels else noted_terms
 
 
-def judge_call(governance: Governance, above: Node | None, caller: Caller, definition: Definition, payload: bytes) -> Judged:
+def judge_call(governance: Governance, placed: Placed, payload: bytes) -> Judged:
     """A call or a start with an input that fits its type."""
-    placed = governance.over_call(above, definition, caller.tenant)
-    ruled, regime = placed.ruled, placed.ruled.regime
-    denial: Rejection | None = None
+    ruled, denial = placed.ruled, placed.denial
     redacted: tuple[Found, ...] = ()
     buckets: Sequence[Bucket] = ()
-    if regime.isolates is not None and definition.isolation != "process":
-        message = f"Policy {regime.isolates} asks for isolation=\"process\", which {definition.name} {definition.version} has not"
-        denial = denied(regime.isolates, message, "isolation", "process", definition.isolation)
-    if denial is None and regime.rules:
-        denial = ruled.against_rules(placed.subject, caller, payload)
+    if denial is None:
+        denial = ruled.against_input(placed.subject, placed.caller, payload)
     scan = ruled.input.scan(payload) if ruled.input is not None else None
     if scan is not None:
-        found, payload, redacted = _passed(scan, payload, definition.input, "input")
+        found, payload, redacted = _passed(scan, payload, placed.definition.input, "input")
         denial = denial or found
     if denial is None and placed.rates:
         after = governance.rates.after(placed.rates, governance.now())

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["GATE_BYTES", "MATCHES_MAX", "PATTERN_CHARS_MAX", "Pattern", "compiled", "spans", "unfit"]
+__all__ = ["MATCHES_MAX", "PATTERN_CHARS_MAX", "Pattern", "compiled", "spans", "unfit"]
 
 Pattern = Any
 """A pattern of RE2's Python wrapper, which has no types; it has the methods of `re.Pattern`."""
@@ -20,24 +20,37 @@ MATCHES_MAX = 64
 """Matches of one pattern in one text; beyond them the whole text counts. A search that must look far ahead for each match
 would take time by the square of the text."""
 _MEMORY_BYTES = 1 << 20
-GATE_BYTES = 1 << 25
-"""Memory for a pattern that is made of many."""
+STATES_MAX = 1_000
+"""Places a pattern can be at, its repetitions written out. A text made for it keeps it at all of them at once, and each byte then costs
+a step for each: about 8 s a mebibyte at worst. What fits into the memory below alone could take minutes."""
 _LINES = re.compile(r"(?<!\\)(?:\\\\)*\\[AzZ]|\(\?[a-zA-Z]*[m-]")
 
 
 @lru_cache(maxsize=1_024)
 def compiled(pattern: str, memory_bytes: int = _MEMORY_BYTES) -> Pattern:
     """A pattern that searches bytes of UTF-8; raises ValueError for one that cannot be read or takes too much memory."""
+    return _compiled(pattern, memory_bytes)
+
+
+def _compiled(pattern: str | bytes, memory_bytes: int, encoding: str = "UTF8") -> Pattern:
     import re2  # type: ignore[import-untyped]
 
     options: Any = re2.Options()
     options.log_errors = False
     options.max_mem = memory_bytes
+    options.encoding = getattr(re2.Options.Encoding, encoding)
     try:
         return re2.compile(pattern, options)
     except re2.error as error:
         told = error.args[0]
         raise ValueError(told.decode() if isinstance(told, bytes) else str(told)) from None
+
+
+def _states(pattern: str) -> int:
+    """How many states a pattern has, each character one: as bytes of UTF-8, a letter alone has hundreds."""
+    bytewise = "".join(char if char.isascii() else "x" for char in pattern).encode()
+    size: int = _compiled(bytewise, _MEMORY_BYTES, "LATIN1").programsize
+    return size
 
 
 def unfit(pattern: str) -> str | None:
@@ -49,6 +62,9 @@ def unfit(pattern: str) -> str | None:
     try:
         if compiled(pattern).search(b"") is not None:
             return "the pattern fits the empty text, and so every text"
+        states = _states(pattern)
+        if states > STATES_MAX:
+            return f"its repetitions written out, the pattern has {states} states, and at most {STATES_MAX} are taken: repeat less"
     except ValueError as error:
         return f"this is no pattern that can be matched in linear time: {error}"
     return None

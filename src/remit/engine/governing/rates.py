@@ -68,11 +68,12 @@ class Rates:
 
     def take(self, rates: Sequence[Counted], buckets: Sequence[Bucket]) -> None:
         """One more call is let through; `buckets` were given by `after` in the same instant."""
-        before = len(self._buckets)
+        held = self._buckets
+        before = len(held)
         for rate, bucket in zip(rates, buckets, strict=True):
-            self._buckets[rate.key] = bucket
+            held[rate.key] = bucket
             self._durability.rate(rate.key, bucket)
-        if len(self._buckets) > before:
+        if len(held) > before:
             self._forget_idle(2 * len(buckets))
 
     def _forget_idle(self, looks: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,16 +13,11 @@ from remit.kernel.expressions.conditions import ConditionFailed
 from remit.kernel.narrowing import Regime, narrowed
 from remit.kernel.policies import Policy, Rule, Subject
 from remit.kernel.preflight import Limits, Rejection
-from remit.kernel.retry import Retry
 
 if TYPE_CHECKING:
     from remit.engine.node import Node
 
 __all__ = ["Caller", "Ruled", "denied"]
-
-
-_REMEMBERED_MAX = 10_000
-_UNASKED: Any = object()
 
 
 class Caller(NamedTuple):
@@ -49,27 +43,15 @@ class Ruled:
         self.policies = policies
         self.regime: Regime = narrowed(sorted(policies, key=lambda each: each.label))
         self.labels = list(self.regime.labels)
-        self._retries: dict[Definition | Retry, Retry] = {}
         self._limits: tuple[Limits, Mapping[str, str]] | None = None
-        reading = [each for each in self.regime.rules if _reads_input(each[1])]
-        self._of_inputs = reading
-        self._of_callers = [each for each in self.regime.rules if each not in reading]
-        self._decided: dict[tuple[Subject, Caller], Rejection | None] = {}
+        self._of_inputs = [each for each in self.regime.rules if _reads_input(each[1])]
+        self._of_callers = [each for each in self.regime.rules if each not in self._of_inputs]
 
     def within(self, limits: Limits) -> tuple[Limits, Mapping[str, str]]:
         """The operator's limits as these policies narrow them, and which policy narrows which; worked out once."""
         if self._limits is None:
             self._limits = self.regime.within(limits)
         return self._limits
-
-    def fewer_attempts(self, whose: Definition | Retry, retry: Retry, attempts: int) -> Retry:
-        """The same way of trying again, with so many attempts; made once for a process, or for what a caller says."""
-        fewer = self._retries.get(whose)
-        if fewer is None:
-            if len(self._retries) >= _REMEMBERED_MAX:
-                self._retries.clear()
-            fewer = self._retries[whose] = replace(retry, attempts=attempts)
-        return fewer
 
     @cached_property
     def input(self) -> Scanner | None:
@@ -90,17 +72,17 @@ class Ruled:
         filters = [(label, each) for label, each in self.regime.filters if place in each.on]
         return Scanner(filters) if filters else None
 
-    def against_rules(self, subject: Subject, caller: Caller, payload: bytes) -> Rejection | None:
-        """The first rule that does not hold. Those that do not read the input are worked out once for each caller."""
-        asked = (subject, caller)
-        denial: Rejection | None = self._decided.get(asked, _UNASKED)
-        if denial is _UNASKED:
-            if len(self._decided) >= _REMEMBERED_MAX:
-                self._decided.clear()
-            denial = self._decided[asked] = _broken(self._of_callers, _facts(subject, caller, None))
-        if denial is None and self._of_inputs:
-            return _broken(self._of_inputs, _facts(subject, caller, loads(payload)))
-        return denial
+    def against(self, definition: Definition, subject: Subject, caller: Caller) -> Rejection | None:
+        """What they have against any call of a process by that caller, whatever its input."""
+        isolates = self.regime.isolates
+        if isolates is not None and definition.isolation != "process":
+            message = f'Policy {isolates} asks for isolation="process", which {definition.name} {definition.version} has not'
+            return denied(isolates, message, "isolation", "process", definition.isolation)
+        return _broken(self._of_callers, _facts(subject, caller, None))
+
+    def against_input(self, subject: Subject, caller: Caller, payload: bytes) -> Rejection | None:
+        """The first of the rules that read the input that does not hold."""
+        return _broken(self._of_inputs, _facts(subject, caller, loads(payload))) if self._of_inputs else None
 
 
 def _reads_input(rule: Rule) -> bool:

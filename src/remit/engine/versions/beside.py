@@ -10,9 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from remit.engine.definitions import Definition, denied
-from remit.engine.governing.governance import Governance, Placed, subject_of
+from remit.engine.governing.governance import Governance, subject_of
 from remit.engine.governing.judgement import judge_call
-from remit.engine.governing.ruled import Caller
 from remit.engine.values.seam import Seam
 from remit.engine.versions.routes import Routes
 from remit.kernel.policies import Policy, Subject
@@ -21,7 +20,6 @@ from remit.store.records import ExecutionRecord
 if TYPE_CHECKING:
     from remit.engine.body.run import Run
     from remit.engine.engine import Engine
-    from remit.engine.node import Node
     from remit.errors import ErrorInfo
 
 __all__ = ["Beside", "Rules"]
@@ -30,13 +28,11 @@ __all__ = ["Beside", "Rules"]
 class _Governance(Governance):
     """The policies for what stands below `above`, the executions that called what is rehearsed, root first."""
 
+    counts = False
+
     def __init__(self, engine: Engine, policies: tuple[Policy, ...], above: Iterable[Subject]) -> None:
         super().__init__(engine, policies)
         self._nothing = self._of(frozenset().union(*(self._selecting(each) for each in above)))
-
-    def over_call(self, caller: Node | None, definition: Definition, tenant: str | None) -> Placed:
-        """What the call is under, without rates."""
-        return super().over_call(caller, definition, tenant)._replace(rates=())
 
 
 class Rules:
@@ -88,7 +84,7 @@ class Beside:
         if closed is not None or governance is None:
             return closed
         callee = code or (found if not version else None) or _as_recorded(caller, recorded)
-        denial = judge_call(governance, node, Caller.of(node), callee, payload).denial
+        denial = judge_call(governance, governance.called(node, callee), payload).denial
         return None if denial is None else denial.error(node.id, node.path)
 
 
