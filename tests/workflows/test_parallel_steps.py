@@ -358,3 +358,40 @@ async def test_partial_success_counts_over_all_batches() -> None:
     outcome = await run(flow, {"items": ["a", "a"]})
     assert outcome.error is not None
     assert outcome.error.code == "no_luck"
+
+
+@pytest.mark.parametrize(
+    ("said", "seen"),
+    [
+        ({"merge_strategy": "APPEND"}, {"items": [0, 1, 2, 3], "given": [1, 2, 3], "last": 3, "by": {"3": 3}}),
+        ({"merge_strategy": "DEEP"}, {"items": [3], "given": [3], "last": 3, "by": {"1": 1, "2": 2, "3": 3}}),
+        ({"merge_conflict_behavior": "PREFER_EXISTING"}, {"items": [1], "given": [1], "last": 1, "by": {"1": 1}}),
+        ({"merge_strategy": "REPLACE"}, {"items": [3], "given": [3], "last": 3, "by": {"3": 3}}),
+    ],
+)
+@pytest.mark.parametrize("batch_size", [0, 1, 2])
+async def test_what_batches_give_is_merged_as_if_there_were_none(
+    said: dict[str, str], seen: dict[str, Any], batch_size: int
+) -> None:
+    def push(state: dict[str, Any], each: int) -> dict[str, Any]:
+        return {"items": [each], "given": [each], "last": each, "by": {str(each): each}}
+
+    step = {"name": "Push", "type": "PARALLEL", "iterate_over": "numbers", "task_function": push,
+            "item_var_name": "each", "batch_size": batch_size, **said}  # fmt: skip
+    given = {"numbers": [1, 2, 3], "items": [0], "by": {}}
+    flow = compiled("Flow", step, result={name: f"state.{name}" for name in seen})
+    assert await results(flow, given) == seen
+    found = await results(compiled("Flow", step), given)
+    assert (found["given"], found["last"]) == (seen["given"], seen["last"])
+
+
+@pytest.mark.parametrize("batch_size", [0, 1])
+async def test_a_conflict_is_one_between_batches_too(batch_size: int) -> None:
+    def push(state: dict[str, Any], each: int) -> dict[str, Any]:
+        return {"last": each}
+
+    step = {"name": "Push", "type": "PARALLEL", "iterate_over": "numbers", "task_function": push,
+            "item_var_name": "each", "batch_size": batch_size, "merge_conflict_behavior": "RAISE_ERROR"}  # fmt: skip
+    outcome = await run(compiled("Flow", step), {"numbers": [1, 2]})
+    assert outcome.error is not None
+    assert outcome.error.code == "merge_conflict"

@@ -83,6 +83,41 @@ async def test_without_a_function_the_answer_is_merged_into_the_state() -> None:
     assert await answered(keyed, {"approved": False}) == {"decision": {"approved": False}}
 
 
+@pytest.mark.parametrize(
+    ("schema", "answer"),
+    [
+        ({"type": "boolean"}, True),
+        ({"enum": ["yes", "no"]}, "yes"),
+        ({"type": "array", "items": {"type": "integer"}}, [1, 2]),
+        ({"properties": {"approved": {"type": "boolean"}}}, {"approved": True}),
+        (None, None),
+    ],
+)
+async def test_L48_an_answer_that_is_kept_under_a_key_is_any_value_its_schema_takes(schema: Any, answer: Any) -> None:
+    flow = compiled("Flow", {**HUMAN, "output_key": "decision", "schema": schema})
+    assert await answered(flow, answer) == {"decision": answer}
+    asked = compiled("Flow", {**HUMAN, "output_key": "decision", "schema": schema, "timeout": 0.01,
+                              "on_timeout": {"value": answer}})  # fmt: skip
+    assert await results(asked, {}) == {"decision": answer}
+
+
+async def test_L48_fields_are_still_asked_for_as_an_object_and_a_pause_before_asks_for_one() -> None:
+    def pause(state: Any) -> None:
+        raise WorkflowPauseDirective(waiting_for="a word")
+
+    keyed = {**HUMAN, "output_key": "decision", "schema": {"required": ["approved"]}}
+    flow = compiled("Flow", {"name": "Pause", "function": pause}, keyed)
+    async with Remit(":memory:", processes=[flow]) as app:
+        execution = await app.start(flow, {})
+        for asked, answer in (("Pause", {"note": "n"}), ("Approve", {"approved": True})):
+            await wait_until(app, execution.id, "WAITING_HUMAN_INPUT")
+            with pytest.raises(InvalidInput, match=f"to '{asked}' does not fit: 3 is not of type 'object'"):
+                await app.answer(execution.id, 3)
+            await app.answer(execution.id, answer)
+            await asyncio.sleep(0.02)
+        assert (await execution.outcome(timeout=5)).unwrap() == {"note": "n", "decision": {"approved": True}}
+
+
 async def test_L48_an_answer_that_does_not_fit_is_refused_and_the_wait_goes_on() -> None:
     flow = compiled("Flow", {**HUMAN, "prompt": "Approve {{ state.order_id }}?", "assignee": "role:{{ state.level }}",
                              "input_model": Approval}, state=State)  # fmt: skip

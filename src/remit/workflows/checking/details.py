@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from remit.errors import DefinitionError
 from remit.kernel.durations import milliseconds
@@ -64,17 +65,32 @@ def _moment(text: str) -> None:
 
 
 def _check_answer(view: View, placed: Placed, step: HumanInLoopStep) -> None:
-    if step.answer_schema is None:
-        return
-    problem = schema_problem(step.answer_schema)
+    schema = step.answer_schema or {}
+    problem = schema_problem(schema)
     if problem is not None:
         told = f"{placed.named}: `schema` is no JSON Schema: {problem[1]:.200}"
         view.report("invalid_schema", told, (*placed.loc, "schema", *problem[0]))
-    elif step.on_timeout is not None and step.on_timeout.has_value:
-        problem = misfit(step.on_timeout.value, step.answer_schema)
-        if problem is not None:
-            told = f"{placed.named}: the value of `on_timeout` does not fit the schema: {problem[1]:.200}"
-            view.report("invalid_value", told, (*placed.loc, "on_timeout", "value", *problem[0]))
+        return
+    if not step.keeps_whole and not _may_be_object(schema):
+        mended = (
+            "an object with the parameters of its function" if step.function else "an object, or add an `output_key`"
+        )
+        told = f"{placed.named}: its answer is taken field by field, and `schema` allows no object: ask for {mended}"
+        view.report("invalid_schema", told, (*placed.loc, "schema", "type"))
+        return
+    if step.on_timeout is None or not step.on_timeout.has_value:
+        return
+    problem = misfit(step.on_timeout.value, schema if step.keeps_whole else {"type": "object", **schema})
+    if problem is not None:
+        told = f"{placed.named}: the value of `on_timeout` does not fit as an answer: {problem[1]:.200}"
+        view.report("invalid_value", told, (*placed.loc, "on_timeout", "value", *problem[0]))
+
+
+def _may_be_object(schema: dict[str, Any]) -> bool:
+    """Whether an object may fit, as far as the schema's first words tell."""
+    kinds = schema.get("type", "object")
+    values = schema.get("enum", [schema["const"]] if "const" in schema else [{}])
+    return "object" in ([kinds] if isinstance(kinds, str) else kinds) and any(isinstance(each, dict) for each in values)
 
 
 class _AnyName(HttpAccess):

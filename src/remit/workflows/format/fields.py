@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import (
@@ -37,6 +38,7 @@ __all__ = [
     "Shouted",
     "Version",
     "Word",
+    "any_case",
 ]
 
 
@@ -55,9 +57,11 @@ def _written(value: Any) -> Any:
     return repr(value) if isinstance(value, float) else value
 
 
+_END = r"\Z"
 _VERSION = re.compile(
     r"(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:[.-]?((?:a|b|rc|alpha|beta|dev)[0-9A-Za-z.-]*))?(\+[0-9A-Za-z.-]+)?\Z"
 )
+_VERSION_WRITTEN = f"^{_VERSION.pattern.removesuffix(_END)}$"
 
 
 def _version(text: str) -> str:
@@ -73,8 +77,17 @@ def _version(text: str) -> str:
 _FLAGS = {"yes": True, "on": True, "no": False, "off": False}
 _SEGMENT = r"[A-Za-z_]\w*"
 _IMPORT_PATH = re.compile(rf"{_SEGMENT}(?:\.{_SEGMENT})*[.:]{_SEGMENT}(?:\.{_SEGMENT})*\Z")
-_IMPORT_PATH_WRITTEN = r"^[A-Za-z_]\w*([.:][A-Za-z_]\w*)+$"
+_IMPORT_PATH_WRITTEN = f"^{_IMPORT_PATH.pattern.removesuffix(_END)}$"
 _PATH = re.compile(rf"{_SEGMENT}(?:\.{_SEGMENT})*\Z")
+_ONE_LINE = {"not": {"pattern": "\n"}}
+"""`$` stands before a line break at the end too."""
+_LONGEST_S = 100 * 365 * 86_400
+
+
+def any_case(words: Iterable[str]) -> str:
+    """A pattern of words in letters of either case."""
+    spelled = ("".join(f"[{letter.upper()}{letter.lower()}]" for letter in word) for word in words)
+    return f"^({'|'.join(spelled)})$"
 
 
 def _import_path(text: str) -> str:
@@ -91,16 +104,34 @@ def _path(text: str) -> str:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-Word = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.\-]*$", max_length=200)]
-"""A word that policies select by."""
-Duration = Annotated[float | str, BeforeValidator(_duration)]
+Word = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.\-]*$", max_length=200, json_schema_extra=_ONE_LINE)]
+"""A word that workflows are called, and that policies select by."""
+Duration = Annotated[
+    float | str,
+    BeforeValidator(_duration),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "maximum": _LONGEST_S},
+                {"type": "string", "pattern": r"^ *([0-9]+(\.[0-9]+)? *(ms|s|m|h|d|w) *)+$"},
+            ]
+        }
+    ),
+]
 """Seconds, or text such as '10m'; checked, not converted."""
 Price = Annotated[
     str,
     BeforeValidator(_written),
     BeforeValidator(lambda v: str(v) if type(v) is int else v),
     AfterValidator(_price),
-    WithJsonSchema({"type": ["string", "number"]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0},
+                {"type": "string", "pattern": r"^\s*\+?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*$"},
+            ]
+        }
+    ),
 ]
 """A decimal string in dollars."""
 Version = Annotated[
@@ -108,19 +139,30 @@ Version = Annotated[
     BeforeValidator(_written),
     BeforeValidator(lambda v: str(v) if type(v) is int else v),
     AfterValidator(_version),
-    WithJsonSchema({"type": ["string", "number"]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0},
+                {"type": "string", "pattern": _VERSION_WRITTEN, **_ONE_LINE},
+            ]
+        }
+    ),
 ]
 """A semantic version."""
 ImportPath = Annotated[
-    str, AfterValidator(_import_path), WithJsonSchema({"type": "string", "pattern": _IMPORT_PATH_WRITTEN})
+    str, AfterValidator(_import_path), WithJsonSchema({"type": "string", "pattern": _IMPORT_PATH_WRITTEN, **_ONE_LINE})
 ]
 """A dotted path of a function or class: 'package.module.name'."""
-Path = Annotated[str, AfterValidator(_path)]
+Path = Annotated[
+    str,
+    AfterValidator(_path),
+    WithJsonSchema({"type": "string", "pattern": f"^{_PATH.pattern.removesuffix(_END)}$", **_ONE_LINE}),
+]
 """A dotted path into the state, `state.` in front or not: existing files write both."""
 Flag = Annotated[
     bool,
     BeforeValidator(lambda v: _FLAGS.get(v.lower(), v) if isinstance(v, str) else v),
-    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": ["yes", "no", "on", "off"]}]}),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": any_case(_FLAGS)}]}),
 ]
 """true or false; YAML 1.1 writes them as yes, no, on and off too."""
 Json = Any

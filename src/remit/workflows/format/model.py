@@ -215,6 +215,11 @@ class HumanInLoopStep(StepFields):
     assignee: str | None = None
     output_key: Name | None = None
 
+    @property
+    def keeps_whole(self) -> bool:
+        """Whether the answer is kept as one value, which need not be an object of fields."""
+        return self.output_key is not None and self.function is None
+
 
 class LoopStep(StepFields):
     """Runs its body for each item of a list, or while a condition holds; never more often than `max_iterations`."""
@@ -396,7 +401,7 @@ class DynamicInjection(Section):
 class Workflow(Section):
     """A whole workflow file."""
 
-    workflow_type: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.\-]*$", max_length=200)]
+    workflow_type: Word
     workflow_version: Version = "1.0.0"
     initial_state_model: ImportPath | Keyed | None = Field(
         None,
@@ -416,6 +421,7 @@ class Workflow(Section):
     ttl: Duration | None = None
     retry: RetryRule | None = None
     automate_start: Flag = Field(default=True, description="Accepted; a workflow always starts.")
+    for_editors: str | None = Field(None, alias="$schema", description="Accepted; where editors find this schema.")
     steps: list[Step] = Field(min_length=1, max_length=_AT_MOST_STEPS)
 
 

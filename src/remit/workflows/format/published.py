@@ -6,17 +6,20 @@ from typing import Any
 
 from pydantic import AliasChoices
 
-from remit.workflows.format.fields import Amounts, OnFailure, OnTimeout, RetryRule, Section, Shouted
+from remit.workflows.format.fields import Amounts, OnFailure, OnTimeout, RetryRule, Section, Shouted, any_case
 from remit.workflows.format.model import STEP_TYPES, DynamicInjection, HttpConfig, InjectionRule, Route, Task, Workflow
+from remit.workflows.format.rules import RULES, only_one_of
 
 __all__ = ["SECTIONS", "json_schema"]
 
-_SHORT: dict[type[Section], str] = {
-    RetryRule: "integer",
-    Amounts: "integer",
-    OnFailure: "string",
-    OnTimeout: "string",
+_NAME = {"type": "string", "minLength": 1, "maxLength": 200}
+_SHORT: dict[type[Section], dict[str, Any]] = {
+    RetryRule: {"type": "integer", "minimum": 1, "maximum": 1_000},
+    Amounts: {"type": "integer", "minimum": 0},
+    OnFailure: _NAME,
+    OnTimeout: _NAME,
 }
+"""Groups of fields that may be written as one value."""
 SECTIONS: tuple[type[Section], ...] = (
     *STEP_TYPES.values(), *_SHORT, Route, Task, HttpConfig, DynamicInjection, InjectionRule, Workflow,
 )  # fmt: skip
@@ -25,15 +28,19 @@ _STEP = {"$ref": "#/$defs/Step"}
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema 2020-12 of a workflow file. A file without findings is valid by it; what it cannot say, `remit check` does."""
+    """JSON Schema 2020-12 of a workflow file. A file without findings about its form is valid by it, and no other.
+
+    What stands in texts, the order of steps and their names are for `remit check` alone.
+    """
     schema = _one_step(Workflow.model_json_schema())
     definitions: dict[str, Any] = schema.pop("$defs")
     for section in SECTIONS:
         drawn = schema if section is Workflow else definitions[section.__name__]
-        _with_small_letters(section, drawn)
+        _with_any_letters(section, drawn)
         _with_aliases(section, drawn)
-    for section, kind in _SHORT.items():
-        definitions[section.__name__] = {"anyOf": [{"type": kind}, definitions[section.__name__]]}
+        _with_rules(section, drawn)
+    for section, short in _SHORT.items():
+        definitions[section.__name__] = {"anyOf": [short, definitions[section.__name__]]}
     definitions["Step"] = _step()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -75,12 +82,12 @@ def _step() -> dict[str, Any]:
     }
 
 
-def _with_small_letters(section: type[Section], schema: dict[str, Any]) -> None:
-    """Words that are read in small letters too."""
+def _with_any_letters(section: type[Section], schema: dict[str, Any]) -> None:
+    """Words that are read in small letters too: an editor offers the capital ones."""
     for name, each in section.model_fields.items():
         if Shouted in each.metadata:
-            words = schema["properties"][name]["enum"]
-            schema["properties"][name]["enum"] = [*words, *(word.lower() for word in words)]
+            words = schema["properties"][name].pop("enum")
+            schema["properties"][name]["anyOf"] = [{"enum": words}, {"type": "string", "pattern": any_case(words)}]
 
 
 def _with_aliases(section: type[Section], schema: dict[str, Any]) -> None:
@@ -95,3 +102,10 @@ def _with_aliases(section: type[Section], schema: dict[str, Any]) -> None:
         if first in schema.get("required", ()):
             schema["required"].remove(first)
             schema["anyOf"] = [{"required": [name]} for name in (first, *others)]
+        schema.setdefault("allOf", []).append(only_one_of([first, *others]))
+
+
+def _with_rules(section: type[Section], schema: dict[str, Any]) -> None:
+    """What fields say about each other."""
+    if section in RULES:
+        schema.setdefault("allOf", []).extend(RULES[section])

@@ -230,6 +230,10 @@ def _unknown_key(trouble: _Trouble, step: dict[str, Any] | None, source: Source)
     if code is not None:
         told = f"{_where(step, trouble.loc)}`{key}` is inherited from the root and cannot be set here: take it out"
         return Finding(code, "error", told, here, key)
+    same = _used_instead(_section_of(trouble.root, step, trouble.loc), key, _value(source.data, trouble.loc[:-1]))
+    if same is not None:
+        told = f"{_where(step, trouble.loc)}`{key}` says the same as `{same}`, and only one can count: take one out"
+        return Finding("unknown_key", "error", told, here, key)
     close = _MEANT.get(key) or did_you_mean(key, _known(trouble.root, step, trouble.loc))
     told = f"{_where(step, trouble.loc)}`{key}` is no key of {_owner(trouble, step)}"
     if close is not None:
@@ -237,6 +241,15 @@ def _unknown_key(trouble: _Trouble, step: dict[str, Any] | None, source: Source)
     if key in HttpConfig.model_fields and step is not None and step.get("type") == "HTTP":
         return Finding("unknown_key", "error", f"{told}: it belongs under `http_config`", here, key)
     return Finding("unknown_key", "warning", f"{told}; it has no effect", here, key)
+
+
+def _used_instead(owner: type[Section], key: str, there: Any) -> str | None:
+    """The name that a file uses for the same field beside the key."""
+    for each in owner.model_fields.values():
+        names = list(map(str, getattr(each.validation_alias, "choices", ())))
+        if key in names and isinstance(there, dict):
+            return next((name for name in names if name != key and name in there), None)
+    return None
 
 
 def _unknown_type(trouble: _Trouble, step: dict[str, Any] | None, source: Source) -> Finding:

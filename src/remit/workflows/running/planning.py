@@ -90,7 +90,8 @@ class Planner:
         planned = []
         for index, step in enumerate(steps):
             following = place.get(step.next_step, len(steps)) if step.next_step is not None else index + 1
-            site = Site(names, needs[index], needs[following] if following < len(steps) else None)
+            then = needs[following] if following < len(steps) else None
+            site = Site(names, needs[index], None if then is not None and then.whole else then)
             planned.append(Planned(self._unit(step, site), self._rules(step, names)))
         return Steps(planned)
 
@@ -131,7 +132,8 @@ class Planner:
         """What a step is to be told: by its model, its schema or its names."""
         model = self._look_up(step.input_model) if step.input_model is not None else None
         described = step.answer_schema if isinstance(step, HumanInLoopStep) else None
-        return question_of(model, step.required_input, described, self._at(step.name))
+        whole = isinstance(step, HumanInLoopStep) and step.keeps_whole
+        return question_of(model, step.required_input, described, self._at(step.name), whole=whole)
 
     # -- by type ------------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from remit.kernel.expressions.plain import Guarded
 
 __all__ = [
     "Contribution",
+    "Merging",
     "Origin",
     "Preference",
     "Strategy",
@@ -133,11 +134,37 @@ def merged(given: Iterable[Contribution], strategy: Strategy, preference: Prefer
 
     Raises DomainError `merge_conflict` where two tasks give a key different values and no preference is set.
     """
-    whole: dict[str, Any] = {}
-    source: dict[tuple[str, ...], str] = {}
-    for task, values in given:
-        _take(whole, values, (), _Taking(task, strategy, preference, source))
-    return whole
+    merging = Merging(strategy, preference)
+    merging.take(given)
+    return merging.whole
+
+
+class Merging:
+    """What tasks give, coming in one batch after the other; `whole` is all that has come so far."""
+
+    def __init__(self, strategy: Strategy, preference: Preference) -> None:
+        self.whole: dict[str, Any] = {}
+        self._strategy = strategy
+        self._preference = preference
+        self._source: dict[tuple[str, ...], str] = {}
+
+    def take(self, given: Iterable[Contribution]) -> dict[str, Any]:
+        """Add a batch, in the order given; the keys it brings, as a state that has the batches before is to take them.
+
+        That is their merged value, and of lists that are appended only what is new. Raises DomainError `merge_conflict`.
+        """
+        batch = list(given)
+        keys = dict.fromkeys(key for _, values in batch for key in values)
+        lengths = {key: len(there) for key in keys if isinstance(there := self.whole.get(key), list)}
+        for task, values in batch:
+            _take(self.whole, values, (), _Taking(task, self._strategy, self._preference, self._source))
+        if self._strategy != "APPEND":
+            return {key: self.whole[key] for key in keys}
+        return {key: _after(self.whole[key], lengths.get(key, 0)) for key in keys}
+
+
+def _after(value: Any, length: int) -> Any:
+    return value[length:] if isinstance(value, list) else value
 
 
 class _Taking(NamedTuple):

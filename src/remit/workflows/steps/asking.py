@@ -20,13 +20,15 @@ _TYPES = {
     "str": "string", "string": "string", "int": "integer", "integer": "integer", "float": "number", "number": "number",
     "bool": "boolean", "boolean": "boolean", "list": "array", "array": "array", "dict": "object", "object": "object",
 }  # fmt: skip
+_OF_FIELDS = {"properties", "required"}
+"""Words of a JSON Schema that speak of an object's fields."""
 
 
 class _AnswerSeam(Seam[Any]):
     """The border of answers: plain data, with the schema that a file or a model gives."""
 
-    def __init__(self, described: dict[str, Any], where: str) -> None:
-        super().__init__(dict[str, Any], where=where)
+    def __init__(self, described: dict[str, Any], where: str, *, whole: bool) -> None:
+        super().__init__(Any if whole else dict[str, Any], where=where)
         self._described = described
 
     def schema(self) -> dict[str, Any]:
@@ -35,12 +37,19 @@ class _AnswerSeam(Seam[Any]):
 
 
 class Question:
-    """The input that a step needs: by a model, by a JSON Schema, or by names."""
+    """The input that a step needs: by a model, by a JSON Schema, or by names.
 
-    def __init__(self, described: dict[str, Any], where: str, model: type[BaseModel] | None = None) -> None:
+    `whole`: the answer is kept as one value, which may be any that the schema allows; else it is an object of fields.
+    """
+
+    def __init__(
+        self, described: dict[str, Any], where: str, model: type[BaseModel] | None = None, *, whole: bool = False
+    ) -> None:
         self.where = where
         self.model = model
-        self._seam = _AnswerSeam({"type": "object", **described}, where)
+        self.whole = whole
+        fields = not whole or bool(_OF_FIELDS & described.keys())
+        self._seam = _AnswerSeam({"type": "object", **described} if fields else described, where, whole=whole)
         self.names = tuple(described.get("properties", ()))
         self.required = tuple(described.get("required", ()))
 
@@ -51,10 +60,9 @@ class Question:
         to: str | None = None,
         timeout_ms: int | None = None,
         default: bytes | None = None,
-    ) -> dict[str, Any]:
+    ) -> Any:
         """Wait for a person's answer, which fits; DOMAIN `ask_timeout` where nobody answers in time."""
-        answer: dict[str, Any] = await current_port("ask()").ask(self._seam, name, prompt, to, timeout_ms, default)
-        return answer
+        return await current_port("ask()").ask(self._seam, name, prompt, to, timeout_ms, default)
 
     def default(self, value: Any) -> bytes:
         """A value that stands for an answer, as the wait keeps it; raises DefinitionError."""
@@ -97,7 +105,7 @@ class Addressed:
     timeout_ms: int | None
     default: bytes | None
 
-    async def ask(self, name: str, prompt: str = "") -> dict[str, Any]:
+    async def ask(self, name: str, prompt: str = "") -> Any:
         """Wait for the answer; `prompt` stands in where the step has none."""
         return await self.question.ask(name, self.prompt or prompt, self.to, self.timeout_ms, self.default)
 
@@ -106,18 +114,23 @@ ANYTHING = Question({}, "the answer")
 """Any object."""
 
 
-def question_of(model: Any, required: list[Any], described: dict[str, Any] | None, where: str) -> Question | None:
-    """What `input_model`, `required_input` or a `schema` ask for; None where a step has none of them."""
+def question_of(
+    model: Any, required: list[Any], described: dict[str, Any] | None, where: str, *, whole: bool
+) -> Question | None:
+    """What `input_model`, `required_input` or a `schema` ask for; None where a step has none of them.
+
+    `whole`: the answer is kept under one key, so that it may be any value.
+    """
     if model is not None:
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             raise DefinitionError(f"{where}: the input_model {model!r} is no pydantic model; name a class of one")
         return Question(model.model_json_schema(), where, model)
     if described is not None:
-        return Question(described, where)
+        return Question(described, where, whole=whole)
     if required:
         named = dict(pair for each in required for pair in _named(each))
         return Question({"properties": named, "required": list(named)}, where)
-    return None
+    return Question({}, where, whole=True) if whole else None
 
 
 def _named(each: str | dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

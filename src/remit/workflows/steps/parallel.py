@@ -15,7 +15,7 @@ from remit.workflows.format.model import ParallelStep
 from remit.workflows.running.flow import Ended, Flow, Frame, key_of
 from remit.workflows.running.limits import all_of, step_timeout, within
 from remit.workflows.running.reckoning import Filled, Read
-from remit.workflows.running.results import Contribution, Origin, Preference, Strategy, deepened, merged, named
+from remit.workflows.running.results import Contribution, Merging, Origin, Preference, Strategy, deepened, merged, named
 from remit.workflows.running.state import plain_data
 from remit.workflows.steps.asking import ANYTHING
 from remit.workflows.steps.children import Called
@@ -127,18 +127,19 @@ class ParallelUnit:
         """Do all tasks, batch by batch, and merge what they give; raises DomainError `step_timeout`."""
         batches = list(self._batches(flow, frame))
         works = [work for batch in batches for work in batch]
-        result: dict[str, Any] = {}
+        merging = Merging(self.spec.merge_strategy, self.preference)
         try:
-            await within(self.spec.timeout, self._do(batches, flow, visit, result), self.spec.name)
+            await within(self.spec.timeout, self._do(batches, flow, visit, merging), self.spec.name)
         except DomainError as error:
             if error.code != "step_timeout" or not self.spec.allow_partial_success:
                 raise
             self._late(works)
-            result.update(self._settle(works, flow))
+            self._settle(works, flow, merging)
         if works and all(work.failure is not None for work in works):
             assert works[0].failure is not None
             raise works[0].failure
         self._keep_children(works, flow)
+        result = dict(merging.whole)
         if self.each is not None:
             result[self.spec.name] = [work.done.values if work.done is not None else None for work in works]
             flow.merge({self.spec.name: result[self.spec.name]})
@@ -170,25 +171,26 @@ class ParallelUnit:
         for start in range(0, len(works), size):
             yield works[start : start + size]
 
-    async def _do(self, batches: list[list[_Work]], flow: Flow, visit: int, result: dict[str, Any]) -> None:
+    async def _do(self, batches: list[list[_Work]], flow: Flow, visit: int, merging: Merging) -> None:
         """Every task to its end, one batch after the other; the next one sees what the one before has given."""
         for batch in batches:
             await all_of([self._one(work, flow, visit) for work in batch])
-            result.update(self._settle(batch, flow))
+            self._settle(batch, flow, merging)
 
     def _late(self, works: list[_Work]) -> None:
         for work in works:
             if work.done is None and work.failure is None:
                 work.failure = step_timeout(named(work.origin), self.spec.timeout)
 
-    def _settle(self, works: list[_Work], flow: Flow) -> dict[str, Any]:
+    def _settle(self, works: list[_Work], flow: Flow, merging: Merging) -> None:
         """Take what is over and not taken yet: what tasks gave, merged, and how others failed."""
         over = [work for work in works if not work.settled]
         for work in over:
             work.settled = True
             if work.failure is not None:
                 flow.failed(named(work.origin), work.failure)
-        return self._merge(over, flow) if any(work.done is not None for work in over) else {}
+        if any(work.done is not None for work in over):
+            self._merge(over, flow, merging)
 
     def _one(self, work: _Work, flow: Flow, visit: int) -> Coroutine[Any, Any, None]:
         async def one() -> None:
@@ -201,23 +203,21 @@ class ParallelUnit:
 
         return one()
 
-    def _merge(self, works: list[_Work], flow: Flow) -> dict[str, Any]:
-        """What the tasks give, into the state; raises DomainError `merge_conflict`.
+    def _merge(self, works: list[_Work], flow: Flow, merging: Merging) -> None:
+        """What the tasks give, with that of the batches before, into the state; raises DomainError `merge_conflict`.
 
         A field that any task changed in place holds all that was there before: values for it stand in its place.
         """
         dones = [(str(work.origin[1]), work.done) for work in works if work.done is not None]
-        strategy = self.spec.merge_strategy
-        values = merged([Contribution(name, done.values) for name, done in dones], strategy, self.preference)
-        if strategy == "REPLACE":
-            flow.state.replace(values)
-            return values
+        values = merging.take([Contribution(name, done.values) for name, done in dones])
+        if self.spec.merge_strategy == "REPLACE":
+            flow.state.replace(merging.whole)
+            return
         touched = {field for _, done in dones for field in done.changed}
         if touched:
             flow.state.set(self._in_place(dones, touched, flow))
         fresh = {name: value for name, value in values.items() if flow.state.type.written(name) not in touched}
-        flow.merge(deepened(flow.state.plain, fresh, strategy))
-        return values
+        flow.merge(deepened(flow.state.plain, fresh, self.spec.merge_strategy))
 
     def _in_place(self, dones: list[tuple[str, Done]], touched: set[str], flow: Flow) -> dict[str, Any]:
         given = [(name, {**done.changed, **flow.state.type.fields_of(done.values)}) for name, done in dones]
