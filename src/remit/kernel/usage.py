@@ -33,6 +33,8 @@ class Amount(NamedTuple):
 
     def within(self, limit_tokens: int | None, limit_cost: int | None) -> Amount:
         """As much of it as a cap allows; None is no cap."""
+        if limit_tokens is None and limit_cost is None:
+            return self
         tokens = self.tokens if limit_tokens is None else min(self.tokens, limit_tokens)
         return Amount(tokens, self.cost if limit_cost is None else min(self.cost, limit_cost))
 

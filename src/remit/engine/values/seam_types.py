@@ -368,7 +368,10 @@ _form: Callable[[type], str] = lru_cache(maxsize=4096)(_find_form)
 def _change_in_model(sent: BaseModel, arrived: BaseModel) -> Change | None:
     ours, theirs = sent.__dict__, arrived.__dict__
     for name in type(sent).__pydantic_fields__:
-        found = change_between(ours.get(name, _MISSING), theirs.get(name, _MISSING))
+        mine, its = ours.get(name, _MISSING), theirs.get(name, _MISSING)
+        if type(mine) in _ATOMS and type(mine) is type(its) and mine == its:
+            continue  # what most fields are, without a call for each
+        found = change_between(mine, its)
         if found is not None:
             return _under(name, found)
     if sent.__pydantic_extra__ or arrived.__pydantic_extra__:
