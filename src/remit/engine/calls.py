@@ -12,6 +12,7 @@ from remit.engine.answer import Answer, outcome_status
 from remit.engine.body.history import Recorded, effect_of
 from remit.engine.definitions import Definition
 from remit.engine.ending.faults import decode_error, encode_error
+from remit.engine.ending.intents import leave
 from remit.engine.governing.judgement import Judged, judge_call
 from remit.engine.node import Node
 from remit.engine.request import CallRequest
@@ -34,7 +35,7 @@ _GIVEN_UP = "its caller stopped waiting for it"
 class Call:
     """One admitted call as its caller sees it; a `Completion`."""
 
-    __slots__ = ("_run", "answer", "given", "node", "record", "result", "waiters")
+    __slots__ = ("_run", "answer", "given", "given_up", "node", "record", "result", "waiters")
 
     def __init__(self, run: Run, record: ExecutionRecord, result: Seam[Any] | None, node: Node | None = None) -> None:
         self._run = run
@@ -43,6 +44,7 @@ class Call:
         self.node = node
         self.answer: Answer | None = None
         self.given = False
+        self.given_up = False
         self.waiters: list[asyncio.Future[None]] = []
 
     def renew(self) -> None:
@@ -114,10 +116,33 @@ async def await_child(run: Run, child_id: str, result: Seam[Any] | None) -> Answ
         await run.never()
     placed = own_child(run, child_id)
     placed.result = placed.result or result
+    params = canonical(child_id, "a child")
+    key = run.history.effect_key(EffectKind.WAIT, placed.record.process, digest(params))
+    if run.history.recorded and run.claim(key) is not None:
+        run.progressed()
+        await run.never()  # this wait was given up, and is again, by what did it then: a timeout of the body's own, say (L11)
     placed.renew()
     if placed.answer is None and placed.record.ended_at is None and run.valid:
         run.engine.now_awaited(placed.record.id)
-    return await _returned(run, await _join(run, placed))
+    began = run.engine.clock.now()
+    try:
+        answer = await _join(run, placed)
+    except asyncio.CancelledError:
+        if run.valid:
+            _stopped_waiting(run, placed, key, params, began)
+        raise
+    return await _returned(run, answer)
+
+
+def _stopped_waiting(run: Run, placed: Call, key: bytes, params: bytes, began: int) -> None:
+    """The child goes on, and may be awaited again: so that a replay comes to that wait too, this one is recorded (L11, L14)."""
+    engine, record, name = run.engine, run.node.record, placed.record.process
+    position = run.history.admit(len(params))
+    entry = JournalRecord(
+        record.n, record.generation, position, EffectKind.WAIT, name, key, params, attempt=record.attempt, started_at=began
+    )
+    leave(run.node, entry, f"The branch that waited for {name!r} was cancelled", engine.clock.now())
+    engine.durability.enter(entry)
 
 
 def own_child(run: Run, child_id: str) -> Call:
@@ -343,9 +368,10 @@ def _rejected(run: Run, error: ErrorInfo) -> Answer:
 
 
 async def _join(run: Run, placed: Call) -> Answer:
-    """Wait for the call's end with all who wait for it; if the last of them stops waiting, the child is cancelled."""
+    """Wait for the call's end with all who wait for it; once the last of them has gone, a child that was called is cancelled."""
     if placed.answer is None:
-        if _was_given_up(placed.record):
+        if not placed.given_up and _was_given_up(placed.record):
+            placed.given_up = True
             run.progressed()
             await run.never()  # until what cancelled this branch then, a timeout of the body's own say, does so again (L11)
         fresh = placed.node is not None
@@ -367,8 +393,8 @@ async def _join(run: Run, placed: Call) -> Answer:
 
 
 def _was_given_up(record: ExecutionRecord) -> bool:
-    """Whether the child ended because nobody waited for it any more, and nobody has heard of that end."""
-    if record.status is not Status.CANCELLED or record.answered is not None or record.error is None:
+    """Whether the child ended because nobody waited for it any more."""
+    if record.status is not Status.CANCELLED or record.error is None:
         return False
     return decode_error(record.error).details.get("reason") == _GIVEN_UP
 
@@ -386,6 +412,11 @@ def _expect(run: Run, placed: Call) -> None:
 def _given_up(run: Run, placed: Call, waiter: asyncio.Future[None]) -> None:
     if waiter in placed.waiters:
         placed.waiters.remove(waiter)
-    if run.valid and not placed.waiters and placed.record.ended_at is None:
-        run.children.pop(placed.record.n, None)  # its end is told to nobody, and so an operator's retry runs it again (L34)
+    if not run.valid or placed.waiters or placed.record.ended_at is not None:
+        return
+    run.children.pop(placed.record.n, None)  # its end is told to nobody, and so an operator's retry runs it again (L34)
+    if placed.record.id in run.started:
+        run.engine.no_longer_awaited(placed.record.id)
+    else:
+        placed.given_up = True
         run.engine.endings.cancel(placed.record.id, _GIVEN_UP)

@@ -251,6 +251,19 @@ class Engine:
         self.durability.touch(node)
         self.waiting.refresh(node.parent)
 
+    def no_longer_awaited(self, child_id: str) -> None:
+        """Nobody waits for an async child any more: it goes on as one that nobody has awaited yet (L14)."""
+        node = self.traces.load(child_id)
+        if node is None or not node.record.awaited or node.ended:
+            return
+        node.record.awaited = False
+        assert node.parent is not None
+        node.parent.awaiting -= 1
+        node.parent.humans -= node.human
+        node.parent.ticking_children -= node.ticking
+        self.durability.touch(node)
+        self.waiting.refresh(node.parent)
+
     def pause(self, node: Node, error: ErrorInfo, until: int | None = None) -> None:
         """Nothing is lost, aborted or compensated: the execution waits for mended code or a top-up; at `until` it tries again."""
         self.stop_run(node)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from remit.engine.ending.faults import encode_error
-from remit.engine.ending.intents import left_running
+from remit.engine.ending.intents import leave, left_running
 from remit.engine.node import Node
 from remit.errors import DomainError, ErrorClass, ErrorInfo
 from remit.kernel.budget import Account, Refusal
@@ -124,16 +123,7 @@ class Metering:
 
     def abandon_one(self, node: Node, entry: JournalRecord, hold: Hold) -> None:
         """Charge one effect that was left while it ran."""
-        entry.ended_at = self._engine.clock.now()
-        error = ErrorInfo(
-            ErrorClass.DOMAIN,
-            "cancelled",
-            "The execution stopped waiting while this ran",
-            {"left": True},
-            node.id,
-            node.record.attempt,
-        )
-        entry.error = encode_error(error)
+        leave(node, entry, "The execution stopped waiting while this ran", self._engine.clock.now())
         left_running(entry)
         self.settle(hold, node, entry, None, estimated=True)
         self._engine.durability.amend(entry)

@@ -13,7 +13,7 @@ from remit.engine.body.history import effect_of
 from remit.engine.body.port import INSIDE_STEP
 from remit.engine.definitions import StepDefinition
 from remit.engine.ending.faults import decode_error, encode_error, exception_of, info_of
-from remit.engine.ending.intents import intent_of, left_running, was_left
+from remit.engine.ending.intents import intent_of, leave, left_running, was_left
 from remit.engine.governing.judgement import judge_effect, noted
 from remit.engine.metering import Hold
 from remit.engine.values.plain_json import loads
@@ -260,9 +260,7 @@ def _leave(run: Run, entry: JournalRecord, hold: Hold | None) -> None:
     if hold is not None:
         engine.metering.abandon_one(run.node, entry, hold)
         return
-    message = f"The branch that ran {entry.kind} {entry.name!r} was cancelled"
-    left = ErrorInfo(ErrorClass.DOMAIN, "cancelled", message, {"left": True}, run.node.id, run.node.record.attempt)
-    entry.error, entry.ended_at = encode_error(left), engine.clock.now()
+    leave(run.node, entry, f"The branch that ran {entry.kind} {entry.name!r} was cancelled", engine.clock.now())
     left_running(entry)
     engine.durability.amend(entry)
     engine.audit.returned(run.node.id, entry)

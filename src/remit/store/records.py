@@ -54,6 +54,7 @@ class EffectKind(StrEnum):
     COMPENSATION = "compensation"
     SCHEDULE = "schedule"
     CHILD = "child"
+    WAIT = "wait"
 
 
 @dataclass(slots=True)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from remit.engine.definitions import StepDefinition
-from remit.engine.ending.faults import decode_error
+from remit.engine.ending.faults import decode_error, encode_error
 from remit.engine.values.seam import SeamError, canonical
-from remit.errors import LimitExceeded
+from remit.errors import ErrorClass, ErrorInfo, LimitExceeded
 from remit.kernel.saga import Undo, undoing
 from remit.store.records import JournalRecord
 
-__all__ = ["as_json", "intent_of", "is_compensatable", "left_running", "name_of", "undo_of", "was_left"]
+if TYPE_CHECKING:
+    from remit.engine.node import Node
+
+__all__ = ["as_json", "intent_of", "is_compensatable", "leave", "left_running", "name_of", "undo_of", "was_left"]
 
 
 def name_of(compensate: Callable[..., Any]) -> str:
@@ -36,6 +39,13 @@ def left_running(entry: JournalRecord) -> None:
     """The step was left while it ran: what is recorded as its error says nothing of how far it came."""
     if entry.terms is not None:
         entry.terms = orjson.dumps({**orjson.loads(entry.terms), "left": True})
+
+
+def leave(node: Node, entry: JournalRecord, message: str, now_ms: int) -> None:
+    """The entry ends without its result: the branch that was to have it has gone."""
+    details = {"left": True}
+    entry.error = encode_error(ErrorInfo(ErrorClass.DOMAIN, "cancelled", message, details, node.id, node.record.attempt))
+    entry.ended_at = now_ms
 
 
 def was_left(entry: JournalRecord) -> bool:

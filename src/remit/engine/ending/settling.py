@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from remit.engine.ending.faults import encode_error
+from remit.engine.ending.intents import leave
 from remit.engine.node import Node
 from remit.engine.values.seam import digest
 from remit.errors import ErrorClass, ErrorInfo
@@ -109,17 +110,7 @@ class Settling:
 
     def withdraw(self, run: Run, entry: JournalRecord) -> None:
         """A branch that waited was cancelled: nobody needs the answer any more."""
-        entry.ended_at = self._engine.clock.now()
-        entry.error = encode_error(
-            ErrorInfo(
-                ErrorClass.DOMAIN,
-                "cancelled",
-                "The branch that waited was cancelled",
-                {"left": True},
-                run.node.id,
-                run.node.record.attempt,
-            )
-        )
+        leave(run.node, entry, "The branch that waited was cancelled", self._engine.clock.now())
         self._engine.durability.amend(entry)
         if entry.kind is EffectKind.ASK:
             run.node.asks -= 1

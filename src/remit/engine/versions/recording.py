@@ -78,7 +78,7 @@ class Recording:
             for (kind, name), of_name in self._left.items()
             for left in of_name.values()
             for _ in left
-            if kind != EffectKind.VALUE
+            if kind not in (EffectKind.VALUE, EffectKind.WAIT)
         ]
 
     def lacks(self, kind: str, name: str, params: bytes, why: str | None = None) -> SystemFailure:

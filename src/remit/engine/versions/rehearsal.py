@@ -182,6 +182,9 @@ class _RehearsalPort(LocalPort):
         """The recorded end of a child that was started."""
         if child_id not in self._started:
             return await super().await_child(child_id, result)
+        name, params = self._started[child_id].process, canonical(child_id, "a child")
+        if self._recording.noted(EffectKind.WAIT, name, params) is not None:
+            await self.run.never()  # it was given up, by a timeout of the body's own say
         return await self._ended(self._started[child_id], result)
 
     async def _placed(self, request: CallRequest) -> tuple[Answer | ExecutionRecord, Seam[Any] | None]:

@@ -1,0 +1,190 @@
+"""Waits that a body gives up by a timeout of its own, on children that it has started and on those that it calls (L11, L14, L35)."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from remit import Child, ErrorClass, Process, Remit, ask, call_process, process, start_process, step
+from remit.durable import sleep
+from remit.errors import SystemFailure
+from remit.kernel.states import Status
+from tests.laws.scene import open_store, until, wait_until
+
+
+@step
+async def note(what: str) -> str:
+    return what
+
+
+@process
+async def answered(_: int) -> int:
+    return await ask(int, name="number")
+
+
+@process
+async def breaks(_: int) -> int:
+    await ask(int, name="number")
+    raise SystemFailure("the disk is gone")
+
+
+async def _patiently(child: Child[int], most: int) -> list[str]:
+    """Polls a child, as bodies do that have something to say meanwhile."""
+    said = []
+    for turn in range(most):
+        try:
+            async with asyncio.timeout(0.03):
+                outcome = await child.outcome()
+        except TimeoutError:
+            said.append(await note(f"still waiting {turn}"))
+        else:
+            return [*said, f"{outcome.status} {outcome.value}"]
+    return said
+
+
+@process(calls=[answered])
+async def polls(turns: int) -> list[str]:
+    child = await start_process(answered, 1)
+    said = await _patiently(child, turns)
+    outcome = await child.outcome()
+    return [*said, f"{outcome.status} {outcome.value}", await ask(str, name="word")]
+
+
+@process("polls_apart", calls=[answered], isolation="process")
+async def polls_apart(turns: int) -> list[str]:
+    child = await start_process(answered, 1)
+    said = await _patiently(child, turns)
+    outcome = await child.outcome()
+    return [*said, f"{outcome.status} {outcome.value}", await ask(str, name="word")]
+
+
+async def _gave_up(app: Remit, execution_id: str, times: int) -> bool:
+    return [entry.kind for entry in await app.journal(execution_id)].count("wait") >= times
+
+
+async def _asked(app: Remit, execution_id: str, name: str) -> bool:
+    return [each.get("name") for each in (await app.get(execution_id)).waiting_on.first] == [name]
+
+
+@pytest.mark.parametrize("body", [polls, polls_apart], ids=lambda each: each.name)
+async def test_L11_L14_a_started_child_outlives_waits_that_are_given_up_in_replay_too(body: object, tmp_path: Path) -> None:
+    url = open_store(tmp_path)
+    processes = [answered, polls, polls_apart]
+    async with Remit(url, processes=processes) as app:
+        execution = await app.start(body, 3)  # type: ignore[call-overload]
+        await until(lambda: _gave_up(app, execution.id, 3))
+    async with Remit(url, processes=processes) as app:
+        await app.answer(f"{execution.id}.1", 7)
+        await until(lambda: _asked(app, execution.id, "word"))
+    async with Remit(url, processes=processes) as app:
+        await app.answer(execution.id, "said", ask="word")
+        outcome = await app.outcome(execution.id, timeout=10)
+        waited = [f"still waiting {turn}" for turn in range(3)]
+        assert outcome.unwrap() == [*waited, "completed 7", "said"]
+        kinds = [entry.kind for entry in await app.journal(execution.id)]
+        assert kinds == ["child", *["wait", "step"] * 3, "ask"]
+
+
+@process(calls=[breaks])
+async def looks_in(_: int) -> str:
+    child = await start_process(breaks, 1)
+    try:
+        async with asyncio.timeout(0.03):
+            await child.outcome()
+    except TimeoutError:
+        await note("gave up")
+    return await ask(str, name="word")
+
+
+async def test_L14_L20_a_child_that_nobody_awaits_any_more_takes_nobody_down_with_it() -> None:
+    async with Remit(":memory:", processes=[breaks, looks_in]) as app:
+        execution = await app.start(looks_in, 1)
+        await until(lambda: _asked(app, execution.id, "word"))
+        assert (await app.get(execution.id)).status is Status.WAITING_HUMAN_INPUT
+        assert not (await app.get(f"{execution.id}.1")).awaited
+        await app.answer(f"{execution.id}.1", 1)
+        failed = await app.outcome(f"{execution.id}.1", timeout=5)
+        assert failed.error is not None
+        assert failed.error.error_class is ErrorClass.SYSTEM
+        await app.answer(execution.id, "all is well", ask="word")
+        assert (await app.outcome(execution.id, timeout=5)).unwrap() == "all is well"
+
+
+@process(calls=[answered])
+async def fails_beside(_: int) -> str:
+    child = await start_process(answered, 1)
+
+    async def fails() -> None:
+        await sleep(0.05)
+        raise ValueError("no")
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(child.outcome())
+            group.create_task(fails())
+    except ExceptionGroup as errors:
+        await note(str(errors.exceptions[0]))
+    return f"{(await child.outcome()).value} {await ask(str, name='word')}"
+
+
+async def test_L14_a_started_child_outlives_the_group_that_waited_for_it(tmp_path: Path) -> None:
+    url = open_store(tmp_path)
+    async with Remit(url, processes=[answered, fails_beside]) as app:
+        execution = await app.start(fails_beside, 1)
+        await wait_until(app, execution.id, Status.WAITING_CHILD_HUMAN_INPUT)
+        await app.answer(f"{execution.id}.1", 3)
+        await until(lambda: _asked(app, execution.id, "word"))
+    async with Remit(url, processes=[answered, fails_beside]) as app:
+        await app.answer(execution.id, "said", ask="word")
+        assert (await app.outcome(execution.id, timeout=5)).unwrap() == "3 said"
+
+
+@process(calls=[answered])
+async def calls_again(_: int) -> list[str]:
+    heard = []
+    for turn in range(3):
+        try:
+            async with asyncio.timeout(0.03):
+                heard.append((await call_process(answered, 1, key="one")).status)
+        except TimeoutError:
+            heard.append(await note(f"gave up {turn}"))
+    return [*heard, await ask(str, name="word")]
+
+
+async def test_L11_L35_a_call_that_was_given_up_is_cancelled_and_its_key_answers_so_from_then_on(tmp_path: Path) -> None:
+    url = open_store(tmp_path)
+    async with Remit(url, processes=[answered, calls_again]) as app:
+        execution = await app.start(calls_again, 1)
+        await until(lambda: _asked(app, execution.id, "word"))
+    async with Remit(url, processes=[answered, calls_again]) as app:
+        await app.answer(execution.id, "said", ask="word")
+        heard = (await app.outcome(execution.id, timeout=5)).unwrap()
+        assert heard == ["gave up 0", "cancelled", "cancelled", "said"]
+
+
+def polling(version: str) -> Process[int, list[str]]:
+    @process("polling", version=version, calls=[answered])
+    async def body(turns: int) -> list[str]:
+        child = await start_process(answered, 1)
+        said = await _patiently(child, turns)
+        outcome = await child.outcome()
+        return [*said, f"{outcome.status} {outcome.value}"]
+
+    return body
+
+
+async def test_L11_L41_an_evaluation_gives_up_what_was_given_up() -> None:
+    async with Remit(":memory:", processes=[answered, polling("1.0.0"), polling("1.1.0")]) as app:
+        await app.publish(polling("1.0.0"), answered)
+        for each in ("polling@1.0.0", "answered@1.0.0"):
+            await app.promote(each)
+        execution = await app.start("polling", 2)
+        await until(lambda: _gave_up(app, execution.id, 2))
+        await app.answer(f"{execution.id}.1", 7)
+        said = (await app.outcome(execution.id, timeout=5)).unwrap()
+        assert said == ["still waiting 0", "still waiting 1", "completed 7"]
+        (case,) = (done := await app.evaluate("polling@1.1.0", recorded=1)).cases
+        assert done.passed, case
+        assert case.candidate.result == said
