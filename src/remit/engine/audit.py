@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from remit.engine.values.seam import digest
+from remit.engine.values.seam import digest, trimmed
 from remit.errors import ErrorClass, ErrorInfo
 from remit.kernel.audit import Entry, Head, beginning_of, chain_of, control_chain, hash_of
 from remit.kernel.states import Status
@@ -170,7 +170,7 @@ class Audit:
 
 def _json(details: dict[str, Any]) -> bytes:
     try:
-        return orjson.dumps(details)
+        return trimmed(orjson.dumps(details))
     except TypeError:  # half a character, in the code of an author's error say
         return json.dumps(details, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
