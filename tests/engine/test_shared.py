@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 
-from remit import Remit, process
+import pytest
+
+from remit import DomainError, Remit, process
 from remit.durable import sleep
+from tests.laws.small import end_of
 
 
 @process("twins")
@@ -26,6 +29,26 @@ async def test_apps_on_one_loop_close_in_any_order_and_leave_it_as_it_was() -> N
         execution = await second.start(twins, 0.05)
         assert (await execution.outcome(timeout=5)).unwrap() == 2
     assert (gc.get_threshold(), loop.get_task_factory()) == before
+
+
+@pytest.mark.parametrize("status", ["completed", "failed"])
+async def test_L35_a_branch_that_is_cancelled_before_it_begins_leaves_no_coroutine_open(status: str) -> None:
+    """By its body, or because that has failed; one that was left open would warn, and a warning fails the test."""
+    begun: list[str] = []
+
+    async def branch() -> None:
+        begun.append("branch")
+
+    @process("hasty")
+    async def hasty(_: int) -> None:
+        task = asyncio.create_task(branch())
+        if status == "failed":
+            raise DomainError("before any branch has begun")
+        task.cancel()
+
+    assert (await end_of(hasty, 0)).status == status
+    gc.collect()
+    assert not begun
 
 
 async def test_a_task_factory_set_meanwhile_stays() -> None:

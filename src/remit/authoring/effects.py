@@ -139,7 +139,9 @@ def call_process(
 
 
 async def _call(port: Port, request: CallRequest) -> Outcome[Any]:
-    return Outcome(await port.call(request))
+    called = port.call(request)
+    del request  # and so the input: ten thousand calls may wait here, and need neither any more
+    return Outcome(await called)
 
 
 class Child(Generic[T]):

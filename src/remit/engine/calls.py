@@ -98,6 +98,7 @@ def answer_of(record: ExecutionRecord, result: Seam[Any] | None) -> Answer:
 async def call(run: Run, request: CallRequest) -> Answer:
     """Call another process and wait for its end; a SYSTEM error ends the chain instead of returning (L20)."""
     placed = await _place(run, request, awaited=True)
+    del request
     return await _returned(run, placed if isinstance(placed, Answer) else await _join(run, placed))
 
 
@@ -289,14 +290,15 @@ def _facts(
     judged: Judged | None,
 ) -> CallFacts:
     node, books, estimate = run.node, run.engine.books, _estimate(request, definition)
+    path = node.path
     department = definition.department if definition is not None else None
     facts = CallFacts(
         target=request.target,
         caller_tenant=node.record.tenant or "",
         caller_region=node.record.region,
-        path=node.path,
+        path=path,
         recursion=definition.recursion if definition else 0,
-        depth=len(node.path) - 1,
+        depth=len(path) - 1,
         descendants=node.trace.descendants,
         account=node.account,
         estimate=estimate,

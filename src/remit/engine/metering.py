@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import add
 from typing import TYPE_CHECKING
 
 import orjson
@@ -200,7 +201,7 @@ class Metering:
         self._engine.touch_lenders(node)
         above: Node | None = node
         while above is not None:
-            above.subtree = [have + more for have, more in zip(above.subtree, counts, strict=True)]
+            above.subtree = tuple(map(add, above.subtree, counts))
             above = above.parent
 
     def _billed(self, node: Node, entry: JournalRecord) -> UsageKey:

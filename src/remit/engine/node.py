@@ -38,7 +38,7 @@ class Node:
     """One execution, held while it is driven, warm, or an ancestor of one that is."""
 
     __slots__ = (
-        "account",
+        "_account",
         "asks",
         "at_work",
         "awaiting",
@@ -55,7 +55,6 @@ class Node:
         "open_children",
         "parent",
         "parked",
-        "path",
         "queued",
         "record",
         "run",
@@ -71,13 +70,12 @@ class Node:
         self.record = record
         self.parent = parent
         self.trace: Trace = trace or (parent.trace if parent else Trace(self))
-        self.path: tuple[str, ...] = (*parent.path, record.process) if parent else (record.process,)
-        self.account: Account = Account(parent.account if parent else None, record.limit_tokens, record.limit_cost)
+        self._account: Account | None = None
         self.folios: Sequence[Folio] = ()
         """Its accounts under the budgets of departments: its own and its ancestors' (L45)."""
         self.clock = TtlClock(record.ttl_ms, record.ttl_used_ms, record.ttl_since)
         self.run: Run | None = None
-        self.subtree = [0, 0, 0, 0]
+        self.subtree: tuple[int, ...] = (0, 0, 0, 0)
         self.durable_status: Status | None = None
         self.durable_ticking = False
         self.entrusted: set[int] | None = None
@@ -106,6 +104,27 @@ class Node:
         return self.record.id
 
     @property
+    def path(self) -> tuple[str, ...]:
+        """The names of the processes from the root's to its own."""
+        return (*self.parent.path, self.record.process) if self.parent else (self.record.process,)
+
+    @property
+    def account(self) -> Account:
+        """Its share in the trace's ledger, opened when something is asked of it: most executions reserve and use nothing."""
+        if self._account is None:
+            above = self.parent.account if self.parent else None
+            self._account = Account(above, self.record.limit_tokens, self.record.limit_cost)
+        return self._account
+
+    @property
+    def has_reserved(self) -> bool:
+        """Whether it was admitted with a reservation, or has one."""
+        if self._account is None:
+            return False
+        tokens, cost = self._account.tokens, self._account.cost
+        return bool(tokens.estimate or cost.estimate or tokens.unused or cost.unused)
+
+    @property
     def ended(self) -> bool:
         """Whether it has its terminal status."""
         return self.record.status in TERMINAL
@@ -114,7 +133,8 @@ class Node:
         """Bring the record up to what clock and ledger say, before it is written."""
         record, clock = self.record, self.clock
         record.ttl_ms, record.ttl_used_ms, record.ttl_since = clock.ttl, clock.used, clock.since
-        record.reserved_tokens, record.reserved_cost = self.account.tokens.unused, self.account.cost.unused
+        if self._account is not None:
+            record.reserved_tokens, record.reserved_cost = self._account.tokens.unused, self._account.cost.unused
         for _, hold in self.holds.values():
             # Open effects' reservations count as the execution's own, so that a restored ledger holds them too (L26).
             record.reserved_tokens += hold.account.tokens.unused

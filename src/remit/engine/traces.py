@@ -66,7 +66,7 @@ class Traces:
     def _restore_ledger(self, node: Node) -> None:
         store, record = self._engine.store, node.record
         below = store.usage_below(record.id)
-        node.subtree = [below.tokens, below.input_tokens, below.output_tokens, below.cost]
+        node.subtree = (below.tokens, below.input_tokens, below.output_tokens, below.cost)
         held_tokens, held_cost = store.reserved_below(record.id)
         for pool, spent, held, unused, estimate in (
             (node.account.tokens, below.tokens, held_tokens, record.reserved_tokens, record.estimate_tokens),

@@ -81,9 +81,10 @@ def _adopting(before: Any) -> Any:
         going = _contained(coro) if ours else coro
         task = before(loop, going, **options) if before is not None else asyncio.Task(going, loop=loop, **options)
         if run is not None and ours:
-            task.add_done_callback(lambda _: coro.close())  # one that was cancelled before it began is still open
             if INSIDE_STEP.get() is None and isinstance(task, asyncio.Task):
-                run.adopt(task)
+                run.adopt(task, coro)
+            else:
+                task.add_done_callback(lambda _: coro.close())  # one that was cancelled before it began is still open
         return task
 
     return make

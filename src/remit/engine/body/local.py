@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from remit.engine import calls, steps, waits
@@ -59,9 +59,9 @@ class LocalPort:
         """A sign that the body is at work, for the watchdog."""
         self.run.pulse += 1
 
-    async def call(self, request: CallRequest) -> Answer:
+    def call(self, request: CallRequest) -> Coroutine[Any, Any, Answer]:
         """Call another process and wait for its end."""
-        return await calls.call(self.run, request)
+        return calls.call(self.run, request)
 
     async def start(self, request: CallRequest) -> str | Answer:
         """Start another process: its id, or the rejection."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextvars import copy_context
+from collections.abc import Coroutine
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from remit.engine.body.delivery import Delivery
@@ -36,6 +37,7 @@ class Run:
         "branches",
         "calls",
         "children",
+        "context",
         "definition",
         "delivery",
         "engine",
@@ -62,7 +64,9 @@ class Run:
         self.loop = engine.loop
         self.history = History(node.record.tenant or "", node.id, node.record.generation)
         self.delivery = Delivery(self)
-        self.branches: set[asyncio.Task[Any]] = set()
+        self.branches: dict[asyncio.Task[Any], Coroutine[Any, Any, Any] | None] = {}
+        """Its living branches, the body's own among them, each with what is to be closed when it ends."""
+        self.context: Context | None = None
         self.pending: dict[asyncio.Future[Any], bool] = {}
         self.calls: dict[bytes, Call] = {}
         self.children: dict[int, Call] = {}
@@ -83,21 +87,23 @@ class Run:
 
     def begin(self) -> None:
         """Start the body as a task of its own, in a context that carries the run."""
-        context = copy_context()
+        self.context = context = copy_context()
         context.run(PORT.set, self.engine.port_of(self))
         if INSIDE_STEP.get() is not None:
             context.run(INSIDE_STEP.set, None)
         self.task = asyncio.Task(self.engine.driver.drive(self), loop=self.loop, context=context, name=self.node.id)
-        self.branches.add(self.task)
+        self.branches[self.task] = None
 
-    def adopt(self, task: asyncio.Task[Any]) -> None:
-        """A branch the body has started."""
+    def adopt(self, task: asyncio.Task[Any], work: Coroutine[Any, Any, Any] | None = None) -> None:
+        """A branch the body has started; `work` would stay open if the branch were cancelled before it begins."""
         self.pulse += 1
-        self.branches.add(task)
-        task.add_done_callback(self._branch_ended)
+        self.branches[task] = work
+        task.add_done_callback(self._branch_ended, context=self.context)
 
     def _branch_ended(self, task: asyncio.Task[Any]) -> None:
-        self.branches.discard(task)
+        work = self.branches.pop(task, None)
+        if work is not None:
+            work.close()
         if not self.stopped:
             self.progressed()
 
@@ -115,8 +121,9 @@ class Run:
     def over(self) -> None:
         """The body has been left: let go of what refers back to the run, so that its memory is free at once."""
         if self.stopped:
-            self.task = None
-            self.branches.clear()
+            if self.task is not None:
+                self.branches.pop(self.task, None)  # the others leave as they end
+            self.task = self.context = None
             self.waits.clear()
             self.children.clear()
             self.calls.clear()

@@ -228,13 +228,12 @@ class Endings:
             engine.sagas.ended(node, run)
         record.wake_at = None
         record.epoch += 1
-        account = node.account
-        if account.tokens.estimate or account.cost.estimate or account.tokens.unused or account.cost.unused:
+        if node.has_reserved:
             node.account.settle()
             engine.touch_lenders(node)
         for folio in node.folios:
             folio.account.settle()
-        if node.subtree != [record.tokens, record.input_tokens, record.output_tokens, record.cost]:
+        if node.subtree != (record.tokens, record.input_tokens, record.output_tokens, record.cost):
             note(record, {"subtree": node.subtree})
         engine.durability.touch(node)
         if error is not None or record.parent_n == 0:

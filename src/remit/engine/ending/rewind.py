@@ -124,7 +124,7 @@ class Rewind(Run):
 
     def begin(self) -> None:
         """Start the body, with a port of its own and away from whatever this was called from."""
-        context = Context()
+        self.context = context = Context()
         context.run(PORT.set, self.port)
         self.task = asyncio.Task(self._drive(), loop=self.loop, context=context, name=f"rewind {self.node.id}")
         self.adopt(self.task)
