@@ -112,7 +112,12 @@ class AwaitUnit:
             )
         if self.spec.want == "status":
             return self._given(flow, frame, await started.child.status())
-        outcome = await within(self.spec.timeout, started.child.outcome(), self.spec.name)
+        try:
+            outcome = await within(self.spec.timeout, started.child.outcome(), self.spec.name)
+        except DomainError as late:
+            if late.code == "step_timeout":
+                await started.child.cancel()
+            raise
         result = outcome.unwrap()
         if self.output is None and self.spec.output_key is not None:
             flow.child_done(self.spec.child, started.workflow_type, result)
