@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import time
 
 import pytest
@@ -274,6 +275,42 @@ async def test_L21_a_second_opener_is_told_by_whom_the_store_is_driven_and_chang
         assert refused.value.details["owner"] == before[0][2]
         assert look_at(tmp_path, "SELECT * FROM ownership") == before
         assert (await (await app.start(job, "x")).outcome(timeout=3)).value == "x"
+
+
+async def test_L21_a_second_opener_by_another_path_is_told_too(tmp_path) -> None:
+    (tmp_path / "link.db").symlink_to("remit.db")
+    (tmp_path / "to").symlink_to(tmp_path)
+    async with Remit(open_store(tmp_path), processes=JOBS):
+        for other in (f"sqlite:///{tmp_path}/link.db", f"sqlite:///{tmp_path}/to/remit.db"):
+            with pytest.raises(StoreOwned):
+                async with Remit(other, processes=JOBS):
+                    raise AssertionError("two owners")
+
+
+async def test_L46_a_second_opening_in_the_same_program_costs_no_acknowledged_work(tmp_path) -> None:
+    """To close a file drops all locks of the program on it: then whoever looks at it deletes the log that is written to."""
+    look = "import sqlite3, sys; at = sqlite3.connect(sys.argv[1]); print(*at.execute('SELECT count(*) FROM executions').fetchone())"
+
+    async def executions_that_others_see() -> bytes:
+        asked = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", look, str(tmp_path / "remit.db"), stdout=asyncio.subprocess.PIPE
+        )
+        return (await asked.communicate())[0].strip()
+
+    async with Remit(open_store(tmp_path), processes=JOBS) as app:
+        await (await app.start(job, "x")).outcome(timeout=3)
+        with pytest.raises(StoreOwned):
+            async with Remit(open_store(tmp_path), processes=JOBS):
+                raise AssertionError("two owners")
+        assert await executions_that_others_see() == b"2"
+        await (await app.start(job, "x")).outcome(timeout=3)
+        assert await executions_that_others_see() == b"4"
+
+
+async def test_an_empty_file_that_was_there_is_its_owners_alone_from_then_on(tmp_path) -> None:
+    (tmp_path / "remit.db").touch(0o644)
+    async with Remit(open_store(tmp_path), processes=JOBS):
+        assert (tmp_path / "remit.db").stat().st_mode & 0o777 == 0o600
 
 
 async def test_L21_a_dead_owners_store_is_taken_over_at_once_and_a_closed_ones_too(tmp_path, victim) -> None:

@@ -187,6 +187,35 @@ async def test_L42_what_was_promoted_is_held_against_how_the_version_before_it_e
         assert [each.recent.count("x") for each in await app.versions("shaky")] == [45, 20, 15]
 
 
+async def test_L42_one_that_fails_as_often_as_the_old_version_did_is_not_taken_back_though_hardly_any_trace_gets_that() -> None:
+    def failing(version: str, fails: int) -> Process[int, int]:
+        @process("shaky", version=version)
+        async def shaky(n: int) -> int:
+            if n % 10 < fails:
+                raise DomainError("no_luck")
+            return n
+
+        return shaky
+
+    @process("caller", calls=["shaky@^1"])
+    async def calls_it(n: int) -> bool:
+        return (await call_process("shaky", n)).ok
+
+    versions = [failing("1.0.0", 3), failing("1.1.0", 5), failing("1.2.0", 6)]
+    async with Remit(":memory:", processes=[*versions, calls_it]) as app:
+        await app.publish(*versions)
+        await app.promote("shaky@1.0.0")
+        await call(app, range(50), "caller")
+        await app.rollout("shaky@1.1.0", 1.0)
+        await call(app, range(50), "caller")
+        assert not await app.alerts(code="rolled_back")
+        await app.rollback("shaky@1.1.0")
+        await app.rollout("shaky@1.2.0", 1.0)
+        await call(app, range(50), "caller")
+        alert, _ = await app.alerts(code="rolled_back")
+        assert alert.details["why"] == "30 of the last 50 calls failed; of the old version 15 of 50"
+
+
 async def test_L42_a_version_that_callers_have_no_other_for_stays_and_operators_hear_of_it() -> None:
     order = caller("order", "^3")
     two, three = child("2.0.0"), child("3.0.0")

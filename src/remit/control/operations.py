@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 import orjson
 
@@ -77,9 +77,9 @@ class Operations:
             return
         owner = node.trace.root.record.owner
         details = {"policy": policy, "execution_id": node.id, "ask": entry.name, "owner": owner, "by": by}
-        if by is None:
+        if not _person(by):
             problem = "Say who answers: `remit answer ID VALUE --as NAME`, or answer(..., by=)"
-        elif owner is not None and _same_person(by, owner):
+        elif _person(by) == _person(owner):
             problem = f"{by!r} owns this trace: somebody else has to answer"
         else:
             return
@@ -250,10 +250,10 @@ class Operations:
                 engine.resume(self._node(paused.id))
 
 
-def _same_person(one: str, other: str) -> bool:
-    """Whether two names differ in case, in spaces around them or in how their letters are encoded at most."""
-    folded = [normalize("NFKC", each).casefold().strip() for each in (one, other)]
-    return folded[0] == folded[1]
+def _person(name: str | None) -> str:
+    """A name as it is compared: without what differs in case, in how letters are encoded, in spaces and in what is not seen."""
+    folded = normalize("NFKC", normalize("NFKC", name or "").casefold())
+    return "".join(each for each in folded if category(each)[0] not in "CZ")
 
 
 def _said_in(entry: JournalRecord) -> str | None:

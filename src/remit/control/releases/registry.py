@@ -162,7 +162,7 @@ class Registry:
         for each in (record, old):
             if each is not None:
                 each.violations, each.recent = 0, ""
-        if old is not None and not only_some:  # hardly anybody calls it from now on: it is judged by what it did
+        if old is not None:  # the more get the new one, the fewer call it from now on: it is judged by what it did, too
             old.recent = last_ends(self._engine.store, old.process, old.version)
         self._routing.put(*(each for each in (record, old) if each is not None))
 

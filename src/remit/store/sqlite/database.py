@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -72,7 +73,7 @@ def parse_location(url: str) -> Location:
         raise StoreError(f"{url!r}: synchronous={synchronous} is none of {', '.join(_SYNCHRONOUS)}")
     if not path:
         raise StoreError(f"{url!r} names no file: write sqlite:///orders.db")
-    return Location(str(Path(unquote(path)).absolute()), options.get("vfs"), synchronous)
+    return Location(os.path.realpath(unquote(path)), options.get("vfs"), synchronous)  # one lock, by whatever link it is named
 
 
 @contextmanager
@@ -124,7 +125,7 @@ def prepare_file(location: Location) -> None:
     if location.in_memory or location.vfs is not None:
         return
     try:
-        os.close(os.open(location.path, os.O_CREAT | os.O_RDWR, 0o600))
+        _create_or_look(location.path)
     except PermissionError as error:
         raise StoreError(
             f"{location.path}: the file or its directory is read-only ({error.strerror}). Give this user write permission on both.",
@@ -134,6 +135,21 @@ def prepare_file(location: Location) -> None:
         raise StoreError(
             f"{location.path}: cannot be opened ({error.strerror}). Does its directory exist?", path=location.path
         ) from error
+
+
+def _create_or_look(path: str) -> None:
+    """Never opens a file that is there: closing it again would drop the locks that this process has on it for SQLite (POSIX),
+    and whoever opens the file next would take its log for that of a dead process and delete it, acknowledged work in it."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        there = Path(path)
+        if there.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from None
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
+        if there.stat().st_size == 0:
+            there.chmod(0o600)
 
 
 def connect(location: Location, *, readonly: bool = False) -> apsw.Connection:
