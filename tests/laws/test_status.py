@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -413,3 +414,48 @@ async def test_L33_asks_of_one_name_at_one_execution_are_told_apart_and_all_are_
         assert await refusal("no_open_ask", "approve#999")
         await app.answer(execution.id, "many", ask=by_prompt["bolts"])
         assert (await execution.outcome(timeout=3)).unwrap() == ["many", "a few"]
+
+
+@step
+async def pick(n: int) -> int:
+    return n
+
+
+@step
+async def pack(n: int) -> int:
+    return n
+
+
+@process("packer")
+async def packer(n: int) -> str:
+    for _ in range(2):
+        await pick(n)
+    await pack(n)
+    return await ask(str, name="label", prompt="Which label?") if n else "none"
+
+
+@process("packing", calls=[packer])
+async def packing(_: int) -> None:
+    await asyncio.gather(*(call_process(packer, n) for n in range(2)))
+
+
+async def test_L33_an_execution_is_shown_the_same_alone_in_listings_and_in_trees() -> None:
+    async with Remit(":memory:", processes=[packer, packing]) as app:
+        root = await app.start(packing, 1)
+        await wait_until(app, root.id, "WAITING_CHILD_HUMAN_INPUT")
+        await wait_until(app, f"{root.id}.1", "COMPLETED")
+
+        async def seen() -> list[str | None]:
+            tree = await app.tree(root.id)
+            nodes = {each.execution_id: each for each in (tree, *tree.children)}
+            for listed in await app.list(root=root.id):
+                alone, node = await app.get(listed.execution_id), nodes[listed.execution_id]
+                assert listed == alone == replace(node, children=[])
+            return [nodes[each].current_step for each in sorted(nodes)]
+
+        assert await seen() == [None, "pack", "label"]
+        (waiting,) = await app.list(status="WAITING_HUMAN_INPUT")
+        assert (waiting.waiting_on.count, waiting.waiting_on.first[0]["prompt"]) == (1, "Which label?")
+        await app.answer(root.id, "blue")
+        await root.outcome(timeout=5)
+        assert await seen() == [None, "pack", "label"]

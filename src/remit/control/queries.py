@@ -98,9 +98,11 @@ class Queries:
     def get(self, execution_id: str) -> Record:
         """One execution, with what it waits on."""
         record = self.record(execution_id)
-        view = record_view(
-            record, self._reader.usage_below(record.id).usage(), self._newest(record), self._waiting_on(record)
-        )
+        return self._view(record, self._reader.usage_below(record.id).usage(), self._newest_effect(record))
+
+    def _view(self, record: ExecutionRecord, subtree: Usage, newest: JournalRecord | None) -> Record:
+        """The same of an execution, whether it is asked for alone, in a listing or in a tree."""
+        view = record_view(record, subtree, self._newest(record, newest), self._waiting_on(record))
         view.compensations = self._compensations(record)
         return view
 
@@ -110,14 +112,11 @@ class Queries:
             return []
         return [compensation_view(entry) for entry in self._reader.compensations(record.n, record.generation)]
 
-    def _newest(self, record: ExecutionRecord) -> JournalRecord | None:
-        """What it began last; in a workflow it is named as the step is, calls included."""
-        entries = [
-            entry
-            for entry in self._reader.journal(record.n, record.generation)
-            if entry.kind in (EffectKind.STEP, EffectKind.TOOL, EffectKind.MODEL, EffectKind.ASK)
-        ]
-        newest = entries[-1] if entries else None
+    def _newest_effect(self, record: ExecutionRecord) -> JournalRecord | None:
+        return self._reader.newest_effect(record.n, record.generation)
+
+    def _newest(self, record: ExecutionRecord, newest: JournalRecord | None) -> JournalRecord | None:
+        """What it began last, of which `newest` is its newest effect; in a workflow named as the step is, calls included."""
         if not self._is_workflow(record):
             return newest
         called = self._reader.newest_call(record.n)
@@ -196,7 +195,7 @@ class Queries:
         )
         rows = self._reader.listing(narrowed)
         page = Page(
-            record_view(row, self._reader.usage_below(row.id).usage(), self._newest(row)) for row in rows[:limit]
+            self._view(row, self._reader.usage_below(row.id).usage(), self._newest_effect(row)) for row in rows[:limit]
         )
         page.cursor = f"n{rows[limit - 1].n}" if len(rows) > limit else None
         return page
@@ -204,18 +203,11 @@ class Queries:
     def tree(self, execution_id: str) -> Record:
         """The whole tree of the trace, from its root, whichever of its executions is named (L1)."""
         rows = self._reader.subtree(self.record(root_of(execution_id)).id)
-        newest: dict[int, JournalRecord] = {}
-        for row in rows:
-            if row.ended_at is None:
-                last = self._newest(row)
-                if last is not None:
-                    newest[row.n] = last
+        newest = self._reader.newest_effects(root_of(execution_id))
         sums = _subtree_sums(rows)
         nodes: dict[str, Record] = {}
         for row in rows:
-            waiting = self._waiting_on(row)
-            nodes[row.id] = node = record_view(row, Usage.of(*sums[row.id]), newest.get(row.n), waiting)
-            node.compensations = self._compensations(row)
+            nodes[row.id] = node = self._view(row, Usage.of(*sums[row.id]), newest.get(row.n))
             above = parent_of(row.id)
             if above is not None and above in nodes:
                 nodes[above].children.append(node)

@@ -220,6 +220,17 @@ class SqliteReader:
             for row in self._rows(query + " AND generation = ? ORDER BY position", (execution_n, generation))
         ]
 
+    def newest_effect(self, execution_n: int, generation: int) -> JournalRecord | None:
+        """The step, tool, model or ask that an execution began last."""
+        query = f"SELECT {JOURNAL_COLUMNS} FROM journal WHERE execution_n = ? AND generation = ? AND kind IN ('step', 'tool', 'model', 'ask') ORDER BY position DESC LIMIT 1"
+        row = self._first(query, (execution_n, generation))
+        return self._journal_of(row) if row else None
+
+    def newest_effects(self, execution_id: str) -> dict[int, JournalRecord]:
+        """The same of the execution and of all below it, by their numbers."""
+        condition = "j.generation = e.generation AND j.kind IN ('step', 'tool', 'model', 'ask') GROUP BY j.execution_n HAVING max(j.position) >= 0"
+        return {entry.execution_n: entry for _, entry in self._journal_of_tree(execution_id, condition)}
+
     def compensations(self, execution_n: int, generation: int) -> list[JournalRecord]:
         """What was done to undo an execution, in order."""
         query = f"SELECT {JOURNAL_COLUMNS} FROM journal WHERE execution_n = ? AND generation = ? AND kind = 'compensation' ORDER BY position"
