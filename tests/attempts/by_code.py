@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
 from remit import (
@@ -154,17 +155,29 @@ async def a_call_from_inside_a_step(place: Place) -> str:
 
 @attempt("code", "outside_execution", "failed")
 async def a_call_from_a_thread_of_its_own(place: Place) -> str:
-    """Call from a loop in another thread, beside the engine's."""
+    """Call from a loop in another thread, beside the engine's, with the body's context or without."""
 
     def apart() -> str:
         return str(asyncio.run(call_process("vault", 1)))
 
-    @process("thief", calls=["vault@*"])
-    async def thief(_: int) -> str:
-        return await asyncio.get_running_loop().run_in_executor(None, apart)
+    def handed_over(made: Coroutine[Any, Any, Any]) -> str:
+        return str(asyncio.run(made))
 
+    @process("thief", calls=["vault@*"])
+    async def thief(how: str) -> str:
+        if how == "bare":
+            return await asyncio.get_running_loop().run_in_executor(None, apart)
+        if how == "in its context":
+            return await asyncio.to_thread(apart)
+        return await asyncio.to_thread(handed_over, call_process("vault", 1))
+
+    codes = set()
     async with place.app(thief, vault) as app:
-        return code_of(await (await app.start(thief, 1)).outcome(5))
+        for how in ("bare", "in its context", "made before"):
+            root = await app.start(thief, how)
+            codes.add(code_of(await root.outcome(5)))
+            assert not (await app.tree(root.id)).children
+    return codes.pop() if len(codes) == 1 else str(codes)
 
 
 @attempt("code", "contract_violation", "aborted")

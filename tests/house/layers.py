@@ -54,7 +54,6 @@ LAZY: dict[tuple[str, str], str] = {
     ("remit.testing.plugin", "remit.testing.harness"): "220 ms of every pytest run where remit is installed; only tests that ask for an app need it",
     ("remit.cli.audit", "remit.control.auditing.signing"): "36 ms for cryptography, an extra that only signed checkpoints need",
     ("remit.store.keyring", "remit.store.aes"): "36 ms for cryptography, an extra that only encrypted stores need",
-    ("remit.engine.apart.workers", "remit.engine.apart.isolation"): "8 ms for anyio.to_process, which few programs use",
 }
 
 

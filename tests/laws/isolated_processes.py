@@ -7,6 +7,8 @@ import contextlib
 import ctypes
 import logging
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,7 @@ __all__ = [
     "failing",
     "forgets",
     "hangs_around",
+    "has_a_step_that_starts_a_program",
     "holds_the_gil",
     "leaves_a_step",
     "logs",
@@ -56,6 +59,7 @@ __all__ = [
     "reserved",
     "slow_replay",
     "spins_in_a_step",
+    "tells_its_helper",
     "tells_its_pid",
     "unwraps",
     "waits_for_a_word",
@@ -283,6 +287,30 @@ async def logs(_: int) -> int:
 def said_in_a_thread() -> int:
     log.warning("from the step")
     return 1
+
+
+@step(isolation="process")
+def starts_a_program(path: str) -> list[str]:
+    """The program reads what there is to read and writes to both streams, as the code itself does."""
+    log.warning("a key: %s", "sk-" + "a1B2c3D4e5F6g7H8" * 2)
+    print("printed")
+    done = subprocess.run(["sh", "-c", "cat; echo from a program; head -c 300000 /dev/zero >&2"], check=True)
+    return [f"exit status {done.returncode}", sys.stdin.read()]
+
+
+@step(isolation="process")
+def own_pid(_: int) -> int:
+    return os.getpid()
+
+
+@process
+async def tells_its_helper(n: int) -> int:
+    return await own_pid(n)
+
+
+@process
+async def has_a_step_that_starts_a_program(path: str) -> list[str]:
+    return await starts_a_program(path)
 
 
 @step

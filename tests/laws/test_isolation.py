@@ -268,6 +268,26 @@ async def test_L30_log_lines_of_an_isolated_body_carry_its_trace_and_no_secret(c
     assert "a1B2c3D4" not in lines[0].getMessage()
 
 
+async def test_L30_L22_what_an_isolated_step_logs_and_writes_is_not_lost_and_disturbs_nothing(caplog, capfd) -> None:
+    async with Remit(":memory:", processes=HERE) as app:
+        execution = await app.start(apart.has_a_step_that_starts_a_program, "x", tenant="acme")
+        assert (await execution.outcome(timeout=10)).value == ["exit status 0", ""]
+    (line,) = [record for record in caplog.records if record.name == "sample.isolated"]
+    assert (line.levelname, line.execution_id, line.tenant) == ("WARNING", execution.id, "acme")
+    assert "a1B2c3D4" not in line.getMessage()
+    written = capfd.readouterr()
+    assert written.out == "printed\nfrom a program\n"
+    assert len(written.err) == 300_000
+
+
+async def test_L22_the_helpers_of_an_engine_end_with_it_and_are_used_again_until_then(tmp_path) -> None:
+    async with Remit(":memory:", processes=HERE) as app:
+        pids = {(await (await app.start(apart.tells_its_helper, n)).outcome(timeout=10)).unwrap() for n in range(3)}
+        (pid,) = pids
+        assert _alive(pid)
+    assert not _alive(pid)
+
+
 async def test_L35_a_step_that_an_isolated_body_stops_waiting_for_is_stopped(tmp_path) -> None:
     path = tmp_path / "notes"
     async with Remit(":memory:", processes=HERE) as app:

@@ -14,7 +14,7 @@ import orjson
 from remit.authoring.outcome import Outcome
 from remit.authoring.process import Process, ProcessRef, amount_of, split_reference
 from remit.engine.answer import Answer
-from remit.engine.body.port import PORT, ContinueAs, Port, current_port
+from remit.engine.body.port import PORT, ContinueAs, Port, current_port, refuse_elsewhere
 from remit.engine.request import CallRequest
 from remit.engine.values.seam import Seam, SeamError, canonical
 from remit.engine.values.texts import optional_ms, optional_text, short_text
@@ -139,6 +139,7 @@ def call_process(
 
 
 async def _call(port: Port, request: CallRequest) -> Outcome[Any]:
+    refuse_elsewhere(port, "call_process()")  # the coroutine may have been handed to another thread since
     called = port.call(request)
     del request  # and so the input: ten thousand calls may wait here, and need neither any more
     return Outcome(await called)

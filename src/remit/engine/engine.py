@@ -455,6 +455,7 @@ class Engine:
                 timeout=1,
             )
         await self.driver.reaped()
+        await self.workers.close()
         await asyncio.sleep(0)  # the channels of killed processes close in the loop's next turn
         self.durability.flush()
         self._make_tasks_as_before()

@@ -11,7 +11,7 @@ import socket
 import struct
 from typing import Any
 
-__all__ = ["Channel"]
+__all__ = ["Channel", "receive_from", "send_to"]
 
 _HEADER = struct.Struct("!I")
 
@@ -31,9 +31,8 @@ class Channel:
 
     def send(self, message: Any) -> None:
         """Send; a message to a dead peer is dropped, its end is seen by `receive`."""
-        payload = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
         if not self._writer.is_closing():
-            self._writer.write(_HEADER.pack(len(payload)) + payload)
+            self._writer.write(_packed(message))
 
     async def flush(self) -> None:
         """Wait until what was sent has left."""
@@ -50,3 +49,29 @@ class Channel:
     def close(self) -> None:
         """Close this end."""
         self._writer.close()
+
+
+def send_to(end: socket.socket, message: Any) -> None:
+    """Send where no loop runs."""
+    end.sendall(_packed(message))
+
+
+def receive_from(end: socket.socket) -> Any:
+    """The next message where no loop runs; raises EOFError when the peer is gone."""
+    (size,) = _HEADER.unpack(_exactly(end, _HEADER.size))
+    return pickle.loads(_exactly(end, size))  # noqa: S301  # the peer is our own parent
+
+
+def _exactly(end: socket.socket, size: int) -> bytes:
+    found = bytearray()
+    while len(found) < size:
+        more = end.recv(size - len(found))
+        if not more:
+            raise EOFError("the other process has ended")
+        found += more
+    return bytes(found)
+
+
+def _packed(message: Any) -> bytes:
+    payload = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    return _HEADER.pack(len(payload)) + payload

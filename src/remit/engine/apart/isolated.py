@@ -46,6 +46,7 @@ class Body:
     run = None
 
     def __init__(self, channel: Channel, first: dict[str, Any], definition: Definition) -> None:
+        self.loop = asyncio.get_running_loop()
         self._channel = channel
         self._first = first
         self._waiting: dict[int, asyncio.Future[Any]] = {}
@@ -67,10 +68,9 @@ class Body:
 
     async def drive(self) -> None:
         """Run the body and report its end."""
-        loop = asyncio.get_running_loop()
         listening = asyncio.create_task(self._listen())
         PORT.set(self)
-        loop.set_task_factory(self._new_task)
+        self.loop.set_task_factory(self._new_task)
         body = asyncio.create_task(self._outcome())
         await asyncio.wait({listening, body}, return_when=asyncio.FIRST_COMPLETED)
         if not body.done():

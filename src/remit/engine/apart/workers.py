@@ -10,6 +10,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from remit.engine.apart.helpers import Helpers
+from remit.engine.apart.isolation import run_isolated, undo_isolated
 from remit.engine.body.leaving import made_to_leave, own_failure
 from remit.engine.body.port import PORT
 from remit.errors import TransientError
@@ -34,6 +36,7 @@ class Workers:
 
         self._threads = anyio
         self._limiter: anyio.CapacityLimiter | None = None
+        self._helpers: Helpers | None = None
         self.stuck = 0
         self._left: list[tuple[dict[str, bool], str]] = []
 
@@ -46,9 +49,7 @@ class Workers:
 
     async def _call(self, step: StepDefinition, arguments: dict[str, Any]) -> Any:
         if step.isolation == "process":
-            from remit.engine.apart.isolation import run_isolated
-
-            return await run_isolated(step, arguments)
+            return await run_isolated(self._in_processes(), step, arguments)
         if step.is_async:
             return await _on_the_loop(step.function(**arguments), "an async step")
         return await self._in_thread(step, arguments)
@@ -56,15 +57,23 @@ class Workers:
     async def undo(self, step: StepDefinition, arguments: dict[str, Any], result: bytes | None) -> Any:
         """Call a step's compensation where its function would run; `result`: what was recorded, None where nothing was (L37)."""
         if step.isolation == "process":
-            from remit.engine.apart.isolation import undo_isolated
-
-            return await undo_isolated(step, arguments, result)
+            return await undo_isolated(self._in_processes(), step, arguments, result)
         assert step.compensate is not None
         value = step.result.decode(result) if result is not None else None
         undo = partial(step.compensate, value, *arguments.values())
         if inspect.iscoroutinefunction(step.compensate):
             return await _on_the_loop(undo(), "an async compensation")
         return await self._in_thread(replace(step, name=f"{step.name}, undone", function=undo), {})
+
+    def _in_processes(self) -> Helpers:
+        if self._helpers is None:
+            self._helpers = Helpers()
+        return self._helpers
+
+    async def close(self) -> None:
+        """End the processes that ran steps."""
+        if self._helpers is not None:
+            await self._helpers.close()
 
     async def _in_thread(self, step: StepDefinition, arguments: dict[str, Any]) -> Any:
         self.refuse_when_too_many_are_stuck()

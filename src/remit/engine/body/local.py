@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,11 @@ class LocalPort:
     def resources(self) -> Any:
         """What `Remit(resources=...)` was given."""
         return self.run.engine.resources
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that the body runs on."""
+        return self.run.loop
 
     def beat(self) -> None:
         """A sign that the body is at work, for the watchdog."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ __all__ = [
     "Port",
     "current_port",
     "no_effect_inside_step",
+    "refuse_elsewhere",
 ]
 
 
@@ -56,6 +58,10 @@ class Port(Protocol):
     @property
     def resources(self) -> Any:
         """What `Remit(resources=...)` was given."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that the body runs on, and on which alone it may ask."""
 
     def beat(self) -> None:
         """A sign that the body is at work, for whoever watches it."""
@@ -136,7 +142,23 @@ def current_port(effect: str) -> Port:
             code="outside_execution",
             effect=effect,
         )
+    refuse_elsewhere(port, effect)
     return port
+
+
+def refuse_elsewhere(port: Port, effect: str) -> None:
+    """Refuse an effect in another thread or loop than the body's, into which `asyncio.to_thread` takes a body's context."""
+    try:
+        here = asyncio.get_running_loop() is port.loop
+    except RuntimeError:
+        here = False
+    if not here:
+        raise MisuseError(
+            f"{effect} was used in another thread or event loop than its process runs in. Use it in the body itself, and give"
+            " threads plain functions to run.",
+            code="outside_execution",
+            effect=effect,
+        )
 
 
 def no_effect_inside_step(effect: str) -> None:

@@ -43,6 +43,11 @@ class RecordedPort:
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
 
     @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that the body is gone through on."""
+        return asyncio.get_running_loop()
+
+    @property
     def initial(self) -> Any:
         """What the execution was started with."""
         return self._definition.input.decode(self._record.input)
