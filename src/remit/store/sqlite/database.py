@@ -138,8 +138,11 @@ def prepare_file(location: Location) -> None:
 
 
 def _create_or_look(path: str) -> None:
-    """Never opens a file that is there: closing it again would drop the locks that this process has on it for SQLite (POSIX),
-    and whoever opens the file next would take its log for that of a dead process and delete it, acknowledged work in it."""
+    """Make the file, or look at the one that is there without opening it.
+
+    To close it again would drop the locks that this process has on it for SQLite (POSIX), and whoever opens the file next
+    would take its log for that of a dead process and delete it, acknowledged work in it.
+    """
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
