@@ -59,8 +59,8 @@ __all__ = [
     "reserved",
     "slow_replay",
     "spins_in_a_step",
-    "tells_its_helper",
     "tells_its_pid",
+    "tells_where_its_step_ran",
     "unwraps",
     "waits_for_a_word",
 ]
@@ -304,7 +304,7 @@ def own_pid(_: int) -> int:
 
 
 @process
-async def tells_its_helper(n: int) -> int:
+async def tells_where_its_step_ran(n: int) -> int:
     return await own_pid(n)
 
 

@@ -280,9 +280,9 @@ async def test_L30_L22_what_an_isolated_step_logs_and_writes_is_not_lost_and_dis
     assert len(written.err) == 300_000
 
 
-async def test_L22_the_helpers_of_an_engine_end_with_it_and_are_used_again_until_then(tmp_path) -> None:
+async def test_L22_processes_that_ran_steps_end_with_their_engine_and_are_used_again_until_then(tmp_path) -> None:
     async with Remit(":memory:", processes=HERE) as app:
-        pids = {(await (await app.start(apart.tells_its_helper, n)).outcome(timeout=10)).unwrap() for n in range(3)}
+        pids = {(await (await app.start(apart.tells_where_its_step_ran, n)).outcome(timeout=10)).unwrap() for n in range(3)}
         (pid,) = pids
         assert _alive(pid)
     assert not _alive(pid)

@@ -34,6 +34,8 @@ from remit.store.records import AlertFilter, EffectKind, ExecutionFilter, Execut
 __all__ = ["Page", "Queries", "deleted", "limit_of", "only_own", "since_of", "unknown"]
 
 _FIRST = 100
+_SHOWN = frozenset({EffectKind.STEP, EffectKind.TOOL, EffectKind.MODEL, EffectKind.ASK})
+"""The effects that are told as the current step."""
 _WAITING = frozenset(
     {
         Status.PENDING_ASYNC,
@@ -113,7 +115,8 @@ class Queries:
         return [compensation_view(entry) for entry in self._reader.compensations(record.n, record.generation)]
 
     def _newest_effect(self, record: ExecutionRecord) -> JournalRecord | None:
-        return self._reader.newest_effect(record.n, record.generation)
+        entries = self._reader.journal(record.n, record.generation)
+        return next((entry for entry in reversed(entries) if entry.kind in _SHOWN), None)
 
     def _newest(self, record: ExecutionRecord, newest: JournalRecord | None) -> JournalRecord | None:
         """What it began last, of which `newest` is its newest effect; in a workflow named as the step is, calls included."""

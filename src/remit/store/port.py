@@ -187,11 +187,8 @@ class Reader(Protocol):
     def journal(self, execution_n: int, generation: int | None = None) -> list[JournalRecord]:
         """An execution's journal in the order of its entries; one generation's, or all."""
 
-    def newest_effect(self, execution_n: int, generation: int) -> JournalRecord | None:
-        """The step, tool, model or ask that an execution began last."""
-
     def newest_effects(self, execution_id: str) -> dict[int, JournalRecord]:
-        """The same of the execution and of all below it, by their numbers."""
+        """The step, tool, model or ask that the execution and each below it began last, by their numbers."""
 
     def compensations(self, execution_n: int, generation: int) -> list[JournalRecord]:
         """What was done to undo an execution, in order."""

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from remit.engine.apart.elsewhere import locate
-from remit.engine.apart.helpers import Helpers, Unfit
+from remit.engine.apart.pool import Pool, Unfit
 from remit.engine.definitions import StepDefinition
 from remit.engine.ending.faults import exception_of
 from remit.engine.ending.intents import as_json
@@ -23,25 +23,25 @@ __all__ = ["run_isolated", "undo_isolated"]
 Failure = tuple[str, str, ErrorInfo | None]
 
 
-async def run_isolated(helpers: Helpers, step: StepDefinition, arguments: dict[str, Any]) -> Any:
-    """Run a step's function in a helper process; arguments and result cross as JSON. Cancelling kills the process.
+async def run_isolated(pool: Pool, step: StepDefinition, arguments: dict[str, Any]) -> Any:
+    """Run a step's function in a process of the pool; arguments and result cross as JSON. Cancelling kills the process.
 
     Raises TransientError `worker_died` where the process ends early, DefinitionError where it cannot find the function.
     """
     payload = canonical(arguments, f"the arguments of {step.kind} {step.name!r}")
-    return step.result.decode(await _apart(helpers, step, _there, payload))
+    return step.result.decode(await _apart(pool, step, _there, payload))
 
 
 async def undo_isolated(
-    helpers: Helpers, step: StepDefinition, arguments: dict[str, Any], result: bytes | None
+    pool: Pool, step: StepDefinition, arguments: dict[str, Any], result: bytes | None
 ) -> Any:
     """Run a step's compensation as `run_isolated` runs its function; what it returned, as far as JSON holds it."""
     payload = canonical(arguments, f"the arguments of {step.kind} {step.name!r}")
-    return orjson.loads(await _apart(helpers, step, _undo_there, payload, tuple(arguments), result))
+    return orjson.loads(await _apart(pool, step, _undo_there, payload, tuple(arguments), result))
 
 
 async def _apart(
-    helpers: Helpers, step: StepDefinition, work: Callable[..., tuple[Failure | None, bytes]], *parts: Any
+    pool: Pool, step: StepDefinition, work: Callable[..., tuple[Failure | None, bytes]], *parts: Any
 ) -> bytes:
     place = locate(step.function, step)
     if place is None:
@@ -49,7 +49,7 @@ async def _apart(
             f"{step.where} cannot be found by another process: define it at the top level of a module"
         )
     try:
-        failure, result = await helpers.do(place, work, *parts)
+        failure, result = await pool.do(place, work, *parts)
     except Unfit as error:
         raise DefinitionError(
             f"{step.where} cannot be found by another process: importing {place.module} there failed ({error}). "
@@ -65,14 +65,14 @@ async def _apart(
 
 
 def _there(step: StepDefinition, payload: bytes) -> tuple[Failure | None, bytes]:
-    """In the helper process: run the function, and encode what comes of it."""
+    """In the process of the pool: run the function, and encode what comes of it."""
     return _tried(lambda: step.result.encode(_call(step.function, **_decoded(step, payload))))
 
 
 def _undo_there(
     step: StepDefinition, payload: bytes, names: tuple[str, ...], result: bytes | None
 ) -> tuple[Failure | None, bytes]:
-    """In the helper process: run what undoes the step; `names` is the order of its arguments, which JSON does not keep."""
+    """In the process of the pool: run what undoes the step; `names` is the order of its arguments, which JSON does not keep."""
 
     def work() -> bytes:
         assert step.compensate is not None

@@ -10,8 +10,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from remit.engine.apart.helpers import Helpers
 from remit.engine.apart.isolation import run_isolated, undo_isolated
+from remit.engine.apart.pool import Pool
 from remit.engine.body.leaving import made_to_leave, own_failure
 from remit.engine.body.port import PORT
 from remit.errors import TransientError
@@ -36,7 +36,7 @@ class Workers:
 
         self._threads = anyio
         self._limiter: anyio.CapacityLimiter | None = None
-        self._helpers: Helpers | None = None
+        self._pool: Pool | None = None
         self.stuck = 0
         self._left: list[tuple[dict[str, bool], str]] = []
 
@@ -65,15 +65,15 @@ class Workers:
             return await _on_the_loop(undo(), "an async compensation")
         return await self._in_thread(replace(step, name=f"{step.name}, undone", function=undo), {})
 
-    def _in_processes(self) -> Helpers:
-        if self._helpers is None:
-            self._helpers = Helpers()
-        return self._helpers
+    def _in_processes(self) -> Pool:
+        if self._pool is None:
+            self._pool = Pool()
+        return self._pool
 
     async def close(self) -> None:
         """End the processes that ran steps."""
-        if self._helpers is not None:
-            await self._helpers.close()
+        if self._pool is not None:
+            await self._pool.close()
 
     async def _in_thread(self, step: StepDefinition, arguments: dict[str, Any]) -> Any:
         self.refuse_when_too_many_are_stuck()

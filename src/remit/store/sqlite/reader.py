@@ -212,22 +212,12 @@ class SqliteReader:
 
     def journal(self, execution_n: int, generation: int | None = None) -> list[JournalRecord]:
         """An execution's journal in the order of its entries; one generation's, or all."""
-        query = f"SELECT {JOURNAL_COLUMNS} FROM journal WHERE execution_n = ?"
-        if generation is None:
-            return [self._journal_of(row) for row in self._rows(query + " ORDER BY generation, position", (execution_n,))]
-        return [
-            self._journal_of(row)
-            for row in self._rows(query + " AND generation = ? ORDER BY position", (execution_n, generation))
-        ]
-
-    def newest_effect(self, execution_n: int, generation: int) -> JournalRecord | None:
-        """The step, tool, model or ask that an execution began last."""
-        query = f"SELECT {JOURNAL_COLUMNS} FROM journal WHERE execution_n = ? AND generation = ? AND kind IN ('step', 'tool', 'model', 'ask') ORDER BY position DESC LIMIT 1"
-        row = self._first(query, (execution_n, generation))
-        return self._journal_of(row) if row else None
+        narrowed, values = ("", (execution_n,)) if generation is None else ("AND generation = ?", (execution_n, generation))
+        query = f"SELECT {JOURNAL_COLUMNS} FROM journal WHERE execution_n = ? {narrowed} ORDER BY generation, position"
+        return [self._journal_of(row) for row in self._rows(query, values)]
 
     def newest_effects(self, execution_id: str) -> dict[int, JournalRecord]:
-        """The same of the execution and of all below it, by their numbers."""
+        """The step, tool, model or ask that the execution and each below it began last, by their numbers."""
         condition = "j.generation = e.generation AND j.kind IN ('step', 'tool', 'model', 'ask') GROUP BY j.execution_n HAVING max(j.position) >= 0"
         return {entry.execution_n: entry for _, entry in self._journal_of_tree(execution_id, condition)}
 
@@ -247,10 +237,8 @@ class SqliteReader:
 
     def open_asks(self, execution_id: str) -> list[tuple[str, JournalRecord]]:
         """The asks that wait for an answer at the execution or below it."""
-        return self._journal_of_tree(
-            execution_id,
-            "j.kind = 'ask' AND j.ended_at IS NULL AND j.generation = e.generation AND e.ended_at IS NULL ORDER BY e.n, j.position",
-        )
+        waiting = "j.kind = 'ask' AND j.ended_at IS NULL AND j.generation = e.generation AND e.ended_at IS NULL"
+        return self._journal_of_tree(execution_id, f"{waiting} ORDER BY e.n, j.position")
 
     def events(self, execution_id: str) -> list[EventRecord]:
         """All events sent to an execution, oldest first."""

@@ -22,18 +22,18 @@ from remit.engine.apart.channel import Channel, receive_from, send_to
 from remit.engine.apart.elsewhere import Place, end_with, find, prepare, surroundings
 from remit.engine.apart.log_lines import LogLines, handle
 
-__all__ = ["Helpers", "Unfit", "main"]
+__all__ = ["Pool", "Unfit", "main"]
 
-MAX_HELPERS = 16
+MAX_PROCESSES = 16
 """More than processors, since work that hangs must not hold up other work."""
 _MAX_IDLE_S = 300
 
 
 class Unfit(Exception):
-    """The helper could not import the code; the text says why."""
+    """The process could not import the code; the text says why."""
 
 
-class _Helper:
+class _Process:
     """One process, and this end of its socket pair."""
 
     def __init__(self, process: asyncio.subprocess.Process, channel: Channel) -> None:
@@ -42,10 +42,10 @@ class _Helper:
         self.idle_since = 0.0
 
     @classmethod
-    async def start(cls) -> _Helper:
+    async def start(cls) -> _Process:
         ours, theirs = socket.socketpair()
         with theirs:
-            code = f"from remit.engine.apart.helpers import main; main({theirs.fileno()}, {os.getpid()})"
+            code = f"from remit.engine.apart.pool import main; main({theirs.fileno()}, {os.getpid()})"
             try:
                 process = await asyncio.create_subprocess_exec(
                     sys.executable, "-u", "-c", code, pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL
@@ -81,13 +81,13 @@ class _Helper:
         await self._process.wait()
 
 
-class Helpers:
-    """The helper processes of one engine."""
+class Pool:
+    """The processes that do work for one engine."""
 
     def __init__(self) -> None:
-        self._room = asyncio.Semaphore(MAX_HELPERS)
-        self._idle: list[_Helper] = []
-        self._ending: list[_Helper] = []
+        self._room = asyncio.Semaphore(MAX_PROCESSES)
+        self._idle: list[_Process] = []
+        self._ending: list[_Process] = []
 
     async def do(self, place: Place, work: Callable[..., Any], *parts: Any) -> Any:
         """What `work(definition, *parts)` gives in another process, with the definition of what is found at that place.
@@ -96,17 +96,17 @@ class Helpers:
         """
         message = (logging.getLogger().getEffectiveLevel(), surroundings(), place, work, parts)
         async with self._room:
-            helper = self._rested() or await _Helper.start()
+            process = self._rested() or await _Process.start()
             try:
-                done = await helper.do(message)
+                done = await process.do(message)
             except BaseException:
-                self._end(helper)
+                self._end(process)
                 raise
-            helper.idle_since = time.monotonic()
-            self._idle.append(helper)
+            process.idle_since = time.monotonic()
+            self._idle.append(process)
             return done
 
-    def _rested(self) -> _Helper | None:
+    def _rested(self) -> _Process | None:
         """The one that was at work last; those that nobody has needed for long are ended."""
         until = time.monotonic() - _MAX_IDLE_S
         for each in [each for each in self._idle if each.idle_since < until or not each.alive]:
@@ -114,9 +114,9 @@ class Helpers:
             self._end(each)
         return self._idle.pop() if self._idle else None
 
-    def _end(self, helper: _Helper) -> None:
-        helper.kill()
-        self._ending = [each for each in self._ending if each.alive] + [helper]
+    def _end(self, process: _Process) -> None:
+        process.kill()
+        self._ending = [each for each in self._ending if each.alive] + [process]
 
     async def close(self) -> None:
         """End them all; returns when they are gone."""
@@ -126,7 +126,7 @@ class Helpers:
             await each.ended()
 
 
-# -- in the helper -----------------------------------------------------------------------------------------------------
+# -- in the process -----------------------------------------------------------------------------------------------------
 
 
 def main(descriptor: int, engine: int) -> None:
