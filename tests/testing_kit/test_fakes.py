@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from remit import (
     Budget,
@@ -306,6 +307,26 @@ async def test_a_child_that_is_only_called_is_made_up() -> None:
                 await app.tree(outcome.execution_id or ""), "order COMPLETED\n  price\n  payment@1.0.0 COMPLETED"
             )
     assert seen == [{"cents": 14}]
+
+
+class Wanted(BaseModel):
+    sku: str
+
+
+class Found(BaseModel):
+    shelf: str
+
+
+async def test_a_made_up_child_takes_a_callers_model_as_its_data() -> None:
+    inventory = ProcessRef[Wanted, Found]("inventory@^2")
+
+    @process(calls=[inventory])
+    async def pick(sku: str) -> str:
+        return (await call_process(inventory, Wanted(sku=sku))).unwrap().shelf
+
+    async with TestApp([pick], children={"inventory": lambda wanted: {"shelf": wanted["sku"][:1]}}) as app:
+        assert (await app.run(pick, "boots")).unwrap() == "b"
+        assert_called(app.calls, "inventory", times=1, having={"input": {"sku": "boots"}})
 
 
 async def test_a_hosted_child_keeps_its_contract_its_price_and_its_limits() -> None:

@@ -10,9 +10,11 @@ from difflib import get_close_matches
 from functools import cache, partial
 from typing import Any
 
+import orjson
+
 from remit import DefinitionError
 from remit.engine.definitions import Catalog, Definition, in_range
-from remit.engine.values.seam import Seam
+from remit.engine.values.seam import Seam, canonical
 from remit.testing.fakes import After, is_async
 from remit.testing.holds import Holds
 from remit.testing.stand_ins import fitted, given
@@ -85,10 +87,17 @@ def _made_up(name: str, callers: list[Definition]) -> list[Definition]:
     where = f"fake of process {name!r}"
     return [
         Definition(
-            name, version, _nothing, True, Seam(Any, where=f"{where}, input"), Seam(Any, where=f"{where}, result")
+            name, version, _nothing, True, _AnyInput(Any, where=f"{where}, input"), Seam(Any, where=f"{where}, result")
         )
         for version in sorted({_version_in(each) for each in ranges})
     ]
+
+
+class _AnyInput(Seam[Any]):
+    """Takes a caller's model as its plain data, as the real process's own type would; see `Seam.accept`."""
+
+    def accept(self, value: object) -> tuple[bytes, Any]:
+        return super().accept(orjson.loads(canonical(value, self.where)))
 
 
 async def _nothing(_input: Any) -> None:
