@@ -52,6 +52,20 @@ def test_findings_are_sorted_and_each_shows_the_text_that_it_is_about(case: Path
         assert str(each).startswith(f"{each.position}: {each.severity}: ")
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "1:1: error: There is nothing in this file: a workflow has a `workflow_type`, and `steps`"),
+        ("# later\n", "1:1: error: There is nothing in this file"),
+        ("workflow_type: W\nsteps:\n\t- name: A\n", "3:1: error: This is no YAML: .*: indent with spaces"),
+    ],
+)
+def test_a_file_that_holds_nothing_or_tabs_is_told_what_to_write(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "w.yaml").write_text(text)
+    [finding] = load([tmp_path / "w.yaml"]).findings
+    assert re.search(told, str(finding))
+
+
 def _codes() -> set[str]:
     """The codes that the source of the check names."""
     source = "\n".join(each.text for each in modules() if each.name.startswith("remit.workflows."))

@@ -78,6 +78,16 @@ async def test_a_request_is_filled_from_the_state_and_its_response_is_data(tmp_p
     assert response["headers"]["content-type"] == "application/json"
 
 
+async def test_what_a_url_encodes_by_itself_is_not_encoded_twice(tmp_path):
+    path = "/{{ state.id | urlencode }}/{{ state.id | trim | urlencode }}/{{ state.id + '%' | urlencode }}"
+    async with serving(answer({})) as server:
+        file = written(tmp_path, {"url": f"{server.url}{path}?q={{{{ state.q | urlencode }}}}"})
+        assert (await ended(file, server, {"id": "a/ü", "q": "x&y"})).ok
+        assert not (await ended(file, server, {"id": "..", "q": ""})).ok
+    (taken,) = server.taken
+    assert taken.line == "GET /a%2F%C3%BC/a%2F%C3%BC/a%2F%C3%BC%2525?q=x%26y HTTP/1.1"
+
+
 @pytest.mark.parametrize(
     ("includes", "kept"), [(["body"], {"body"}), (["status_code", "body"], {"body", "status_code"}), ([], None)]
 )

@@ -110,7 +110,8 @@ def test_two_names_for_one_key_are_told_as_what_they_are(step: dict[str, Any], t
     assert (finding.severity, finding.suggestion) == ("error", None)
 
 
-def test_a_file_may_say_where_its_schema_is() -> None:
-    data = {"$schema": "../workflow.schema.json", "workflow_type": "W", "steps": [{"name": "S", "function": "steps.a"}]}
+def test_a_file_may_say_where_its_schema_is_and_keep_parts_that_others_repeat() -> None:
+    shared = {"retry": 3, "anything": [1]}
+    data = {"$schema": "../workflow.schema.json", "x-shared": shared, "workflow_type": "W", "steps": [{"name": "S", "function": "steps.a"}]}
     assert schema.workflow(parse(json.dumps(data), "f"))[1] == []
     assert list(VALIDATOR.iter_errors(data)) == []

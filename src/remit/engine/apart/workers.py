@@ -15,6 +15,7 @@ from remit.engine.apart.pool import Pool
 from remit.engine.body.leaving import made_to_leave, own_failure
 from remit.engine.body.port import PORT
 from remit.errors import TransientError
+from remit.kernel.durations import spell
 
 if TYPE_CHECKING:
     import anyio
@@ -44,8 +45,15 @@ class Workers:
         """The function's own result; a step's `timeout` becomes a TimeoutError, which is TRANSIENT."""
         if step.timeout_ms is None:
             return await self._call(step, arguments)
-        async with asyncio.timeout(step.timeout_ms / 1_000):
-            return await self._call(step, arguments)
+        limit = asyncio.timeout(step.timeout_ms / 1_000)
+        try:
+            async with limit:
+                return await self._call(step, arguments)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            told = f"{step.kind} {step.name!r} took longer than its timeout of {spell(step.timeout_ms)}"
+            raise TimeoutError(told) from error
 
     async def _call(self, step: StepDefinition, arguments: dict[str, Any]) -> Any:
         if step.isolation == "process":

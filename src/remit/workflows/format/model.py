@@ -31,6 +31,7 @@ from remit.workflows.format.fields import (
 )
 
 __all__ = [
+    "OWN_KEYS",
     "STEP_TYPES",
     "AsyncStep",
     "AwaitStep",
@@ -58,6 +59,8 @@ __all__ = [
     "walk",
 ]
 
+OWN_KEYS = "x-"
+"""What the keys of a file begin with that are its authors' own: parts that others repeat by their anchors."""
 _AT_MOST_STEPS = 1_000
 Loc = tuple[str | int, ...]
 

@@ -7,7 +7,16 @@ from typing import Any
 from pydantic import AliasChoices
 
 from remit.workflows.format.fields import Amounts, OnFailure, OnTimeout, RetryRule, Section, Shouted, any_case
-from remit.workflows.format.model import STEP_TYPES, DynamicInjection, HttpConfig, InjectionRule, Route, Task, Workflow
+from remit.workflows.format.model import (
+    OWN_KEYS,
+    STEP_TYPES,
+    DynamicInjection,
+    HttpConfig,
+    InjectionRule,
+    Route,
+    Task,
+    Workflow,
+)
 from remit.workflows.format.rules import RULES, only_one_of
 
 __all__ = ["SECTIONS", "json_schema"]
@@ -46,6 +55,7 @@ def json_schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Remit workflow",
         **schema,
+        "patternProperties": {f"^{OWN_KEYS}": {}},
         "$defs": dict(sorted(definitions.items())),
     }
 

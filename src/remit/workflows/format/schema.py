@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from remit.workflows.format.fields import Section
 from remit.workflows.format.findings import Finding, did_you_mean
-from remit.workflows.format.model import STEP_TYPES, HttpConfig, RegistryEntry, StandardStep, Workflow
+from remit.workflows.format.model import OWN_KEYS, STEP_TYPES, HttpConfig, RegistryEntry, StandardStep, Workflow
 from remit.workflows.format.source import Loc, Source
 
 __all__ = ["UnreadableStep", "readable", "section", "workflow"]
@@ -86,6 +86,11 @@ def workflow(source: Source) -> tuple[Workflow | None, list[Finding]]:
 def section(model: type[S], source: Source) -> tuple[S | None, list[Finding]]:
     """The data of a file as a model, unreadable parts left out, and what is wrong with it."""
     data = _copied(source.data, source, ())
+    if data is None:
+        told = "There is nothing in this file: a workflow has a `workflow_type`, and `steps` with a `name` each"
+        return None, [Finding("invalid_value", "error", told, source.position(()))]
+    if isinstance(data, dict):
+        data = {key: value for key, value in data.items() if not key.startswith(OWN_KEYS)}
     findings: list[Finding] = []
     for _ in range(_MOST_ROUNDS):
         try:

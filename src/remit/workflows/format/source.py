@@ -147,6 +147,8 @@ def parse(text: str, file: str) -> Source:
         unfinished = error.context_mark is not None and re.search("end of stream|stream end", str(error.problem))
         mark = error.context_mark if unfinished else error.problem_mark or error.context_mark
         told = " ".join(part for part in (error.context, error.problem) if part)
+        if "'\\t'" in told:
+            told += ": indent with spaces, YAML takes no tabs there"
         place = Position(file, mark.line + 1, mark.column + 1) if mark is not None else Position(file, 1, 1)
         raise SourceError("yaml_syntax", f"This is no YAML: {told}", place) from None
     except ReaderError as error:

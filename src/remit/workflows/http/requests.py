@@ -34,6 +34,8 @@ _OWN_HEADERS = frozenset(
     ]
 )
 """What the connection itself says: who sets these sends one request as two, or to another host than was judged."""
+_ENCODED = re.compile(r"\s*[\w.]+(?:\s*\|\s*\w+)*\s*\|\s*urlencode\s*")
+"""An expression whose value is encoded as a whole: a path, and filters of which the last one encodes."""
 _DOTS = re.compile(r"(?:^|/)(?:\.|%2e){1,2}(?=/|\Z)", re.IGNORECASE)
 
 
@@ -240,7 +242,7 @@ def _url(pieces: Sequence[Piece], query: Mapping[str, Any], names: Names) -> Tex
             text = str(_part(piece, names))
             if in_path and not text:
                 raise Refused(f"{piece.text!r} is empty, and the URL would name something else")
-            parts.append(quote(text, safe=""))
+            parts.append(text if _ENCODED.fullmatch(piece.text) else quote(text, safe=""))
     joint = "&" if not in_path else "?"
     for name, value in query.items():
         for part in _values(name, value):
