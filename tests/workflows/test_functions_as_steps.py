@@ -106,6 +106,48 @@ async def test_a_state_may_be_declared_by_a_json_schema() -> None:
     assert (outcome.error.code, outcome.error.details["path"]) == ("invalid_state", "/count")
 
 
+CLOSED = {
+    "properties": {
+        "n": {"type": "integer", "default": 1},
+        "sub": {"properties": {"q": {"type": "number", "default": 5}}, "default": {}},
+        "given": {"properties": {"day": {"default": "Monday"}}},
+        "empty": {},
+    },
+    "additionalProperties": False,
+}
+
+
+async def test_a_state_begins_with_the_defaults_of_its_json_schema() -> None:
+    flow = compiled("Flow", {"name": "Wait", "type": "WAIT", "duration": 0}, state=CLOSED, result="state")
+    seen = await results(flow, {"given": {}, "n": 3})
+    assert {name: value for name, value in seen.items() if name in CLOSED["properties"]} == {
+        "n": 3, "sub": {"q": 5}, "given": {"day": "Monday"},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("strategy", ["SHALLOW", "REPLACE"])
+async def test_L36_what_a_closed_schema_does_not_have_belongs_to_the_result_alone(strategy: str) -> None:
+    def give(state: dict[str, Any]) -> dict[str, Any]:
+        return {"n": state["n"] + 1, "other": 2}
+
+    spread = {"name": "Spread", "type": "PARALLEL", "tasks": [{"name": "a", "function": give}], "merge_strategy": strategy}
+    flow = compiled("Flow", {"name": "Give", "function": give}, spread, state=CLOSED)
+    assert await results(flow, {}) == {"n": 3, "other": 2}
+    left = compiled("Left", {"name": "Give", "function": give}, spread, state=CLOSED, result="state.other")
+    assert await results(left, {}) is None
+
+
+async def test_a_state_of_anything_is_read_and_written_by_name() -> None:
+    def look(state: Any) -> dict[str, Any]:
+        state["mark"] = 1
+        with pytest.raises(KeyError):
+            state["price"]
+        return {"found": ["n" in state, "price" in state, "step_failures" in state]}
+
+    flow = compiled("Any", {"name": "Look", "function": look}, result={"found": "state.found", "mark": "state.mark"})
+    assert await results(flow, {"n": 1}) == {"found": [True, False, True], "mark": 1}
+
+
 @pytest.mark.parametrize("by", ["returning", "changing"])
 async def test_a_value_that_the_model_refuses_fails_the_step(by: str) -> None:
     def spoil(state: Order) -> dict[str, Any]:

@@ -134,6 +134,8 @@ def _check_field(
     text = view.file.source.node((*expression.loc, *where)).value
     certain = contract.closed and "default" not in str(text)
     told = f"{of[:1].upper()}{of[1:]} has no field {name!r}"
+    if contract is view.contract and name in _output_keys(view):
+        told += ", so that it does not keep what a step gives under this `output_key`: declare it"
     view.report(
         "unknown_field",
         told,
@@ -145,9 +147,13 @@ def _check_field(
 
 
 def _filled_in(view: View) -> Names:
-    """Names that the state has besides its model's: those supplied, and those that steps are told to fill in."""
+    """Names that the state has besides its model's: those supplied, and those that steps fill in where it keeps others."""
+    return dict.fromkeys((*SUPPLIED, *(() if view.contract.closed else _output_keys(view))))
+
+
+def _output_keys(view: View) -> Iterator[str]:
     keys = (getattr(placed.step, "output_key", None) for placed in view.steps)
-    return dict.fromkeys((*SUPPLIED, *(key for key in keys if key is not None)))
+    return (key for key in keys if key is not None)
 
 
 def _result_of(target: str, book: Book) -> Contract:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from remit.workflows.checking.code import Code, Modules
 from remit.workflows.checking.contracts import (
@@ -17,7 +17,7 @@ from remit.workflows.checking.contracts import (
     schema_contract,
 )
 from remit.workflows.checking.expressions import scoped
-from remit.workflows.format.conformity import schema_problem
+from remit.workflows.format.conformity import misfit, schema_problem, with_defaults
 from remit.workflows.format.findings import Finding, Severity, did_you_mean
 from remit.workflows.format.model import ParallelStep, Step
 from remit.workflows.format.reading import WorkflowFile
@@ -105,6 +105,7 @@ def _contract(seen: View, allow: tuple[str, ...]) -> Contract:
     if isinstance(stated, dict):
         problem = schema_problem(stated)
         if problem is None:
+            _check_defaults(seen, stated, at)
             return schema_contract(stated)
         found = seen.file.source.node((*at, *problem[0])).value
         close = did_you_mean(found, JSON_TYPES) if isinstance(found, str) else None
@@ -124,6 +125,14 @@ def _contract(seen: View, allow: tuple[str, ...]) -> Contract:
         told = f"{stated!r} is no pydantic model: let the class inherit BaseModel, or write the state as JSON Schema"
         seen.report("unknown_function", told, at)
     return model_contract(found, seen.file.directory.resolve(), allow)
+
+
+def _check_defaults(seen: View, schema: dict[str, Any], at: Loc) -> None:
+    """A default of the state's schema that the schema itself refuses."""
+    problem = misfit(with_defaults(schema, {}), {**schema, "required": []})
+    if problem is not None and problem[0]:
+        told = f"The state begins with this default, and its JSON Schema refuses it: {problem[1]:.200}"
+        seen.report("invalid_schema", told, (*at, "properties", problem[0][0], "default"))
 
 
 def _codes(seen: View, loc: Loc, step: Step, allow: tuple[str, ...], modules: Modules) -> Iterator[tuple[Loc, Code]]:

@@ -8,7 +8,7 @@ from typing import Any
 from remit.engine.values.json_schemas import unreadable_pattern, validator_of
 from remit.errors import DefinitionError
 
-__all__ = ["misfit", "problem_finder", "schema_problem"]
+__all__ = ["misfit", "problem_finder", "properties_alone", "schema_problem", "with_defaults"]
 
 Place = tuple[str | int, ...]
 _TAKES_LONG = ("$ref", "$dynamicRef", "uniqueItems")
@@ -55,6 +55,22 @@ def misfit(value: Any, schema: dict[str, Any]) -> tuple[Place, str] | None:
         return None
     found = next(iter(validator_of(schema).iter_errors(value)), None)
     return None if found is None else (tuple(found.path), found.message)
+
+
+def with_defaults(schema: Any, data: Any) -> Any:
+    """The data, and what the schema's `properties` say where they say nothing; in objects that are there, too."""
+    properties = schema.get("properties") if isinstance(schema, Mapping) else None
+    if not isinstance(properties, Mapping) or not isinstance(data, dict):
+        return data
+    stated = {name: part["default"] for name, part in properties.items() if isinstance(part, Mapping) and "default" in part}
+    return {name: with_defaults(properties.get(name), value) for name, value in {**stated, **data}.items()}
+
+
+def properties_alone(schema: Mapping[str, Any] | None) -> frozenset[str] | None:
+    """The names that a schema's objects have, where they have no others; None where they may."""
+    if schema is None or schema.get("additionalProperties") is not False or "patternProperties" in schema:
+        return None
+    return frozenset(schema.get("properties", ()))
 
 
 def _pointer(path: Any) -> str:

@@ -93,7 +93,7 @@ class Program:
 
     async def _begin(self, initial: dict[str, Any]) -> dict[str, Any]:
         """The state at the start; recorded, where a default of it would differ the next time."""
-        plain = self.state.settled(initial)
+        plain = self.state.begun(initial)
         if not self.state.varies:
             return plain
         recorded: dict[str, Any] = await current_port("the initial state").value("initial_state", lambda: plain)

@@ -73,7 +73,7 @@ async def _go_through(program: Program, port: RecordedPort) -> Held:
     PORT.set(port)
     loop = asyncio.get_running_loop()
     begun = port.noted("initial_state") if program.state.varies else None
-    flow = Flow(current(), Held(program.state, begun or program.state.settled(port.initial)))
+    flow = Flow(current(), Held(program.state, begun or program.state.begun(port.initial)))
     going = asyncio.ensure_future(program._steps.run(flow, NO_FRAME))
     while not going.done():
         await asyncio.sleep(0)

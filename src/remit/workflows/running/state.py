@@ -24,7 +24,7 @@ from remit.engine.values.plain_json import dumps, loads
 from remit.engine.values.seam import Seam, SeamError, canonical, refuse_nonfinite
 from remit.engine.values.seam_types import coder_of
 from remit.errors import DefinitionError, DomainError
-from remit.workflows.format.conformity import problem_finder
+from remit.workflows.format.conformity import problem_finder, properties_alone, with_defaults
 from remit.workflows.running.parts import Parts, is_separable
 from remit.workflows.running.results import SubWorkflowResults
 
@@ -43,7 +43,15 @@ class AnyState(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     def __getitem__(self, name: str) -> Any:
+        if name not in self:
+            raise KeyError(name)
         return getattr(self, name)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        setattr(self, name, value)
+
+    def __contains__(self, name: object) -> bool:
+        return name in type(self).model_fields or name in (self.__pydantic_extra__ or ())
 
     def get(self, name: str, default: Any = None) -> Any:
         """The value of that name, or the default."""
@@ -61,6 +69,7 @@ class StateType:
         self.names = {name: field.serialization_alias or name for name, field in self.model.model_fields.items()}
         self.open = self.model.model_config.get("extra") == "allow"
         self.varies = _varies(self.model, set())
+        self._only = properties_alone(self.schema)
         self._problem = problem_finder(self.schema, where) if self.schema is not None else None
         self._parts = Parts(self.model, where) if is_separable(self.model) and not self.open else None
 
@@ -123,6 +132,10 @@ class StateType:
         except SeamError as error:
             raise DomainError(error.message, code="invalid_state", path=error.path) from error
 
+    def begun(self, initial: Mapping[str, Any]) -> dict[str, Any]:
+        """The state at the start: initial data with the defaults of the model or the schema; raises as `settled`."""
+        return self.settled(initial if self.schema is None else with_defaults(self.schema, dict(initial)))
+
     def settled(self, plain: Mapping[str, Any]) -> dict[str, Any]:
         """Plain data as the model takes it: validated, coerced, with defaults; raises DomainError `invalid_state`."""
         self.refuse_unfit(plain)
@@ -150,6 +163,8 @@ class StateType:
 
     def fields_of(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Those of a step's values that are fields of the state, by the names they are written under."""
+        if self._only is not None:
+            return {name: value for name, value in values.items() if name in self._only or name in SUPPLIED}
         if self.open:
             return {self.names.get(name, name): value for name, value in values.items()}
         return {self.names[name]: value for name, value in values.items() if name in self.names}
