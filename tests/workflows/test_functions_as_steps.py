@@ -99,7 +99,7 @@ async def test_a_state_may_be_declared_by_a_json_schema() -> None:
     assert await results(counted, {"count": 1}) == {"count": 2}
     assert counted.definition.input.schema() == schema
     async with Remit(":memory:", processes=[counted]) as app:
-        with pytest.raises(InvalidInput, match="'1' is not of type 'integer'"):
+        with pytest.raises(InvalidInput, match="initial data: at /count: '1' is not of type 'integer'"):
             await app.start(counted, {"count": "1"})
     outcome = await run(compiled("Spoiled", {"name": "Spoil", "function": spoil}, state=schema), {"count": 1})
     assert outcome.error is not None

@@ -198,6 +198,9 @@ async def test_a_fan_out_over_what_is_no_list_fails() -> None:
     outcome = await run(compiled("Flow", step, state=State), {})
     assert outcome.error is not None
     assert "is float, not a list" in outcome.error.message
+    outcome = await run(compiled("Flow", {**step, "iterate_over": "state.prices"}), {})
+    assert outcome.error is not None
+    assert outcome.error.message == "Step 'Push': state.prices is null or not there: give it a list, which may be empty"
 
 
 def starts(workflow_type: str, data: dict[str, Any]) -> Any:

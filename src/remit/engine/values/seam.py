@@ -152,7 +152,8 @@ class Seam(Generic[T]):
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         fix = "await it" if inspect.isawaitable(first["input"]) else "mend the value there"
         got = "nothing" if first["type"] == "missing" else _shown(first["input"], key)
-        return _error(self.where, path, first["msg"] + more, expected=first["msg"], got=got, fix=fix)
+        told = first["msg"].removeprefix("Value error, ")  # a validator's own words are enough
+        return _error(self.where, path, told + more, expected=told, got=got, fix=fix)
 
     def _changed(self, change: Change) -> SeamError:
         path = change.path[::-1]

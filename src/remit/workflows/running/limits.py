@@ -10,7 +10,7 @@ from remit.authoring.effects import sleep
 from remit.errors import DomainError
 from remit.kernel.durations import Duration
 
-__all__ = ["all_of", "step_timeout", "within"]
+__all__ = ["all_of", "no_list", "step_timeout", "within"]
 
 T = TypeVar("T")
 
@@ -51,3 +51,12 @@ async def _left(tasks: Sequence[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def no_list(step: str, path: str | None, found: object) -> DomainError:
+    """What fails a step that is to go over a list and finds none."""
+    if found is None:
+        told = f"{path} is null or not there: give it a list, which may be empty"
+    else:
+        told = f"{path} is {type(found).__name__}, not a list"
+    return DomainError(f"Step {step!r}: {told}", code="invalid_state")

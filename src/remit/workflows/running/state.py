@@ -193,7 +193,7 @@ class StateType:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         path = "/" + "/".join(str(part) for part in found[0]["loc"])
         return DomainError(
-            f"{self.where} at {path}: {found[0]['msg']}{more}. Fix: return a value the state's model takes.",
+            f"{self.where} at {path}: {found[0]['msg'].removeprefix('Value error, ')}{more}. Fix: return a value the state's model takes.",
             code="invalid_state",
             path=path,
         )
@@ -324,7 +324,7 @@ def _initial(type_: StateType) -> Any:
         try:
             type_.refuse_unfit(plain)
         except DomainError as error:
-            raise ValueError(error.message) from None
+            raise ValueError(error.message.removeprefix(f"{type_.where} ")) from None
         type_._read(payload, by_alias=True)
         return plain
 

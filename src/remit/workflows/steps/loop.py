@@ -10,7 +10,7 @@ from remit.workflows.format.model import LoopStep
 from remit.workflows.importing.shapes import own
 from remit.workflows.running.body import Steps
 from remit.workflows.running.flow import Ended, Flow, Frame
-from remit.workflows.running.limits import within
+from remit.workflows.running.limits import no_list, within
 from remit.workflows.running.reckoning import Read
 
 __all__ = ["LoopUnit"]
@@ -44,9 +44,7 @@ class LoopUnit:
         items = self.by.value(flow, frame)
         name, limit = self.spec.name, self.spec.max_iterations
         if not isinstance(items, list | tuple):
-            raise DomainError(
-                f"Step {name!r}: {self.spec.iterate_over} is {type(items).__name__}, not a list", code="invalid_state"
-            )
+            raise no_list(name, self.spec.iterate_over, items)
         if len(items) > limit:
             raise DomainError(
                 f"Step {name!r}: {self.spec.iterate_over} has {len(items)} items, max_iterations is {limit}",

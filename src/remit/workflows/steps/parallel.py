@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from remit.errors import DomainError, ErrorClass, RemitError
 from remit.workflows.format.model import ParallelStep
 from remit.workflows.running.flow import Ended, Flow, Frame, key_of
-from remit.workflows.running.limits import all_of, step_timeout, within
+from remit.workflows.running.limits import all_of, no_list, step_timeout, within
 from remit.workflows.running.reckoning import Filled, Read
 from remit.workflows.running.results import Contribution, Merging, Origin, Preference, Strategy, deepened, merged, named
 from remit.workflows.running.state import plain_data
@@ -152,9 +152,7 @@ class ParallelUnit:
             return
         items = self.each.items.value(flow, frame)
         if not isinstance(items, list | tuple):
-            raise DomainError(
-                f"Step {step!r}: {self.spec.iterate_over} is {type(items).__name__}, not a list", code="invalid_state"
-            )
+            raise no_list(step, self.spec.iterate_over, items)
         if len(items) > _ITEMS_MAX:
             raise DomainError(
                 f"Step {step!r}: {self.spec.iterate_over} has {len(items)} items, a PARALLEL step takes {_ITEMS_MAX:,} at most:"
