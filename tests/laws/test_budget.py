@@ -309,7 +309,7 @@ async def test_L26_an_effect_that_takes_more_than_it_may_and_passes_the_limit_fa
     async with Remit(":memory:", processes=[thinker, copes]) as app:
         outcome = await (await app.start(thinker, "over", budget=Budget(tokens=120))).outcome(timeout=3)
         assert (outcome.status, outcome.error.code) == ("failed", "budget_exhausted")
-        assert "needs 90 tokens" in outcome.error.message
+        assert "has taken 90 tokens more than the budget had" in outcome.error.message
         assert outcome.usage.own.tokens == 210  # what was spent is spent (L27)
         coped = await (await app.start(copes, "over", budget=Budget(tokens=120))).outcome(timeout=3)
         assert (coped.value, coped.usage.own.tokens) == ("coped with budget_exhausted", 210)

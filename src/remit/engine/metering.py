@@ -70,8 +70,10 @@ class Metering:
         """What an effect of that amount draws on beside its root: the budgets of its departments (L45)."""
         return [each.for_amount(amount, self._engine.clock.now()) for each in node.folios]
 
-    async def _exhausted(self, run: Run, refusal: Refusal, effect: str, folio: Folio | None = None) -> None:
-        error = _exhausted(run.node, refusal, effect, folio)
+    async def _exhausted(
+        self, run: Run, refusal: Refusal, effect: str, folio: Folio | None = None, *, taken: bool = False
+    ) -> None:
+        error = _exhausted(run.node, refusal, effect, folio, taken=taken)
         if self._suspends(run.node, folio):
             # A period's budget is whole again when the next one begins; a root's has to be topped up.
             until = None if folio is None else folio.book.span(self._engine.clock.now()).ends
@@ -165,7 +167,7 @@ class Metering:
             for unit, pool in (("tokens", account.tokens), ("cost", account.cost)):
                 room = pool.headroom()
                 if room is not None and room < 0:
-                    await self._exhausted(run, Refusal(unit, -room, room), effect, folio)
+                    await self._exhausted(run, Refusal(unit, -room, room), effect, folio, taken=True)
 
     def charge_unrecorded(self, node: Node, entry: JournalRecord) -> None:
         """A metered effect found open after a crash: its reservation is charged, marked as estimated (L27)."""
@@ -227,10 +229,13 @@ class Metering:
         self._engine.alert(node, "usage_rejected", message, details, f"at {entry.position}")
 
 
-def _exhausted(node: Node, refusal: Refusal, effect: str, folio: Folio | None) -> ErrorInfo:
+def _exhausted(node: Node, refusal: Refusal, effect: str, folio: Folio | None, *, taken: bool) -> ErrorInfo:
+    """The error of an effect that wants more than is left, or has taken more than there was."""
     wanted, left = refusal.spelled()
     said = folio.said() if folio is not None else {}
     whose = f" of department {said['department']!r} for the {said['period']}" if said else ""
     message = f"{effect} needs {wanted} {refusal.unit}; the budget{whose} has {left} left"
+    if taken:
+        message = f"{effect} has taken {wanted} {refusal.unit} more than the budget{whose} had"
     details = {"unit": refusal.unit, "needed": wanted, "headroom": left, "effect": effect, **said}
     return ErrorInfo(ErrorClass.DOMAIN, "budget_exhausted", message, details, node.id, node.record.attempt)
