@@ -24,6 +24,29 @@ def test_completed_is_0_and_one_json_object_with_the_fields_of_an_outcome(shell:
     assert ran["usage"]["own"]["tokens"] == 0
 
 
+TALKS = """
+import subprocess
+from remit import process, step
+
+@step(isolation="process")
+def apart() -> int:
+    print("a step apart", flush=True)
+    return subprocess.run(["echo", "a program"]).returncode
+
+@process(isolation="process")
+async def talks() -> int:
+    print("a body apart", flush=True)
+    return await apart()
+"""
+
+
+def test_what_code_and_programs_apart_print_is_not_in_the_document(shell: Shell) -> None:
+    (shell.home / "talk.py").write_text(TALKS)
+    ran = shell.run("run", "talk.py:talks", "--json")
+    assert json.loads(ran.stdout)["value"] == 0
+    assert {"a body apart", "a step apart", "a program"} <= set(ran.stderr.splitlines())
+
+
 def test_failed_is_1_with_the_error(shell: Shell) -> None:
     ran = shell.json("run", f"{SHOP}:order", "--input", '{"sku": "gone"}', code=1)
     assert (ran["status"], ran["value"], ran["error"]["code"]) == ("failed", None, "out_of_stock")

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
-__all__ = ["Place", "end_with", "find", "importing_main", "locate", "prepare", "surroundings"]
+__all__ = ["Place", "end_with", "find", "importing_main", "locate", "output", "prepare", "surroundings"]
 
 _MAIN = "__main__"
 _MAIN_THERE = "__remit_main__"
@@ -73,6 +73,17 @@ def importing_main() -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def output() -> int | None:
+    """The descriptor of this program's output, to which code elsewhere writes too; None where it has none of its own.
+
+    It need not be 1: whoever prints a document there leads what workflow code prints elsewhere.
+    """
+    try:
+        return sys.stdout.fileno()
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 def end_with(engine: int) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 from contextvars import Context
 from typing import Any
 
+from remit.engine.apart.elsewhere import output
 from remit.engine.apart.isolated import converse
 from remit.engine.apart.workers import Workers
 from remit.engine.definitions import Definition
@@ -33,7 +34,7 @@ class OwnProcess:
         """Start it, with one end of a socket pair for its messages."""
         command = (sys.executable, "-c", f"from remit.engine.apart.isolated import main; main({end.fileno()}, {os.getpid()})")
         process = await asyncio.create_subprocess_exec(
-            *command, pass_fds=(end.fileno(),), stdin=asyncio.subprocess.DEVNULL
+            *command, pass_fds=(end.fileno(),), stdin=asyncio.subprocess.DEVNULL, stdout=output()
         )
         end.close()
         return cls(process)

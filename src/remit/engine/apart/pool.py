@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from remit.engine.apart.channel import Channel, receive_from, send_to
-from remit.engine.apart.elsewhere import Place, end_with, find, prepare, surroundings
+from remit.engine.apart.elsewhere import Place, end_with, find, output, prepare, surroundings
 from remit.engine.apart.log_lines import LogLines, handle
 
 __all__ = ["Pool", "Unfit", "main"]
@@ -48,7 +48,11 @@ class _Process:
             code = f"from remit.engine.apart.pool import main; main({theirs.fileno()}, {os.getpid()})"
             try:
                 process = await asyncio.create_subprocess_exec(
-                    sys.executable, "-u", "-c", code, pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL
+                    sys.executable,
+                    *("-u", "-c", code),
+                    pass_fds=(theirs.fileno(),),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=output(),
                 )
             except BaseException:
                 ours.close()
