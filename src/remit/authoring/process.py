@@ -75,7 +75,7 @@ class ProcessRef(Generic[In, Out]):
 
 def split_reference(reference: str, *, where: str, pattern: bool = False) -> tuple[str, str | None]:
     """The name and the version range (None: any) of 'inventory@^2'; raises DefinitionError."""
-    name, at, versions = reference.partition("@")
+    name, at, versions = reference.partition("@") if isinstance(reference, str) else ("", "", "")
     if not (_PATTERN if pattern else _NAME).match(name):
         raise DefinitionError(
             f"{where}: {reference!r} is no process reference: write 'inventory', 'inventory@^2'{' or a pattern such as tools.*@^1' if pattern else ''}"

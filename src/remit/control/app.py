@@ -34,7 +34,7 @@ from remit.engine.engine import Engine
 from remit.engine.time.clock import Clock, SystemClock
 from remit.engine.time.schedules import Holder
 from remit.engine.values.texts import optional_ms, optional_text
-from remit.errors import InvalidInput, MisuseError
+from remit.errors import DefinitionError, InvalidInput, MisuseError
 from remit.kernel.durations import Duration
 from remit.kernel.preflight import Limits
 from remit.kernel.retry import Retry
@@ -105,6 +105,9 @@ class Remit(Reading, Versions, Attribution, Governed, Keeping):
         limits: Limits | None = None,
         encryption: Keyring | None = None,
     ) -> None:
+        _refuse_other(store, str, "store", "sqlite:///FILE or :memory: as text")
+        _refuse_other(limits, Limits | None, "limits", "Limits(max_depth=...)")
+        _refuse_other(encryption, Keyring | None, "encryption", "Keyring(FILE)")
         self._url = store
         self._keyring = encryption
         imports = workflow_imports if isinstance(workflow_imports, str) else tuple(workflow_imports)
@@ -386,6 +389,11 @@ class Remit(Reading, Versions, Attribution, Governed, Keeping):
     async def unschedule(self, name: str, tenant: str | None = None) -> bool:
         """Remove a schedule; False where there is none. What it has started goes on."""
         return await _schedules.remove(self.engine, name, tenant)
+
+
+def _refuse_other(value: object, kind: Any, name: str, how: str) -> None:
+    if not isinstance(value, kind):
+        raise DefinitionError(f"Remit({name}={value!r}): give {how}")
 
 
 @asynccontextmanager
