@@ -296,6 +296,7 @@ DEFINITIONS: dict[str, Callable[[], Any]] = {
     "limits that are none": lambda: Remit(":memory:", limits=5),
     "keyring that is none": lambda: Remit(":memory:", encryption="store.keys"),
     "reference that is no text": lambda: ProcessRef(None),
+    "TTL of a process that is no time": lambda: process("x", ttl=0)(_async_identity),
     "hosted what is none": lambda: Remit(":memory:", processes=[_async_identity]),
     "budget negative": lambda: Budget(tokens=-1),
     "budget bool": lambda: Budget(tokens=True),

@@ -10,6 +10,8 @@ import pytest
 
 from remit import (
     Budget,
+    DefinitionError,
+    InvalidInput,
     Remit,
     Retry,
     Usage,
@@ -407,3 +409,18 @@ async def test_L21_the_clock_stands_still_while_paused_the_ancestors_too() -> No
         await asyncio.sleep(0.5)
         await app.top_up(execution.id, Budget(tokens=60))
         assert (await execution.outcome(timeout=2)).ok
+
+
+async def test_L21_a_ttl_of_no_time_is_refused_and_does_not_become_the_longest() -> None:
+    @process("asks_for_none", calls=[over])
+    async def asks_for_none(_: int) -> None:
+        await call_process(over, "drinks", ttl=0)
+
+    async with Remit(":memory:", processes=[asks_for_none, over]) as app:
+        with pytest.raises(InvalidInput, match="ttl='0s'"):
+            await app.start(asks_for_none, 1, ttl="0s")
+        outcome = await (await app.start(asks_for_none, 1)).outcome(timeout=2)
+        assert outcome.error is not None
+        assert (outcome.error.code, outcome.error.message) == ("invalid_input", "ttl=0: give a time of at least 1ms")
+        with pytest.raises(DefinitionError, match="at least 1ms"):
+            await app.apply_policy("policy: none\nversion: 1.0.0\nlimits: {ttl: 0s}\n")

@@ -17,7 +17,7 @@ from remit.engine.answer import Answer
 from remit.engine.body.port import PORT, ContinueAs, Port, current_port, refuse_elsewhere
 from remit.engine.request import CallRequest
 from remit.engine.values.seam import Seam, SeamError, canonical
-from remit.engine.values.texts import optional_ms, optional_text, short_text
+from remit.engine.values.texts import optional_ms, optional_text, short_text, ttl_of
 from remit.errors import DomainError, InvalidInput
 from remit.kernel.durations import Duration
 from remit.kernel.retry import Retry
@@ -76,7 +76,7 @@ def _request(
         input,
         versions,
         optional_text(key, "key"),
-        optional_ms(ttl, "ttl"),
+        ttl_of(ttl),
         amount_of(estimate, f"call of {name!r}"),
         budget.tokens if budget else None,
         budget.cost_micros if budget else None,

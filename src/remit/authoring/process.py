@@ -225,6 +225,8 @@ def _define(
         ttl_ms = milliseconds(ttl) if ttl is not None else None
     except ValueError as error:
         raise DefinitionError(f"{where}: ttl: {error}") from None
+    if ttl_ms == 0:
+        raise DefinitionError(f"{where}: ttl={ttl!r}: give a time of at least 1ms")
     return Definition(
         name=name,
         version=version,

@@ -33,7 +33,7 @@ from remit.engine.definitions import Definition
 from remit.engine.engine import Engine
 from remit.engine.time.clock import Clock, SystemClock
 from remit.engine.time.schedules import Holder
-from remit.engine.values.texts import optional_ms, optional_text
+from remit.engine.values.texts import optional_ms, optional_text, ttl_of
 from remit.errors import DefinitionError, InvalidInput, MisuseError
 from remit.kernel.durations import Duration
 from remit.kernel.preflight import Limits
@@ -247,7 +247,7 @@ class Remit(Reading, Versions, Attribution, Governed, Keeping):
         Raises InvalidInput, MisuseError `unknown_process` and `idempotency_conflict`; a refused start has changed nothing.
         """
         engine = self.engine
-        ttl_ms = optional_ms(ttl, "ttl")
+        ttl_ms = ttl_of(ttl)
         for name, text in (("key", key), ("tenant", tenant), ("owner", owner), ("region", region)):
             optional_text(text, name)
         if budget is not None and not isinstance(budget, Budget):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from remit.engine.definitions import in_range
 from remit.engine.governing.patterns import unfit
@@ -41,10 +41,16 @@ class Selectors(Section):
     tag: Names | None = None
 
 
+def _some(ttl: float | str | None) -> float | str | None:
+    if ttl is not None and milliseconds(ttl) == 0:
+        raise ValueError(f"{ttl!r} is no time to run in: give at least 1ms")
+    return ttl
+
+
 class Ceilings(Section):
     """What an execution gets at most."""
 
-    ttl: Duration | None = None
+    ttl: Annotated[Duration | None, AfterValidator(_some)] = None
     depth: int | None = Field(None, ge=0)
     fan_out: int | None = Field(None, ge=0)
     attempts: int | None = Field(None, ge=1, le=1_000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from remit.errors import InvalidInput
 from remit.kernel.durations import Duration, milliseconds
 
-__all__ = ["SHORT_MAX", "optional_ms", "optional_text", "short_text"]
+__all__ = ["SHORT_MAX", "optional_ms", "optional_text", "short_text", "ttl_of"]
 
 SHORT_MAX = 500
 
@@ -33,3 +33,11 @@ def optional_ms(duration: Duration | None, what: str) -> int | None:
         return None if duration is None else milliseconds(duration)
     except ValueError as error:
         raise InvalidInput(f"{what}: {error}") from None
+
+
+def ttl_of(duration: Duration | None) -> int | None:
+    """A TTL in milliseconds, None where there is none; raises InvalidInput, also for none at all, which would be no limit."""
+    found = optional_ms(duration, "ttl")
+    if found == 0:
+        raise InvalidInput(f"ttl={duration!r}: give a time of at least 1ms")
+    return found
