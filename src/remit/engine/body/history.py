@@ -46,14 +46,14 @@ class History:
         self._count = 0
         self._position = 0
         self.bytes = 0
-        self.markers: set[bytes] = set()
+        self.markers: frozenset[bytes] = frozenset()  # the empty one is the same for all
 
     def load(self, entries: Iterable[JournalRecord], children: Iterable[ExecutionRecord], next_position: int) -> None:
         """Take what was recorded."""
         self._position = next_position
         for entry in entries:
             if entry.kind is EffectKind.CHANGED:
-                self.markers.add(entry.key)
+                self.markers |= {entry.key}
                 continue
             if entry.kind is EffectKind.COMPENSATION:
                 continue
