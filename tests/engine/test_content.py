@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from remit.engine.governing.content import Scanner
 from remit.engine.governing.detectors import DETECTORS
-from remit.engine.governing.gates import Gate, common
+from remit.engine.governing.gates import Gate, readable_by_both
 from remit.engine.governing.patterns import MATCHES_MAX, compiled, unfit
 from remit.kernel.policies import Filter
 
@@ -160,7 +160,7 @@ def test_L43_the_quick_search_overlooks_nothing_that_a_walk_through_the_value_fi
 
 @pytest.mark.parametrize("kind", DETECTORS)
 def test_L43_what_detectors_look_for_is_searched_without_giving_the_interpreter_away(kind: str) -> None:
-    assert common(DETECTORS[kind].gate) is not None
+    assert readable_by_both(DETECTORS[kind].gate) is not None
 
 
 ATOMS = st.sampled_from([
@@ -190,7 +190,7 @@ def test_L43_the_gate_opens_wherever_a_pattern_fits(pattern: str, folded: bool, 
 @given(PATTERNS, CHARS)
 def test_L43_and_for_ascii_nowhere_else(pattern: str, text: str) -> None:
     text = text.encode("ascii", "ignore").decode()
-    if common(pattern) is not None and "(?i" not in pattern:
+    if readable_by_both(pattern) is not None and "(?i" not in pattern:
         assert Gate([pattern]).opens_for_texts([text]) == (compiled(pattern).search(text.encode()) is not None)
 
 
@@ -202,7 +202,7 @@ def test_L43_and_for_ascii_nowhere_else(pattern: str, text: str) -> None:
     ],
 )  # fmt: skip
 def test_L43_what_the_engines_may_read_differently_is_left_to_the_one_that_decides(pattern: str) -> None:
-    assert common(pattern) is None
+    assert readable_by_both(pattern) is None
     for text in ("a", "ab", "a&&b&", "[a]b]", "b]", "a{,3}", "a\nb", "A", "Ü", "{", "\u03b1", "\n"):
         if compiled(pattern).search(text.encode()) is not None:
             assert Gate([pattern]).opens_for_texts([text]), text

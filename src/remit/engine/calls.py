@@ -21,7 +21,7 @@ from remit.errors import ErrorClass, ErrorInfo, LimitExceeded, MisuseError
 from remit.kernel.preflight import CallFacts, Rejection, preflight
 from remit.kernel.states import Status
 from remit.kernel.usage import NOTHING, Amount, Usage
-from remit.store.records import EffectKind, ExecutionRecord, JournalRecord
+from remit.store.records import UNHEARD, EffectKind, ExecutionRecord, JournalRecord
 
 if TYPE_CHECKING:
     from remit.engine.body.run import Run
@@ -35,7 +35,7 @@ _GIVEN_UP = "its caller stopped waiting for it"
 class Call:
     """One admitted call as its caller sees it; a `Completion`."""
 
-    __slots__ = ("_run", "answer", "given", "given_up", "node", "record", "result", "waiters")
+    __slots__ = ("_run", "answer", "given", "given_up", "hearing", "node", "record", "result", "told", "waiters")
 
     def __init__(self, run: Run, record: ExecutionRecord, result: Seam[Any] | None, node: Node | None = None) -> None:
         self._run = run
@@ -45,6 +45,10 @@ class Call:
         self.answer: Answer | None = None
         self.given = False
         self.given_up = False
+        self.told = False
+        """Whether those who wait have heard of its end before, in what is being replayed."""
+        self.hearing = 0
+        """How many of those whom it let go on have not given up meanwhile."""
         self.waiters: list[asyncio.Future[None]] = []
 
     def renew(self) -> None:
@@ -56,10 +60,11 @@ class Call:
     def place(self, order: int) -> None:
         """Record when the caller got the outcome, among its other completions."""
         self.record.answered = order
-        self._run.history.bytes += len(self.record.result or b"")
-        routing = self._run.engine.routing
-        if routing.watched and self.record.process in routing.watched:
-            routing.told(self.record, self.result)
+        if order != UNHEARD:
+            self._run.history.bytes += len(self.record.result or b"")
+            routing = self._run.engine.routing
+            if routing.watched and self.record.process in routing.watched:
+                routing.told(self.record, self.result)
         self._run.engine.durability.touch(self.node or Node(self.record, self._run.node))
 
     def resolve(self) -> None:
@@ -69,6 +74,7 @@ class Call:
             self._run.unseen.append(self.answer)
             if self.answer.error is not None:
                 self._run.failed_lately.append((self.record.id, self.answer.error.error_class))
+        self.hearing = len(self.waiters)
         for waiter in self.waiters:
             if not waiter.done():
                 waiter.set_result(None)
@@ -120,8 +126,7 @@ async def await_child(run: Run, child_id: str, result: Seam[Any] | None) -> Answ
     params = canonical(child_id, "a child")
     key = run.history.effect_key(EffectKind.WAIT, placed.record.process, digest(params))
     if run.history.recorded and run.claim(key) is not None:
-        run.progressed()
-        await run.never()  # this wait was given up, and is again, by what did it then: a timeout of the body's own, say (L11)
+        await run.given_up()
     placed.renew()
     if placed.answer is None and placed.record.ended_at is None and run.valid:
         run.engine.now_awaited(placed.record.id)
@@ -374,8 +379,7 @@ async def _join(run: Run, placed: Call) -> Answer:
     if placed.answer is None:
         if not placed.given_up and _was_given_up(placed.record):
             placed.given_up = True
-            run.progressed()
-            await run.never()  # until what cancelled this branch then, a timeout of the body's own say, does so again (L11)
+            await run.given_up()
         fresh = placed.node is not None
         waiter: asyncio.Future[None] = run.loop.create_future()
         placed.waiters.append(waiter)
@@ -383,7 +387,7 @@ async def _join(run: Run, placed: Call) -> Answer:
             _expect(run, placed)
         if not waiter.done():
             try:
-                await run.wait(waiter, fresh=fresh)
+                await run.wait(waiter, fresh=fresh, told=placed.told)
             except asyncio.CancelledError:
                 _given_up(run, placed, waiter)
                 raise
@@ -395,7 +399,9 @@ async def _join(run: Run, placed: Call) -> Answer:
 
 
 def _was_given_up(record: ExecutionRecord) -> bool:
-    """Whether the child ended because nobody waited for it any more."""
+    """Whether the child ended because nobody waited for it any more, or in the very turn in which nobody did."""
+    if record.answered == UNHEARD:
+        return True
     if record.status is not Status.CANCELLED or record.error is None:
         return False
     return decode_error(record.error).details.get("reason") == _GIVEN_UP
@@ -407,14 +413,19 @@ def _expect(run: Run, placed: Call) -> None:
         run.children[record.n] = placed
     elif record.answered is None:
         run.delivery.complete(placed)
-    elif run.delivery.replay(record.answered, placed):
+    elif record.answered == UNHEARD or run.delivery.replay(record.answered, placed):
         placed.resolve()
+    else:
+        placed.told = True
 
 
 def _given_up(run: Run, placed: Call, waiter: asyncio.Future[None]) -> None:
     if waiter in placed.waiters:
         placed.waiters.remove(waiter)
-    if not run.valid or placed.waiters or placed.record.ended_at is not None:
+    if not run.valid or placed.waiters:
+        return
+    if placed.record.ended_at is not None:
+        _unheard(run, placed)
         return
     run.children.pop(placed.record.n, None)  # its end is told to nobody, and so an operator's retry runs it again (L34)
     if placed.record.id in run.started:
@@ -422,3 +433,20 @@ def _given_up(run: Run, placed: Call, waiter: asyncio.Future[None]) -> None:
     else:
         placed.given_up = True
         run.engine.endings.cancel(placed.record.id, _GIVEN_UP)
+
+
+def _unheard(run: Run, placed: Call) -> None:
+    """The end came in the very turn in which the last who waited gave up: a started child's may be waited for again, a call is over."""
+    if placed.answer is not None:
+        placed.hearing -= 1
+        if placed.hearing or placed.given:
+            return
+        run.unseen[:] = [each for each in run.unseen if each is not placed.answer]
+        run.failed_lately[:] = [each for each in run.failed_lately if each[0] != placed.record.id]
+    if placed.record.id in run.started:
+        run.delivery.withdraw(placed)
+        placed.answer = placed.record.answered = None
+        run.engine.durability.touch(placed.node or Node(placed.record, run.node))
+    else:
+        placed.given_up = True
+        run.unheard(placed)

@@ -52,7 +52,7 @@ from remit.kernel.preflight import Limits
 from remit.kernel.states import Status
 from remit.store import boundaries
 from remit.store.port import Store
-from remit.store.records import AlertRecord, EffectKind, ExecutionRecord
+from remit.store.records import UNHEARD, AlertRecord, EffectKind, ExecutionRecord
 
 __all__ = ["Engine"]
 
@@ -183,9 +183,8 @@ class Engine:
         wanted = (child for child in self.store.children(record.n) if child.position >= since and child.key is not None)
         children = [self.current_record(child) for child in wanted]
         run.history.load(entries, children, self.store.next_position(record.n))
-        orders = [entry.completed for entry in entries if entry.completed is not None]
-        orders += [child.answered for child in children if child.answered is not None]
-        run.delivery.expect(orders)
+        orders = [*(entry.completed for entry in entries), *(child.answered for child in children)]
+        run.delivery.expect(order for order in orders if order is not None and order != UNHEARD)
 
     def current_record(self, record: ExecutionRecord) -> ExecutionRecord:
         """The living record of an execution: a copy read earlier may be out of date."""
@@ -312,15 +311,23 @@ class Engine:
         What was left earlier belongs to what the body did, a timeout say, and stays.
         """
         self.durability.flush()
-        entries = self.store.journal(node.record.n, node.record.generation)
-        left = [entry for entry in entries if was_left(entry)]
-        if not left:
-            return
+        entries, children = self.store.journal(node.record.n, node.record.generation), self.store.children(node.record.n)
         heard = [entry.ended_at or 0 for entry in entries if not was_left(entry)]
-        heard += [child.ended_at or 0 for child in self.store.children(node.record.n) if child.answered is not None]
-        for entry in left:
-            if (entry.ended_at or 0) >= max(heard, default=0):
+        heard += [child.ended_at or 0 for child in children if child.answered not in (None, UNHEARD)]
+        last = max(heard, default=0)
+        for entry in entries:
+            if not was_left(entry) or (entry.ended_at or 0) < last:
+                continue
+            if entry.completed == UNHEARD:  # it has its end, and that will be heard of now
+                entry.completed = None
+                self.durability.amend(entry)
+            else:
                 self.durability.set_aside(entry)
+        for child in children:
+            if child.answered == UNHEARD and (child.ended_at or 0) >= last:
+                below = self.traces.nodes.get(child.id) or Node(child, node)
+                below.record.answered = None
+                self.durability.touch(below)
 
     # -- leases, fences -----------------------------------------------------------------------------------------------
 

@@ -77,8 +77,7 @@ async def perform(run: Run, step: StepDefinition, arguments: dict[str, Any]) -> 
         if entry.ended_at is None:
             _restart(run, step, entry)
         elif was_left(entry):
-            run.progressed()
-            await run.never()  # until what cancelled this branch then, a timeout of the body's own say, does so again (L11)
+            await run.given_up()
     if entry.ended_at is None:
         crossing = own(arguments) if entry.terms is None else crossed(step, arguments, entry)
         value = await _run(run, step, crossing, entry)
@@ -97,13 +96,19 @@ def own(arguments: dict[str, Any]) -> dict[str, Any]:
 
 async def in_turn(run: Run, entry: JournalRecord) -> None:
     """Wait for the turn of this completion among those of other branches (L11)."""
-    recorded = _Recorded(run, entry)
+    recorded, told = _Recorded(run, entry), entry.completed is not None
     if entry.completed is None:
         run.delivery.complete(recorded)
     elif run.delivery.replay(entry.completed, recorded):
         return
-    if not recorded.future.done():
-        await run.wait(recorded.future, fresh=False)
+    if recorded.future.done():
+        return
+    try:
+        await run.wait(recorded.future, fresh=False, told=told)
+    except asyncio.CancelledError:
+        if run.valid:
+            run.unheard(recorded)
+        raise
 
 
 async def recorded_value(run: Run, step: StepDefinition, entry: JournalRecord) -> Any:

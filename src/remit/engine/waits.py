@@ -94,21 +94,24 @@ def _enter(
 async def _settled(run: Run, entry: JournalRecord, *, fresh: bool) -> JournalRecord:
     """Wait until the entry has its result, and for its turn. One that its branch gave up is given up again, by what did it then."""
     if was_left(entry):
-        run.progressed()
-        await run.never()  # a timeout of the body's own, say, or a branch that fails: the body is at work until it comes
-    wait = Wait(run, entry)
+        await run.given_up()
+    wait, told = Wait(run, entry), False
     if entry.ended_at is None:
         run.waits[entry.position] = wait
     elif entry.completed is None:
         run.delivery.complete(wait)
     elif run.delivery.replay(entry.completed, wait):
         wait.resolve()
+    else:
+        told = True
     if not wait.future.done():
         try:
-            await run.wait(wait.future, fresh=fresh)
+            await run.wait(wait.future, fresh=fresh, told=told)
         except asyncio.CancelledError:
             if run.valid and run.waits.pop(entry.position, None) is not None:
                 run.engine.settling.withdraw(run, entry)
+            elif run.valid:
+                run.unheard(wait)
             raise
     if entry.error is not None:
         error = exception_of(decode_error(entry.error))

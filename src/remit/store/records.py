@@ -10,6 +10,7 @@ from remit.kernel.states import Compensation, Status
 from remit.kernel.usage import Usage, decimal_string
 
 __all__ = [
+    "UNHEARD",
     "AlertFilter",
     "AlertRecord",
     "BudgetRecord",
@@ -36,6 +37,10 @@ __all__ = [
     "UsageTotals",
     "WebhookRecord",
 ]
+
+
+UNHEARD = -1
+"""In the place of an order of completion: the branch gave up in the very turn in which the end came, and has not heard of it."""
 
 
 class EffectKind(StrEnum):

@@ -133,6 +133,11 @@ class Delivery:
         if not self._spacing:
             self._run.loop.call_soon(self.drain)
 
+    def withdraw(self, completion: Completion) -> None:
+        """Nobody waits for it any more."""
+        if completion in self._queue:
+            self._queue.remove(completion)
+
     def drain(self) -> None:
         """Hand over the group that has gathered, once the execution has a slot."""
         if self._spacing or self._recorded or not self._queue or self._run.stopped or not self._run.take_slot():

@@ -7,12 +7,12 @@ from collections.abc import Coroutine
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from remit.engine.body.delivery import Delivery
+from remit.engine.body.delivery import Completion, Delivery
 from remit.engine.body.history import History, effect_of
 from remit.engine.body.port import INSIDE_STEP, PORT
 from remit.engine.body.quiet import waits
 from remit.errors import ErrorClass, ErrorInfo
-from remit.store.records import ExecutionRecord, JournalRecord
+from remit.store.records import UNHEARD, ExecutionRecord, JournalRecord
 
 if TYPE_CHECKING:
     from remit.engine.answer import Answer
@@ -34,6 +34,7 @@ class Run:
     __slots__ = (
         "_check",
         "_held",
+        "_kept",
         "branches",
         "calls",
         "children",
@@ -82,6 +83,8 @@ class Run:
         self.task: asyncio.Task[None] | None = None
         self._held: list[tuple[str, asyncio.Future[None]]] = []
         self._check: asyncio.TimerHandle | None = None
+        self._kept: dict[asyncio.Task[Any], int] = {}
+        """Branches that were cancelled while they were told what they had heard before, and how often they had been by then."""
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -172,8 +175,30 @@ class Run:
         while True:
             await self.loop.create_future()
 
-    async def wait(self, future: asyncio.Future[None], *, fresh: bool) -> None:
-        """Wait for something the engine will bring; `fresh`: it was not in the recorded history."""
+    async def given_up(self) -> NoReturn:
+        """A wait that its branch gave up, and gives up again by what did it then: a timeout of the body's own, say (L11).
+
+        One that was up while the branch was being told what it had heard before counts now.
+        """
+        self.progressed()
+        task = asyncio.current_task(self.loop)
+        kept = self._kept.pop(task, None) if task is not None else None
+        if task is not None and kept is not None and task.cancelling() >= kept:
+            raise asyncio.CancelledError
+        await self.never()
+
+    async def hear(self, future: asyncio.Future[None]) -> None:
+        """Wait for what the branch has heard of before: a timeout of the body's own, which runs anew, does not come before it (L11)."""
+        while not future.done() and not self.stopped:
+            try:
+                await asyncio.shield(future)
+            except asyncio.CancelledError:
+                task = asyncio.current_task(self.loop)
+                assert task is not None
+                self._kept[task] = task.cancelling()
+
+    async def wait(self, future: asyncio.Future[None], *, fresh: bool, told: bool = False) -> None:
+        """Wait for something the engine will bring; `fresh`: it was not in the recorded history; `told`: the branch heard of it then."""
         self.pending[future] = fresh
         try:
             if self.single and not self.delivery.live:
@@ -183,6 +208,8 @@ class Run:
                 self.engine.warm.parked(self)
             else:
                 self.progressed()
+            if told:
+                await self.hear(future)
             await future
         except asyncio.CancelledError:
             self._left_waiting()
@@ -191,6 +218,11 @@ class Run:
             del self.pending[future]
         if not self.valid:
             await self.never()
+
+    def unheard(self, completion: Completion) -> None:
+        """It came in the very turn in which its branch gave up: replay must not hand it over."""
+        self.delivery.withdraw(completion)
+        completion.place(UNHEARD)
 
     def _left_waiting(self) -> None:
         """A branch gave up its wait by itself, after a timeout of its own say: nothing woke the body, and it runs all the same."""

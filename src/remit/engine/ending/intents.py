@@ -12,7 +12,7 @@ from remit.engine.ending.faults import decode_error, encode_error
 from remit.engine.values.seam import SeamError, canonical
 from remit.errors import ErrorClass, ErrorInfo, LimitExceeded
 from remit.kernel.saga import Undo, undoing
-from remit.store.records import JournalRecord
+from remit.store.records import UNHEARD, JournalRecord
 
 if TYPE_CHECKING:
     from remit.engine.node import Node
@@ -49,7 +49,9 @@ def leave(node: Node, entry: JournalRecord, message: str, now_ms: int) -> None:
 
 
 def was_left(entry: JournalRecord) -> bool:
-    """Whether its branch was cancelled before it had its end: the error it has recorded says only that."""
+    """Whether its branch was cancelled before it heard of its end; where it had none yet, the error it has recorded says only that."""
+    if entry.completed == UNHEARD:
+        return True
     if entry.error is None or b'"left":true' not in entry.error:  # which settles nearly all
         return False
     error = decode_error(entry.error)

@@ -218,11 +218,16 @@ class Rewind(Run):
         await self.wait(self.loop.create_future(), fresh=True)
         await super().never()
 
-    async def wait(self, future: asyncio.Future[None], *, fresh: bool) -> None:
+    def unheard(self, completion: Completion) -> None:
+        """Nothing is written."""
+
+    async def wait(self, future: asyncio.Future[None], *, fresh: bool, told: bool = False) -> None:
         """Wait for something that history will bring, or that never comes."""
         self.pending[future] = fresh
         self.progressed()
         try:
+            if told:
+                await self.hear(future)
             await future
         finally:
             self.pending.pop(future, None)

@@ -15,7 +15,7 @@ from pydantic_core import SchemaError, SchemaValidator, core_schema
 
 from remit.engine.governing.patterns import Pattern, compiled
 
-__all__ = ["Gate", "common"]
+__all__ = ["Gate", "readable_by_both"]
 
 _UNION_BYTES = 1 << 25
 _CLASSES = {
@@ -54,7 +54,7 @@ class Gate:
     """One search for several patterns, in the syntax of RE2."""
 
     def __init__(self, patterns: Sequence[str]) -> None:
-        read = {each: common(each) for each in dict.fromkeys(patterns)}
+        read = {each: readable_by_both(each) for each in dict.fromkeys(patterns)}
         self._shared = _shared_search(tuple(each for each in read.values() if each is not None))
         rest = tuple(each for each, shared in read.items() if shared is None or self._shared is None)
         self._rest = _rest_search(rest) if rest else None
@@ -101,7 +101,7 @@ def _rest_search(patterns: tuple[str, ...]) -> Callable[[bytes], bool]:
     return lambda text: union.search(text) is not None
 
 
-def common(pattern: str) -> str | None:
+def readable_by_both(pattern: str) -> str | None:
     """A pattern of RE2 in the syntax of the other engine, where it fits at least as much; None for what they may read differently."""
     folded = "(?i" in pattern
     if folded and not pattern.isascii():

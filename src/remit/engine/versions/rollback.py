@@ -22,7 +22,7 @@ from remit.kernel.retry import backoff_ms
 from remit.kernel.saga import Deed, Undo, last_first
 from remit.kernel.states import Compensation
 from remit.store import boundaries
-from remit.store.records import ChildEnd, EffectKind, JournalRecord
+from remit.store.records import UNHEARD, ChildEnd, EffectKind, JournalRecord
 
 if TYPE_CHECKING:
     from remit.engine.ending.saga import Place
@@ -82,7 +82,7 @@ class Rollback:
             children = engine.store.child_ends(parent_n, since)
             running = next((each.id for each in children if each.ended_at is None), None)
             if running is None:
-                return [Deed(each.position, each.answered, each.ended_at, each) for each in children]
+                return [Deed(each.position, _heard(each.answered), each.ended_at, each) for each in children]
             with self._place.given_up(self._node.id, running):
                 await engine.outcomes.ended(running)
 
@@ -96,7 +96,7 @@ class Rollback:
         self._wanted = {
             entry.position for entry in steps if undo_of(entry) is not Undo.SKIP and not self._is_undone(entry)
         }
-        return [Deed(entry.position, entry.completed, entry.ended_at, entry) for entry in steps]
+        return [Deed(entry.position, _heard(entry.completed), entry.ended_at, entry) for entry in steps]
 
     def _is_undone(self, entry: JournalRecord) -> bool:
         begun = self._begun.get(entry.position)
@@ -268,3 +268,8 @@ class Rollback:
 def _undoes(entry: JournalRecord) -> int:
     """The position of the step that a compensation undoes."""
     return int(orjson.loads(entry.params or b"{}")["undoes"])
+
+
+def _heard(order: int | None) -> int | None:
+    """The place among all that was awaited; None for what nobody has heard of."""
+    return None if order == UNHEARD else order

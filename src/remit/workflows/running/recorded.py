@@ -21,7 +21,7 @@ from remit.engine.values.seam import Seam, canonical, digest
 from remit.errors import ErrorClass
 from remit.kernel.trace import root_of
 from remit.kernel.usage import Usage
-from remit.store.records import EffectKind, ExecutionRecord, JournalRecord
+from remit.store.records import UNHEARD, EffectKind, ExecutionRecord, JournalRecord
 
 __all__ = ["RecordedPort"]
 
@@ -80,7 +80,7 @@ class RecordedPort:
     async def _entry(self, kind: EffectKind, name: str, params: bytes, *, in_turn: bool = True) -> bytes:
         """What an effect recorded, when its turn comes; raises the error it recorded."""
         found = self._history.claim(self._history.effect_key(kind, name, digest(params)))
-        if not isinstance(found, JournalRecord) or found.ended_at is None:
+        if not isinstance(found, JournalRecord) or found.ended_at is None or found.completed == UNHEARD:
             return bytes(await self._never())
         if in_turn:
             await self._turn(found.completed)
@@ -149,7 +149,7 @@ class RecordedPort:
         return Answer("rejected", None, decode_error(refused.error or b"{}"), None, Usage(), Usage())
 
     async def _answer(self, child: ExecutionRecord | None, result: Seam[Any] | None) -> Answer:
-        if child is None or child.ended_at is None:
+        if child is None or child.ended_at is None or child.answered == UNHEARD:
             await self._never()
         assert child is not None
         await self._turn(child.answered)
