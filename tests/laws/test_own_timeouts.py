@@ -11,7 +11,19 @@ from typing import Any
 
 import pytest
 
-from remit import Child, DomainError, MisuseError, Outcome, Record, Remit, ask, call_process, process, start_process, step
+from remit import (
+    Child,
+    DomainError,
+    MisuseError,
+    Outcome,
+    Record,
+    Remit,
+    ask,
+    call_process,
+    process,
+    start_process,
+    step,
+)
 from remit.durable import sleep
 from tests.laws.scene import open_store, until
 
@@ -153,4 +165,5 @@ async def _answer(app: Remit, execution_id: str, name: str) -> None:
     try:
         await app.answer(execution_id, 5, ask=name)
     except MisuseError as error:
-        assert error.code in {"unknown_ask", "already_answered", "wrong_state"}, error  # given up, or out of time, meanwhile
+        if error.code not in {"unknown_ask", "already_answered", "wrong_state"}:  # given up, or out of time, meanwhile
+            raise
