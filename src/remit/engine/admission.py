@@ -15,7 +15,7 @@ from remit.engine.governing.ruled import Caller
 from remit.engine.node import Node
 from remit.engine.request import CallRequest
 from remit.engine.terms import note
-from remit.engine.values.seam import SeamError, digest
+from remit.engine.values.seam import SeamError, digest, trimmed
 from remit.errors import InvalidInput, MisuseError
 from remit.kernel.department_budgets import Folio
 from remit.kernel.lease import DEFAULT_TTL_MS, ROOT_TTL_MS, granted_ttl
@@ -292,4 +292,4 @@ def _terms(
         terms["saga"] = True
     if held:
         terms["held"] = True
-    return orjson.dumps(terms, default=lambda value: value.total_seconds()) if terms else None
+    return trimmed(orjson.dumps(terms, default=lambda value: value.total_seconds())) if terms else None

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from remit.engine.values.seam import trimmed
 from remit.store.records import ChildEnd, ExecutionRecord
 
 __all__ = ["has_saga", "history_begins", "is_at_work", "is_held", "note", "note_redacted", "terms_of"]
@@ -20,7 +21,7 @@ def terms_of(record: ExecutionRecord | ChildEnd) -> dict[str, Any]:
 def note(record: ExecutionRecord, notes: dict[str, Any]) -> None:
     """Add to them; a value of None takes one away. Whoever does so touches the record."""
     terms = {name: value for name, value in {**terms_of(record), **notes}.items() if value is not None}
-    record.terms = orjson.dumps(terms) if terms else None
+    record.terms = trimmed(orjson.dumps(terms)) if terms else None
 
 
 def note_redacted(record: ExecutionRecord, redacted: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from remit.engine.values.redaction import redact
+from remit.engine.values.seam import trimmed
 from remit.errors import (
     DomainError,
     ErrorClass,
@@ -122,7 +123,7 @@ def _dump(info: ErrorInfo, message: str, details: dict[str, Any]) -> bytes:
         "origin": info.origin,
         "attempt": info.attempt,
     }
-    return orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS)
+    return trimmed(orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS))
 
 
 def decode_error(payload: bytes) -> ErrorInfo:

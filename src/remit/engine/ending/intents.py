@@ -9,7 +9,7 @@ import orjson
 
 from remit.engine.definitions import StepDefinition
 from remit.engine.ending.faults import decode_error, encode_error
-from remit.engine.values.seam import SeamError, canonical
+from remit.engine.values.seam import SeamError, canonical, trimmed
 from remit.errors import ErrorClass, ErrorInfo, LimitExceeded
 from remit.kernel.saga import Undo, undoing
 from remit.store.records import UNHEARD, JournalRecord
@@ -27,7 +27,7 @@ def name_of(compensate: Callable[..., Any]) -> str:
 
 def intent_of(step: StepDefinition) -> bytes | None:
     """What the entry says when the step is about to run; None where there is no way to undo it."""
-    return orjson.dumps({"compensate": name_of(step.compensate)}) if step.compensate is not None else None
+    return trimmed(orjson.dumps({"compensate": name_of(step.compensate)})) if step.compensate is not None else None
 
 
 def is_compensatable(entry: JournalRecord) -> bool:
