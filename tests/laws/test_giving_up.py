@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from remit import Child, ErrorClass, Process, Remit, ask, call_process, process, start_process, step
 from remit.durable import sleep
+from remit.engine.body.delivery import Delivery
 from remit.errors import SystemFailure
 from remit.kernel.states import Status
 from tests.laws.scene import open_store, until, wait_until
@@ -188,3 +191,111 @@ async def test_L11_L41_an_evaluation_gives_up_what_was_given_up() -> None:
         (case,) = (done := await app.evaluate("polling@1.1.0", recorded=1)).cases
         assert done.passed, case
         assert case.candidate.result == said
+
+
+# -- in the very turn in which it comes -------------------------------------------------------------------------------
+
+EFFECTS: dict[str, Callable[[], Awaitable[Any]]] = {
+    "number": lambda: ask(int, name="number"),
+    "long": lambda: long("work"),
+    "answered": lambda: call_process(answered, 1),
+}
+scopes: list[asyncio.Timeout] = []
+
+
+@step
+async def long(what: str) -> str:
+    await asyncio.sleep(0.1)
+    return what
+
+
+@process(calls=[answered])
+async def quits(effect: str) -> list[str]:
+    beside = asyncio.create_task(ask(str, name="beside"))  # with several branches, what comes is handed over a turn later
+    try:
+        async with asyncio.timeout(0.2 if scopes else 30) as scope:
+            scopes.append(scope)
+            await EFFECTS[effect]()
+        said = "heard"
+    except TimeoutError:
+        said = await note("gave up")
+    return [said, await beside, await ask(str, name="word")]
+
+
+@pytest.mark.parametrize("effect", EFFECTS)
+async def test_L11_what_comes_in_the_very_turn_in_which_its_branch_gives_up_is_not_heard_in_replay(
+    effect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scopes.clear()
+    complete = Delivery.complete
+
+    def just_too_late(delivery: Delivery, completion: Any) -> None:
+        complete(delivery, completion)
+        name = completion.entry.name if hasattr(completion, "entry") else completion.record.process
+        if name == effect and len(scopes) == 1:
+            scopes[0].reschedule(asyncio.get_running_loop().time())
+
+    monkeypatch.setattr(Delivery, "complete", just_too_late)
+    async with Remit(open_store(tmp_path), processes=[answered, quits]) as app:
+        execution = await app.start(quits, effect)
+        if effect != "long":
+            await until(lambda: _waits_for_two(app, execution.id))
+            await app.answer(execution.id if effect == "number" else f"{execution.id}.1", 7, ask="number")
+        await until(lambda: _noted(app, execution.id))
+        await app.answer(execution.id, "b", ask="beside")
+        await until(lambda: _asked(app, execution.id, "word"))
+    async with Remit(open_store(tmp_path), processes=[answered, quits]) as app:
+        await app.answer(execution.id, "said", ask="word")
+        assert (await app.outcome(execution.id, timeout=5)).unwrap() == ["gave up", "b", "said"]
+
+
+async def _waits_for_two(app: Remit, execution_id: str) -> bool:
+    return (await app.get(execution_id)).waiting_on.count == 2
+
+
+async def _noted(app: Remit, execution_id: str) -> bool:
+    return "note" in [entry.name for entry in await app.journal(execution_id)]
+
+
+# -- what a replay is told later than it was then ---------------------------------------------------------------------
+
+
+@step
+async def lasts(seconds: float) -> float:
+    await asyncio.sleep(seconds)
+    return seconds
+
+
+@process
+async def hurries(_: int) -> list[str]:
+    """Replayed, the second wait begins at once, and its end comes after the other branch has given up once more: 0.3 s later."""
+
+    async def gives_up() -> str:
+        try:
+            async with asyncio.timeout(0.3):
+                return await ask(str, name="never answered")
+        except TimeoutError:
+            return await note("gave up")
+
+    async def hears() -> str:
+        await lasts(0.2)
+        try:
+            async with asyncio.timeout(0.25):
+                await lasts(0.18)
+        except TimeoutError:
+            return await note("missed")
+        return await note("heard")
+
+    return [*await asyncio.gather(gives_up(), hears()), await ask(str, name="word")]
+
+
+async def test_L11_what_was_heard_comes_before_a_timeout_that_runs_anew_in_replay(tmp_path: Path) -> None:
+    async with Remit(open_store(tmp_path), processes=[hurries]) as app:
+        execution = await app.start(hurries, 1)
+        await until(lambda: _asked(app, execution.id, "word"))
+        before = [(entry.name, entry.params) for entry in await app.journal(execution.id)]
+    async with Remit(open_store(tmp_path), processes=[hurries]) as app:
+        await app.answer(execution.id, "said", ask="word")
+        outcome = await app.outcome(execution.id, timeout=5)
+        assert outcome.ok, outcome.error
+        assert [(entry.name, entry.params) for entry in await app.journal(execution.id)] == before
