@@ -51,6 +51,15 @@ def test_L43_what_has_no_tenant_or_tags_is_selected_by_none() -> None:
     assert Selector(tenant=("acme",)).why(bare, in_major) is None
     assert Selector(tag=("pii",)).why(bare, in_major) is None
     assert Selector(department=("finance",)).why(bare, in_major) is None
+    assert Selector(tenant=("*",)).why(bare, in_major) is None
+
+
+def test_L43_a_star_stands_for_any_text_in_every_name() -> None:
+    subject = Subject("payment", "1.0.0", ("pii", "eu.bank"), "finance.eu", "acme-west")
+    for selector in (Selector(tenant=("acme-*",)), Selector(department=("*.eu",)), Selector(tag=("eu.*",))):
+        assert selector.why(subject, in_major) is not None
+    assert Selector(tenant=("globex-*",)).why(subject, in_major) is None
+    assert Selector(tag=("us.*",)).why(subject, in_major) is None
 
 
 @pytest.mark.parametrize(

@@ -71,13 +71,10 @@ class Selector:
 
 
 def _fits(name: str, wanted: str, subject: Subject, admits: Admits) -> bool:
-    if name == "process":
-        return like(wanted, subject.process)
     if name == "version":
         return admits(subject.version, wanted)
-    if name == "tag":
-        return wanted in subject.tags
-    return bool(getattr(subject, name) == wanted)
+    names = subject.tags if name == "tag" else (getattr(subject, name),)
+    return any(each is not None and like(wanted, each) for each in names)
 
 
 def like(pattern: str, name: str) -> bool:
