@@ -299,3 +299,25 @@ async def test_L11_what_was_heard_comes_before_a_timeout_that_runs_anew_in_repla
         outcome = await app.outcome(execution.id, timeout=5)
         assert outcome.ok, outcome.error
         assert [(entry.name, entry.params) for entry in await app.journal(execution.id)] == before
+
+
+async def test_L11_changed_code_pauses_though_a_branch_waits_for_what_it_heard_then(tmp_path: Path) -> None:
+    def body(second: str) -> Any:
+        @process("both")
+        async def both(_: int) -> list[str]:
+            async def late() -> str:
+                await lasts(0.1)
+                return await note(second)
+
+            return [str(await asyncio.gather(lasts(0.15), late())), await ask(str, name="word")]
+
+        return both
+
+    async with Remit(open_store(tmp_path), processes=[body("as before")]) as app:
+        execution = await app.start("both", 1)
+        await until(lambda: _asked(app, execution.id, "word"))
+    async with Remit(open_store(tmp_path), processes=[body("otherwise")]) as app:
+        await app.answer(execution.id, "said", ask="word")
+        record = await wait_until(app, execution.id, Status.PAUSED)
+        assert record.error is not None
+        assert record.error.code == "code_changed"

@@ -190,12 +190,16 @@ class Run:
     async def hear(self, future: asyncio.Future[None]) -> None:
         """Wait for what the branch has heard of before: a timeout of the body's own, which runs anew, does not come before it (L11)."""
         while not future.done() and not self.stopped:
+            kept = asyncio.shield(future)
+            self.pending[kept] = False
             try:
-                await asyncio.shield(future)
+                await kept
             except asyncio.CancelledError:
                 task = asyncio.current_task(self.loop)
                 assert task is not None
                 self._kept[task] = task.cancelling()
+            finally:
+                del self.pending[kept]
 
     async def wait(self, future: asyncio.Future[None], *, fresh: bool, told: bool = False) -> None:
         """Wait for something the engine will bring; `fresh`: it was not in the recorded history; `told`: the branch heard of it then."""
