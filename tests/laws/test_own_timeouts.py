@@ -16,6 +16,7 @@ from remit import (
     DomainError,
     MisuseError,
     Outcome,
+    Process,
     Record,
     Remit,
     ask,
@@ -27,7 +28,8 @@ from remit import (
 from remit.durable import sleep
 from tests.laws.scene import open_store, until
 
-SEEDS = range(400 if os.environ.get("REMIT_LONG") else 12)
+LONG = os.environ.get("REMIT_LONG") == "1"
+SEEDS, APART = range(400 if LONG else 12), range(40 if LONG else 4)
 TIMES_MS = (5, 20, 40, 60)
 LIMITS_S = (0.005, 0.02, 0.04, 0.06, 0.3)
 
@@ -123,8 +125,7 @@ async def _status(outcome: Awaitable[Outcome[int]]) -> str:
     return (await outcome).status
 
 
-@process("drawn", calls=[naps])
-async def drawn(seed: int) -> list[str]:
+async def _drawn(seed: int) -> list[str]:
     drawing = random.Random(seed)
     children = [await start_process(naps, drawing.choice(TIMES_MS)) for _ in range(drawing.randint(1, 3))]
     branches = [Branch(seed * 100 + number, children) for number in range(drawing.randint(1, 3))]
@@ -134,8 +135,23 @@ async def drawn(seed: int) -> list[str]:
     return [*(heard for branch in branches for heard in branch.heard), *ends, word]
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-async def test_L11_a_body_gives_up_in_replay_what_it_gave_up_and_hears_what_it_heard(seed: int, tmp_path: Path) -> None:
+@process("drawn", calls=[naps])
+async def drawn(seed: int) -> list[str]:
+    return await _drawn(seed)
+
+
+@process("drawn_apart", calls=[naps], isolation="process")
+async def drawn_apart(seed: int) -> list[str]:
+    return await _drawn(seed)
+
+
+PROCESSES = [drawn, drawn_apart, naps]
+
+
+@pytest.mark.parametrize(("body", "seed"), [*((drawn, seed) for seed in SEEDS), *((drawn_apart, seed) for seed in APART)])
+async def test_L11_a_body_gives_up_in_replay_what_it_gave_up_and_hears_what_it_heard(
+    body: Process[int, list[str]], seed: int, tmp_path: Path
+) -> None:
     answering = random.Random(seed)
 
     async def asks_for_the_word() -> Record | None:
@@ -146,12 +162,12 @@ async def test_L11_a_body_gives_up_in_replay_what_it_gave_up_and_hears_what_it_h
                 await _answer(app, execution.id, name)
         return record if names == ["word"] or record.ended_at is not None else None
 
-    async with Remit(open_store(tmp_path), processes=[drawn, naps]) as app:
-        execution = await app.start(drawn, seed)
+    async with Remit(open_store(tmp_path), processes=PROCESSES) as app:
+        execution = await app.start(body, seed)
         before = await until(asks_for_the_word, 20)
         assert before.ended_at is None, before.error
         journal = await app.journal(execution.id)
-    async with Remit(open_store(tmp_path), processes=[drawn, naps]) as app:
+    async with Remit(open_store(tmp_path), processes=PROCESSES) as app:
         await app.answer(execution.id, "said", ask="word")
         outcome = await app.outcome(execution.id, timeout=20)
         assert outcome.ok, outcome

@@ -50,6 +50,11 @@ class Body:
         self._channel = channel
         self._first = first
         self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._kept: dict[int, asyncio.Future[Any]] = {}
+        """What branches really wait for: a cancelled one still has to be told what the engine makes of it."""
+        self._given_up: dict[asyncio.Task[Any], int] = {}
+        """Branches that were cancelled while they waited, and how often they had been by then."""
+        self._over = False
         self._work: dict[int, tuple[Callable[..., Any], Context]] = {}
         self._working: dict[int, asyncio.Task[None]] = {}
         self._undo: dict[int, tuple[Callable[[bytes | None], Any], Context]] = {}
@@ -73,6 +78,7 @@ class Body:
         self.loop.set_task_factory(self._new_task)
         body = asyncio.create_task(self._outcome())
         await asyncio.wait({listening, body}, return_when=asyncio.FIRST_COMPLETED)
+        self._over = True
         if not body.done():
             listening.result()  # the engine has gone
         listening.cancel()
@@ -148,7 +154,9 @@ class Body:
         waiter = self._waiting.pop(number, None)
         if waiter is None or waiter.done():
             return
-        if kind == "value":
+        if kind == "left":
+            waiter.cancel()
+        elif kind == "value":
             waiter.set_result(body)
         else:
             info, position = body
@@ -173,12 +181,33 @@ class Body:
             self._work[number] = work, copy_context()
         self._channel.send(("effect", number, (verb, arguments)))
         self._moved()
-        try:
-            return await waiter
-        except asyncio.CancelledError:
-            self._waiting.pop(number, None)
-            self._channel.send(("withdrawn", number, None))
-            raise
+        return await self._verdict(number, waiter)
+
+    async def _verdict(self, number: int, waiter: asyncio.Future[Any]) -> Any:
+        """What comes of an effect. Where its branch gives it up, the engine says whether that was heard of before all the same (L11)."""
+        branch = asyncio.current_task()
+        assert branch is not None
+        before = self._given_up.pop(branch, None)
+        # One that gave up and was told what it had heard before goes on giving up.
+        withdrawn = before is not None and branch.cancelling() >= before and self._withdraw(number, branch)
+        while not waiter.done():
+            kept = self._kept[number] = asyncio.shield(waiter)
+            try:
+                await kept
+            except asyncio.CancelledError:
+                if self._over:
+                    raise
+                withdrawn = withdrawn or self._withdraw(number, branch)
+            finally:
+                del self._kept[number]
+        if waiter.cancelled():
+            self._given_up.pop(branch, None)
+        return waiter.result()
+
+    def _withdraw(self, number: int, branch: asyncio.Task[Any]) -> bool:
+        self._given_up[branch] = branch.cancelling()
+        self._channel.send(("withdrawn", number, None))
+        return True
 
     # -- quiescence ---------------------------------------------------------------------------------------------------
 
@@ -189,7 +218,7 @@ class Body:
 
     def _tell_if_quiet(self) -> None:
         self._look = None
-        pending = set(self._waiting.values())
+        pending = {*self._waiting.values(), *self._kept.values()}
         if not self._working and all(waits(branch, pending, self._branches) for branch in self._branches):
             self._channel.send(("quiet", self._heard, None))
         else:

@@ -11,7 +11,7 @@ import logging
 import socket
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -133,9 +133,16 @@ class RemoteBody:
         elif kind == "worked" and number in self._working:  # else the step was left meanwhile
             self._working.pop(number).set_result(body)
         elif kind == "withdrawn" and number in self._effects:
-            self._effects[number].cancel()
+            effect = self._effects[number]
+            effect.add_done_callback(partial(self._left, number))
+            effect.cancel()
         elif kind in ("progress", "changed"):
             self._note(kind, body)
+
+    def _left(self, number: int, effect: asyncio.Task[None]) -> None:
+        """The body gave an effect up; where it had heard of its end before, it has been told that instead (L11)."""
+        if effect.cancelled():
+            self._tell("left", number, None, bool(self._run.history.recorded))
 
     def _note(self, kind: str, body: Any) -> None:
         """What the body only tells, in the order it came: nothing comes back."""
