@@ -83,8 +83,10 @@ async def test_L47_kills_one_after_another_break_no_promise(tmp_path, seed, figu
         directory.mkdir()
         for death in range(4):
             boundary, nth = random.choice(sorted(_EVERYWHERE)), random.choice((1, 1, 2, 3, 5, 8, 13, 21))
+            if death == 0:  # this one dies for certain, however the others end
+                boundary, nth = random.choice(sorted(_EVERYWHERE - _IN_RECOVERY_ONLY)), 1
             ending = _run_victim(directory, boundary, nth, Answers(f"yes {death}", f"go {death}"))
             assert isinstance(ending, Killed) or ending.code == 0, (boundary, nth, ending)
             deaths += isinstance(ending, Killed)
         assert await _broken_promises(directory) == [], f"round {round_}"
-    assert deaths >= rounds / 2
+    assert deaths >= rounds

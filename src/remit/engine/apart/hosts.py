@@ -21,6 +21,7 @@ from remit.engine.definitions import Definition
 __all__ = ["OwnProcess", "OwnThread", "raise_in"]
 
 _PATIENCE_S = 1.0
+_MANNERS_S = 0.02
 
 
 class OwnProcess:
@@ -83,9 +84,10 @@ class OwnThread:
         return "its thread is over"
 
     async def _left(self) -> None:
-        """Raise SystemExit in what it runs, until it ends or for a second: Python code ends, C code is left to itself."""
+        """Its channel is closed, and so it ends; else raise SystemExit in what it runs, for a second: C code is left to itself."""
         loop = asyncio.get_running_loop()
         until = loop.time() + _PATIENCE_S
+        await asyncio.sleep(_MANNERS_S)  # raised in the loop's own code, it would leave sockets open
         while self._thread.is_alive() and loop.time() < until:
             raise_in(self._thread, SystemExit)
             await asyncio.sleep(0.02)

@@ -78,7 +78,6 @@ class Body:
         self.loop.set_task_factory(self._new_task)
         body = asyncio.create_task(self._outcome())
         await asyncio.wait({listening, body}, return_when=asyncio.FIRST_COMPLETED)
-        self._over = True
         if not body.done():
             listening.result()  # the engine has gone
         listening.cancel()
@@ -126,27 +125,36 @@ class Body:
         return blame_of(error, identity.execution_id, identity.attempt, self.definition.classifier)._asdict()
 
     async def _listen(self) -> None:
-        while True:
-            kind, number, body, replaying = await self._channel.receive()
-            self._heard += 1
-            if kind == "work":
-                work, context = self._work.pop(number)
-                self._working[number] = asyncio.create_task(
-                    self._do(number, partial(work, body)), name=f"step {number}", context=context
-                )
-            elif kind == "undo":
-                undo, context = self._undo[number]
-                self._working[number] = asyncio.create_task(
-                    self._do(number, partial(undo, *body)), name=f"undo {number}", context=context.copy()
-                )
-            elif kind == "leave":
-                left = self._working.pop(number, None)
-                if left is not None:
-                    left.cancel()
-            else:
-                self._replaying = replaying
-                self._settle(kind, number, body)
-            self._moved()
+        """Take what the engine says, until it has no more to say: then whoever still waits for it leaves."""
+        try:
+            while True:
+                kind, number, body, replaying = await self._channel.receive()
+                self._heard += 1
+                self._take(kind, number, body, replaying=replaying)
+                self._moved()
+        finally:
+            self._over = True
+            for waiter in self._waiting.values():
+                waiter.cancel()
+
+    def _take(self, kind: str, number: int, body: Any, *, replaying: bool) -> None:
+        if kind == "work":
+            work, context = self._work.pop(number)
+            self._working[number] = asyncio.create_task(
+                self._do(number, partial(work, body)), name=f"step {number}", context=context
+            )
+        elif kind == "undo":
+            undo, context = self._undo[number]
+            self._working[number] = asyncio.create_task(
+                self._do(number, partial(undo, *body)), name=f"undo {number}", context=context.copy()
+            )
+        elif kind == "leave":
+            left = self._working.pop(number, None)
+            if left is not None:
+                left.cancel()
+        else:
+            self._replaying = replaying
+            self._settle(kind, number, body)
 
     def _settle(self, kind: str, number: int, body: Any) -> None:
         """An effect has come back."""
