@@ -181,5 +181,5 @@ async def _answer(app: Remit, execution_id: str, name: str) -> None:
     try:
         await app.answer(execution_id, 5, ask=name)
     except MisuseError as error:
-        if error.code not in {"unknown_ask", "already_answered", "wrong_state"}:  # given up, or out of time, meanwhile
+        if error.code not in {"no_open_ask", "already_answered", "wrong_state"}:  # given up, or out of time, meanwhile
             raise

@@ -135,7 +135,7 @@ class RemoteBody:
         elif kind == "withdrawn" and number in self._effects:
             effect = self._effects[number]
             effect.add_done_callback(partial(self._left, number))
-            effect.cancel()
+            self._run.loop.call_soon(effect.cancel)  # once it has begun: what is given up is recorded, and so given up again
         elif kind in ("progress", "changed"):
             self._note(kind, body)
 
