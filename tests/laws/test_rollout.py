@@ -166,16 +166,19 @@ async def test_L42_a_version_promoted_to_all_is_watched_over_its_first_50_calls(
         assert len(await app.alerts(code="rolled_back")) == 1
 
 
+def failing(version: str, fails: int) -> Process[int, int]:
+    """A version that fails so many calls of ten."""
+
+    @process("shaky", version=version)
+    async def shaky(n: int) -> int:
+        if n % 10 < fails:
+            raise DomainError("no_luck")
+        return n
+
+    return shaky
+
+
 async def test_L42_what_was_promoted_is_held_against_how_the_version_before_it_ended() -> None:
-    def failing(version: str, fails: int) -> Process[int, int]:
-        @process("shaky", version=version)
-        async def shaky(n: int) -> int:
-            if n % 10 < fails:
-                raise DomainError("no_luck")
-            return n
-
-        return shaky
-
     versions = [failing("1.0.0", 3), failing("1.1.0", 4), failing("1.2.0", 9)]
     async with Remit(":memory:", processes=versions) as app:
         await app.publish(*versions)
@@ -188,15 +191,6 @@ async def test_L42_what_was_promoted_is_held_against_how_the_version_before_it_e
 
 
 async def test_L42_one_that_fails_as_often_as_the_old_version_did_is_not_taken_back_though_hardly_any_trace_gets_that() -> None:
-    def failing(version: str, fails: int) -> Process[int, int]:
-        @process("shaky", version=version)
-        async def shaky(n: int) -> int:
-            if n % 10 < fails:
-                raise DomainError("no_luck")
-            return n
-
-        return shaky
-
     @process("caller", calls=["shaky@^1"])
     async def calls_it(n: int) -> bool:
         return (await call_process("shaky", n)).ok

@@ -1,7 +1,8 @@
 """What the policies in force have to say of a call, a result, a tool (L43). Where none is in force there is no such object.
 
 Whom a policy selects is worked out once for each process and tenant, what several demand together once for each set of them,
-and what does not depend on the input once for each caller and callee: a call looks it up. Nothing here waits, and nothing is taken before everything else has let the call pass (L7).
+and what does not depend on the input once for each caller and callee: a call looks it up. Nothing here waits, and nothing is
+taken before everything else has let the call pass (L7).
 """
 
 from __future__ import annotations
@@ -84,13 +85,11 @@ class Placed:
         if "ttl_ms" in regime.ceilings:
             ttl_ms = regime.least("ttl_ms", ttl_ms or definition.ttl_ms or DEFAULT_TTL_MS)
         retry, attempts = wanted.retry or definition.retry, regime.ceilings.get("attempts")
-        fewer = attempts is not None and retry.attempts > attempts.value
-        return Wanted(
-            ttl_ms,
-            regime.least("tokens", wanted.tokens),
-            regime.least("cost", wanted.cost),
-            replace(retry, attempts=attempts.value) if attempts is not None and fewer else wanted.retry,
-        )
+        if attempts is None or retry.attempts <= attempts.value:
+            retry_left = wanted.retry
+        else:
+            retry_left = replace(retry, attempts=attempts.value)
+        return Wanted(ttl_ms, regime.least("tokens", wanted.tokens), regime.least("cost", wanted.cost), retry_left)
 
 
 class Governance:
