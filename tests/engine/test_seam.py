@@ -464,9 +464,9 @@ def test_L13_accept_takes_dicts_and_models_of_the_same_shape() -> None:
     }
     foreign = ForeignOrder("o-1", [ForeignItem(sku="a", qty=1)], dt.datetime(2026, 1, 2, tzinfo=UTC), "9.90")
     border = seam(Order)
-    assert border.accept(mine) == border.accept(plain) == border.accept(foreign) == border.cross(mine)
-    assert seam(list[Item]).accept([ForeignItem(sku="a", qty=1)])[1] == [Item(sku="a", qty=1)]
-    assert seam(set[int]).accept([2, 1, 1]) == (b"[1,2]", {1, 2})
+    assert border.accept(mine) == border.accept(plain) == border.accept(foreign) == border.cross(mine)[0]
+    assert seam(list[Item]).accept([ForeignItem(sku="a", qty=1)]) == b'[{"qty":1,"sku":"a"}]'
+    assert seam(set[int]).accept([2, 1, 1]) == b"[1,2]"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from remit.kernel.budget import Account
 from remit.kernel.department_budgets import Book, BookKey, Folio
 from remit.kernel.departments import Period, Span
-from remit.kernel.preflight import CallFacts, Limits, preflight
+from remit.kernel.preflight import CallFacts, Limits, Standing, preflight
 from remit.kernel.usage import NOTHING, Amount
 
 DAY = 86_400_000
@@ -24,7 +24,7 @@ def book(tokens: int | None = 1_000, cost: int | None = None, spent: tuple[int, 
 
 
 def facts(*folios: Folio, estimate: Amount = NOTHING) -> CallFacts:
-    return CallFacts("inventory", "", None, ("order",), 0, 0, 0, Account(None), estimate, Limits(), folios=folios)
+    return CallFacts("inventory", Standing("", None, ("order",), 0, Account(None)), 0, 0, estimate, Limits(), folios=folios)
 
 
 def test_L45_what_was_spent_before_is_asked_for_once_for_each_period() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from remit.errors import ErrorClass, ErrorInfo
 from remit.kernel.budget import Account
-from remit.kernel.preflight import CHECKS, CallFacts, Limits, Rejection, preflight
+from remit.kernel.preflight import CHECKS, CallFacts, Limits, Rejection, Standing, preflight
 from remit.kernel.usage import NOTHING, Amount
 
 
@@ -18,17 +18,14 @@ def call(**fields) -> CallFacts:
     """A call that every check lets pass, but for what is said."""
     plain = {
         "target": "payment",
-        "caller_tenant": "acme",
-        "caller_region": "eu",
-        "path": ("order",),
         "recursion": 0,
-        "depth": 0,
         "descendants": 0,
-        "account": Account(None, 100, 1_000_000),
         "estimate": NOTHING,
         "limits": Limits(),
     }
-    return CallFacts(**{**plain, **fields})
+    stands = Standing("acme", "eu", ("order",), 0, Account(None, 100, 1_000_000))
+    caller = stands._replace(**{name: fields.pop(name) for name in Standing._fields if name in fields and name not in ("tenant", "region")})
+    return CallFacts(**{**plain, "caller": caller, **fields})
 
 
 def fault(code: str) -> ErrorInfo:

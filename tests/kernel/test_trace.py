@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from remit.kernel.trace import (
+    CallKeys,
     ancestors_of,
-    call_key,
     child_id,
     depth_of,
     descendant_range,
@@ -115,6 +116,21 @@ def identity(call: dict) -> tuple:
     if call["explicit"] is not None:
         return (*place, "explicit", call["explicit"])
     return (*place, call["target"], call["digest"], call["occurrence"])
+
+
+def call_key(tenant: str, parent: str, generation: int, **identity: Any) -> bytes:
+    """The key of one call; two of the same execution make no difference to each other."""
+    keys = CallKeys(tenant, parent, generation)
+    keys.of("another", bytes(16), 0, None)
+    return keys.of(**identity)
+
+
+def test_L9_a_call_s_key_is_the_sha256_of_whose_call_it_is_and_which() -> None:
+    whose = f"4\0acme\0{ROOT}\0{2}\0".encode()
+    assert call_key("acme", ROOT, 2, target="ship", digest=b"d" * 16, occurrence=3, explicit=None) == (
+        sha256(whose + b"3\0ship\0" + b"d" * 16).digest()
+    )
+    assert call_key("acme", ROOT, 2, target="ship", digest=b"", occurrence=0, explicit="é") == sha256(whose + b"key\0" + "é".encode()).digest()
 
 
 @given(calls, calls)

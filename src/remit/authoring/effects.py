@@ -278,7 +278,7 @@ async def ask(
     seam = _answer_seam(answer, short_text(name, "ask(name)"))
     optional_text(to, "ask(to)")
     default = (
-        None if on_timeout is _MISSING else orjson.dumps(None) if on_timeout is None else seam.accept(on_timeout)[0]
+        None if on_timeout is _MISSING else orjson.dumps(None) if on_timeout is None else seam.accept(on_timeout)
     )
     if default == b"null":
         seam = _answer_seam(answer | None, name)

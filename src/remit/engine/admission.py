@@ -153,7 +153,7 @@ class Admission:
         """
         engine = self._engine
         try:
-            payload = definition.input.accept(value)[0]
+            payload = definition.input.accept(value)
         except SeamError as error:
             raise InvalidInput(
                 f"Process {definition.name!r} cannot take this input: {error}", path=error.path

@@ -267,7 +267,7 @@ def encoded(definition: Definition | None, request: CallRequest) -> tuple[bytes,
     """The input as canonical JSON, and what is wrong with it."""
     try:
         if definition is not None:
-            return definition.input.accept(request.input)[0], None
+            return definition.input.accept(request.input), None
         return canonical(request.input, f"the input of {request.target!r}"), None
     except LimitExceeded as error:
         return b"null", error.info()
@@ -294,28 +294,22 @@ def _facts(
     known: Call | None,
     judged: Judged | None,
 ) -> CallFacts:
-    node, books, estimate = run.node, run.engine.books, _estimate(request, definition)
-    path = node.path
-    department = definition.department if definition is not None else None
+    engine, node, estimate = run.engine, run.node, _estimate(request, definition)
     facts = CallFacts(
-        target=request.target,
-        caller_tenant=node.record.tenant or "",
-        caller_region=node.record.region,
-        path=path,
-        recursion=definition.recursion if definition else 0,
-        depth=len(path) - 1,
-        descendants=node.trace.descendants,
-        account=node.account,
-        estimate=estimate,
-        folios=()
-        if books is None
-        else books.wanted(node, department, node.record.tenant, estimate, run.engine.clock.now()),
-        limits=run.engine.limits,
-        fault=fault,
-        digest=input_digest,
-        known_digest=known.record.digest if known else None,
-        known_target=known.record.process if known else None,
+        request.target,
+        run.standing,
+        definition.recursion if definition is not None else 0,
+        node.trace.descendants,
+        estimate,
+        engine.limits,
+        fault,
+        input_digest,
     )
+    if known is not None:
+        facts.known_digest, facts.known_target = known.record.digest, known.record.process
+    if engine.books is not None:
+        department = definition.department if definition is not None else None
+        facts.folios = engine.books.wanted(node, department, node.record.tenant, estimate, engine.clock.now())
     if judged is not None:
         facts.denial = judged.denial
         facts.limits, facts.narrowed_by = judged.limits(facts.limits)

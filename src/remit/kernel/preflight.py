@@ -11,7 +11,7 @@ from remit.kernel.budget import Account
 from remit.kernel.department_budgets import Folio
 from remit.kernel.usage import Amount
 
-__all__ = ["CHECKS", "CallFacts", "Limits", "Rejection", "preflight"]
+__all__ = ["CHECKS", "CallFacts", "Limits", "Rejection", "Standing", "preflight"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +32,25 @@ class Limits:
                 raise ValueError(f"Limits({name}={value!r}): give a whole number, at least {least}")
 
 
+class Standing(NamedTuple):
+    """Where the caller stands, the same for all of its calls."""
+
+    tenant: str
+    region: str | None
+    path: tuple[str, ...]
+    """Names of the caller's ancestors and the caller, root first."""
+    depth: int
+    account: Account
+
+
 @dataclass(slots=True)
 class CallFacts:
     """All that the checks look at, gathered by the engine."""
 
     target: str
-    caller_tenant: str
-    caller_region: str | None
-    path: tuple[str, ...]
-    """Names of the caller's ancestors and the caller, root first."""
+    caller: Standing
     recursion: int
-    depth: int
     descendants: int
-    account: Account
     estimate: Amount
     limits: Limits
     fault: ErrorInfo | None = None
@@ -103,12 +109,12 @@ def _idempotency(facts: CallFacts) -> Rejection | None:
 
 
 def _tenant(facts: CallFacts) -> Rejection | None:
-    if facts.tenant is not None and facts.tenant != facts.caller_tenant:
+    if facts.tenant is not None and facts.tenant != facts.caller.tenant:
         message = f"The call names tenant {facts.tenant!r}; its root belongs to another, and tenants are inherited"
-        return Rejection("cross_tenant", "tenant", message, facts.caller_tenant, facts.tenant, {})
-    if facts.region is not None and facts.region != facts.caller_region:
-        message = f"The call names region {facts.region!r}; its root runs in {facts.caller_region!r}; it is inherited"
-        return Rejection("region_violation", "region", message, facts.caller_region, facts.region, {})
+        return Rejection("cross_tenant", "tenant", message, facts.caller.tenant, facts.tenant, {})
+    if facts.region is not None and facts.region != facts.caller.region:
+        message = f"The call names region {facts.region!r}; its root runs in {facts.caller.region!r}; it is inherited"
+        return Rejection("region_violation", "region", message, facts.caller.region, facts.region, {})
     return None
 
 
@@ -117,10 +123,9 @@ def _fault_of(check_of: dict[str, str]) -> Callable[[CallFacts], Rejection | Non
 
     def found(facts: CallFacts) -> Rejection | None:
         fault = facts.fault
-        check = check_of.get(fault.code) if fault is not None else None
-        if fault is None or check is None:
+        if fault is None or fault.code not in check_of:
             return None
-        return Rejection(fault.code, check, fault.message, None, None, fault.details)
+        return Rejection(fault.code, check_of[fault.code], fault.message, None, None, fault.details)
 
     return found
 
@@ -140,18 +145,21 @@ def _policy(facts: CallFacts) -> Rejection | None:
 
 def _depth(facts: CallFacts) -> Rejection | None:
     limit = facts.limits.max_depth
-    if facts.depth < limit:
+    if facts.caller.depth < limit:
         return None
-    message = f"Cannot nest sub-workflows deeper than {limit} levels. Current depth: {facts.depth}"
-    return Rejection("depth_exceeded", "depth", message, limit, facts.depth, facts.narrowing("max_depth"))
+    message = f"Cannot nest sub-workflows deeper than {limit} levels. Current depth: {facts.caller.depth}"
+    return Rejection("depth_exceeded", "depth", message, limit, facts.caller.depth, facts.narrowing("max_depth"))
 
 
 def _cycle(facts: CallFacts) -> Rejection | None:
+    above, target = facts.caller.path, facts.target
+    standing = above.count(target)
+    if not standing:
+        return None
     allowed = min(facts.recursion, facts.limits.max_recursion)
-    standing = facts.path.count(facts.target)
     if standing <= allowed:
         return None
-    path = [*facts.path[facts.path.index(facts.target) :], facts.target]
+    path = [*above[above.index(target) :], target]
     message = f"Cycle detected: {' → '.join(path)}"
     return Rejection("cycle_detected", "cycle", message, allowed, standing, {"path": path})
 
@@ -166,7 +174,7 @@ def _fanout(facts: CallFacts) -> Rejection | None:
 
 
 def _budget(facts: CallFacts) -> Rejection | None:
-    refusal = facts.account.refusal(facts.estimate)
+    refusal = facts.caller.account.refusal(facts.estimate)
     if refusal is None:
         return _departments(facts) if facts.folios else None
     wanted, left = refusal.spelled()

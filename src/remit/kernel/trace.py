@@ -6,8 +6,8 @@ import re
 from hashlib import sha256
 
 __all__ = [
+    "CallKeys",
     "ancestors_of",
-    "call_key",
     "child_id",
     "depth_of",
     "descendant_range",
@@ -77,20 +77,24 @@ def otel_trace_id(root: str) -> str:
     return sha256(root.encode()).hexdigest()[:32]
 
 
-def call_key(
-    tenant: str, parent: str, generation: int, target: str, digest: bytes, occurrence: int, explicit: str | None
-) -> bytes:
-    """The idempotency key of a call: over tenant, root and parent, generation and the call's identity (L9).
+class CallKeys:
+    """The idempotency keys of one execution's calls: SHA-256 over tenant, root and parent, generation and the call's identity (L9).
 
     The identity is the caller's own `key` where given, else (target, digest of the input, n-th occurrence).
     A parent's id begins with its root's, so naming the parent names both. The tenant's length keeps a tenant whose
     name holds the separator from speaking with another's key.
     """
-    if explicit is not None:
-        return sha256(f"{len(tenant)}\0{tenant}\0{parent}\0{generation}\0key\0{explicit}".encode()).digest()
-    return sha256(
-        f"{len(tenant)}\0{tenant}\0{parent}\0{generation}\0{occurrence}\0{target}\0".encode() + digest
-    ).digest()
+
+    __slots__ = ("_begun",)
+
+    def __init__(self, tenant: str, parent: str, generation: int) -> None:
+        self._begun = sha256(f"{len(tenant)}\0{tenant}\0{parent}\0{generation}\0".encode())
+
+    def of(self, target: str, digest: bytes, occurrence: int, explicit: str | None) -> bytes:
+        """The key of one call: what all of them share is hashed once."""
+        key = self._begun.copy()
+        key.update(b"%d\0%s\0%s" % (occurrence, target.encode(), digest) if explicit is None else b"key\0" + explicit.encode())
+        return key.digest()
 
 
 def root_key(tenant: str, key: str) -> bytes:

@@ -96,7 +96,7 @@ def _made_up(name: str, callers: list[Definition]) -> list[Definition]:
 class _AnyInput(Seam[Any]):
     """Takes a caller's model as its plain data, as the real process's own type would; see `Seam.accept`."""
 
-    def accept(self, value: object) -> tuple[bytes, Any]:
+    def accept(self, value: object) -> bytes:
         return super().accept(orjson.loads(canonical(value, self.where)))
 
 

@@ -30,7 +30,7 @@ Fakes = Mapping[tuple[str, str], Any]
 def fitted(seam: Seam[Any], value: Any) -> Any:
     """Data as the contract's own type, as a caller's would be; what does not fit stays, and breaks the contract."""
     try:
-        return seam.accept(value)[1]
+        return seam.decode(seam.accept(value))
     except SeamError:
         return value
 

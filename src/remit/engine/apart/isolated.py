@@ -108,7 +108,7 @@ class Body:
             definition.result.decode(result)
             return {"result": result}
         except ContinueAs as fresh:
-            return {"continue_as": definition.input.accept(fresh.input)[0]}
+            return {"continue_as": definition.input.accept(fresh.input)}
         except SeamError as error:
             message = f"{definition.name} returned what its annotation does not allow: {error}"
             return {"error": self._failure(ErrorClass.SYSTEM, "contract_violation", message, {"path": error.path})}

@@ -114,7 +114,7 @@ class Driver:
         """A fresh history under the same id, root and ledger (L48)."""
         node = run.node
         try:
-            payload = run.definition.input.accept(value)[0]
+            payload = run.definition.input.accept(value)
         except SeamError as error:
             info = ErrorInfo(
                 ErrorClass.DOMAIN,

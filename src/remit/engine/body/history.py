@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import Any
 
 from remit.errors import LimitExceeded
-from remit.kernel.trace import call_key
+from remit.kernel.trace import CallKeys
 from remit.store.records import EffectKind, ExecutionRecord, JournalRecord
 
 __all__ = ["MAX_BYTES", "MAX_ENTRIES", "History", "Recorded", "effect_of", "target_of"]
@@ -26,18 +26,20 @@ class History:
 
     __slots__ = (
         "_count",
+        "_keys",
         "_occurrences",
         "_position",
+        "_whose",
         "bytes",
         "markers",
         "recorded",
         "taken_otherwise",
-        "tenant_parent",
         "unclaimed_targets",
     )
 
     def __init__(self, tenant: str, execution_id: str, generation: int) -> None:
-        self.tenant_parent = (tenant, execution_id, generation)
+        self._whose = (tenant, execution_id, generation)
+        self._keys: CallKeys | None = None  # most executions call nothing
         self.recorded: dict[bytes, Recorded] = {}
         self.unclaimed_targets: dict[str, int] = {}
         self.taken_otherwise: dict[str, dict[bytes | None, list[bytes]]] = {}
@@ -86,9 +88,10 @@ class History:
 
     def call_key(self, target: str, digest: bytes, explicit: str | None) -> tuple[bytes, int]:
         """The key of the next call of that target with that input, and which occurrence it is."""
-        tenant, parent, generation = self.tenant_parent
+        if self._keys is None:
+            self._keys = CallKeys(*self._whose)
         occurrence = 0 if explicit is not None else self._next(target, digest)
-        return call_key(tenant, parent, generation, target, digest, occurrence, explicit), occurrence
+        return self._keys.of(target, digest, occurrence, explicit), occurrence
 
     def _next(self, target: str, digest: bytes) -> int:
         identity = (target, digest)

@@ -12,6 +12,7 @@ from remit.engine.body.history import History, effect_of
 from remit.engine.body.port import INSIDE_STEP, PORT
 from remit.engine.body.quiet import waits
 from remit.errors import ErrorClass, ErrorInfo
+from remit.kernel.preflight import Standing
 from remit.store.records import UNHEARD, ExecutionRecord, JournalRecord
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Run:
         "_check",
         "_held",
         "_kept",
+        "_standing",
         "branches",
         "calls",
         "children",
@@ -83,6 +85,7 @@ class Run:
         self.task: asyncio.Task[None] | None = None
         self._held: list[tuple[str, asyncio.Future[None]]] = []
         self._check: asyncio.TimerHandle | None = None
+        self._standing: Standing | None = None
         self._kept: dict[asyncio.Task[Any], int] = {}
         """Branches that were cancelled while they were told what they had heard before, and how often they had been by then."""
 
@@ -140,6 +143,15 @@ class Run:
         self.engine.launch(self.node, self.definition)
 
     # -- what branches ask --------------------------------------------------------------------------------------------
+
+    @property
+    def standing(self) -> Standing:
+        """Where it stands as a caller; most executions call nothing."""
+        if self._standing is None:
+            node = self.node
+            path = node.path
+            self._standing = Standing(node.record.tenant or "", node.record.region, path, len(path) - 1, node.account)
+        return self._standing
 
     @property
     def single(self) -> bool:

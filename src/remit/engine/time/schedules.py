@@ -275,7 +275,7 @@ def _payload(request: ScheduleRequest, definition: Definition) -> bytes:
     if problem is not None:
         raise InvalidInput(problem)
     try:
-        return definition.input.accept(request.input)[0]
+        return definition.input.accept(request.input)
     except SeamError as error:
         raise InvalidInput(
             f"Schedule {request.name!r}: process {definition.name!r} cannot take this input: {error}", path=error.path

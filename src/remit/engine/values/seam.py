@@ -21,8 +21,10 @@ import orjson
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr, ValidationError
 from pydantic_core import to_jsonable_python
 
+from remit.engine.values.changes import Change, change_between, field_names
 from remit.engine.values.redaction import redact
-from remit.engine.values.seam_types import Change, Coder, change_between, coder_of, field_names
+from remit.engine.values.seam_types import Coder, coder_of
+from remit.engine.values.straight import straight_for
 from remit.errors import InvalidInput, LimitExceeded
 
 __all__ = ["MAX_VALUE_BYTES", "Seam", "SeamError", "canonical", "digest", "refuse_nonfinite", "trimmed"]
@@ -64,12 +66,14 @@ class Seam(Generic[T]):
         self.annotation = Any if annotation is inspect.Parameter.empty else annotation
         self.where = where
         coder: Coder[T] = coder_of(self.annotation, where)
-        self._plain, self._read, self._validate, self._describe = coder
+        self._plain, self._read, self._validate, self._describe, schema = coder
+        self._straight = straight_for(schema)
         self._schema: dict[str, Any] | None = None
 
     def encode(self, value: object) -> bytes:
         """The value as canonical JSON; `SeamError` if it would arrive otherwise, `LimitExceeded` if large."""
-        return self.cross(value)[0]
+        payload = self._straight(value) if self._straight is not None else None
+        return self.cross(value)[0] if payload is None else payload
 
     def decode(self, payload: bytes) -> T:
         """The value of a payload, validated."""
@@ -102,10 +106,13 @@ class Seam(Generic[T]):
             raise self._changed(change)
         return payload, arrived
 
-    def accept(self, value: object) -> tuple[bytes, T]:
-        """Like `cross`, for a caller's value: a dict or model of the same shape stands for the type's own."""
+    def accept(self, value: object) -> bytes:
+        """Like `encode`, for a caller's value: a dict or model of the same shape stands for the type's own."""
+        payload = self._straight(value) if self._straight is not None else None
+        if payload is not None:
+            return payload
         try:
-            return self.cross(self._validate(value, by_alias=True))
+            return self.encode(self._validate(value, by_alias=True))
         except ValidationError as error:
             refusal = error
         except RecursionError as error:
@@ -115,7 +122,7 @@ class Seam(Generic[T]):
         except ValidationError:
             refuse_nonfinite(value, self.where)
             raise self._invalid(refusal, value) from refusal
-        return self.cross(fitting)
+        return self.encode(fitting)
 
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of what may be passed in."""

@@ -65,7 +65,7 @@ class StateType:
         self.where = where
         self.schema: dict[str, Any] | None = declared if isinstance(declared, dict) else None
         self.model = _extended(declared, where)
-        self._write, self._read, _, self._describe = coder_of(self.model, where)
+        self._write, self._read, _, self._describe, _ = coder_of(self.model, where)
         self.names = {name: field.serialization_alias or name for name, field in self.model.model_fields.items()}
         self.open = self.model.model_config.get("extra") == "allow"
         self.varies = _varies(self.model, set())
