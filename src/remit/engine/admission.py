@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from remit.engine.body.history import CallIdentity
 from remit.engine.definitions import Definition
 from remit.engine.governing.governance import Wanted
 from remit.engine.governing.judgement import Judged, judge_call
@@ -70,15 +71,13 @@ class RootTerms:
 
 
 class Admitted(NamedTuple):
-    """A call that passed pre-flight; `digest` is that of the input as it was given, `payload` what crosses of it."""
+    """A call that passed pre-flight; its identity is that of the input as it was given, `payload` what crosses of it."""
 
     definition: Definition
     request: CallRequest
     estimate: Amount
     payload: bytes
-    digest: bytes
-    key: bytes
-    occurrence: int
+    identity: CallIdentity
     judged: Judged | None
     folios: Sequence[Folio] = ()
     """What it draws on beside its root's budget."""
@@ -108,11 +107,11 @@ class Admission:
             status=Status.PENDING,
             created_at=now,
             ttl_ms=granted_ttl(wanted_ms, parent.clock.left(now) if awaited else None),
-            digest=call.digest,
+            digest=call.identity.digest,
             input=call.payload,
-            key=call.key,
+            key=call.identity.key,
             label=request.key,
-            occurrence=call.occurrence,
+            occurrence=call.identity.occurrence,
             position=position,
             department=definition.department,
             tenant=above.tenant,

@@ -9,7 +9,7 @@ import orjson
 
 from remit.engine.admission import Admitted
 from remit.engine.answer import Answer, outcome_status
-from remit.engine.body.history import Recorded, effect_of
+from remit.engine.body.history import CallIdentity, Recorded, effect_of
 from remit.engine.definitions import Definition
 from remit.engine.ending.faults import decode_error, encode_error
 from remit.engine.ending.intents import leave
@@ -178,48 +178,49 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
     payload, fault = encoded(definition, request)
     if not isinstance(found, Definition):
         fault = found
-    input_digest = digest(payload)
-    key, occurrence = history.call_key(request.target, input_digest, request.key)
+    identity = history.identify(request.target, digest(payload), request.key)
     # A key that was refused may be used again: the refusals of a key are told apart by input and count, and come first.
-    rejection_key = (
-        key if request.key is None else history.effect_key(EffectKind.REJECTED, request.target, key + input_digest)
-    )
-    recorded = await _claimed(run, request, definition, (rejection_key, key), payload) if history.recorded else None
+    named = request.key is not None
+    refusals = history.effect_key(EffectKind.REJECTED, request.target, identity.key + identity.digest) if named else None
+    recorded = await _claimed(run, request, definition, identity, refusals, payload) if history.recorded else None
     if isinstance(recorded, JournalRecord):
         return _rejected(run, decode_error(recorded.error or b"{}"))
-    known = run.calls.get(key)
+    known = run.calls.get(identity.key) if run.calls else None
     if recorded is not None:
         made_by = engine.catalog.to_continue(recorded.process, recorded.version) or definition
         result = request.result or (made_by.result if made_by else None)
         known = Call(run, engine.current_record(recorded), result)
-        run.calls[key] = known
+        run.calls[identity.key] = known
     # What no longer counts refuses nothing either: a conflict that is not recorded was never told.
-    if known is not None and (_same(known.record, request.target, definition, input_digest) or not run.valid):
+    if known is not None and (_same(known.record, request.target, definition, identity.digest) or not run.valid):
         return known
     judged = None
     if engine.governance is not None:
         judged, payload = _judged(run, request, definition, fault, payload)
-    facts = _facts(run, request, definition, fault, input_digest, known, judged)
+    facts = _facts(run, request, definition, fault, identity.digest, known, judged)
     rejection = preflight(facts)
     if rejection is not None or definition is None:
         assert rejection is not None
-        return _reject(run, request, rejection, rejection_key, payload)
-    admitted = Admitted(
-        definition, request, facts.estimate, payload, input_digest, key, occurrence, judged, facts.folios
-    )
+        return _reject(run, request, rejection, refusals or identity.key, payload)
+    admitted = Admitted(definition, request, facts.estimate, payload, identity, judged, facts.folios)
     child = engine.admission.child(run.node, admitted, history.admit(len(payload)), awaited=awaited)
     placed = Call(run, child.record, request.result or definition.result, child)
-    if request.key is not None:
-        run.calls[key] = placed
+    if named:
+        run.calls[identity.key] = placed
     return placed
 
 
 async def _claimed(
-    run: Run, request: CallRequest, definition: Definition | None, keys: tuple[bytes, bytes], payload: bytes
+    run: Run,
+    request: CallRequest,
+    definition: Definition | None,
+    identity: CallIdentity,
+    refusals: bytes | None,
+    payload: bytes,
 ) -> Recorded | None:
     """What was recorded of this call; None where it is a new one, and may be made now (L11)."""
-    rejection_key, key = keys
-    recorded = run.claim(rejection_key) or run.claim(key)
+    key = identity.key
+    recorded = run.claim(refusals or key) or run.claim(key)
     if recorded is None and definition is not None and request.target in run.history.unclaimed_targets:
         recorded = _recorded_by_another_version(run, definition, digest(payload))
     if recorded is None and run.history.recorded and key not in run.calls:

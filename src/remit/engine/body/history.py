@@ -13,12 +13,33 @@ from remit.errors import LimitExceeded
 from remit.kernel.trace import CallKeys
 from remit.store.records import EffectKind, ExecutionRecord, JournalRecord
 
-__all__ = ["MAX_BYTES", "MAX_ENTRIES", "History", "Recorded", "effect_of", "target_of"]
+__all__ = ["MAX_BYTES", "MAX_ENTRIES", "CallIdentity", "History", "Recorded", "effect_of", "target_of"]
 
 MAX_ENTRIES = 10_000
 MAX_BYTES = 32 * 1024 * 1024
 
 Recorded = JournalRecord | ExecutionRecord
+
+
+class CallIdentity:
+    """Which of an execution's calls this is (L9)."""
+
+    __slots__ = ("_key", "_keys", "digest", "explicit", "occurrence", "target")
+
+    def __init__(self, keys: CallKeys, target: str, digest: bytes, occurrence: int, explicit: str | None) -> None:
+        self._keys = keys
+        self._key: bytes | None = None
+        self.target = target
+        self.digest = digest
+        self.occurrence = occurrence
+        self.explicit = explicit
+
+    @property
+    def key(self) -> bytes:
+        """Its idempotency key, hashed once something is looked for under it, or put there: hashing takes a fifth of a pre-flight."""
+        if self._key is None:
+            self._key = self._keys.of(self.target, self.digest, self.occurrence, self.explicit)
+        return self._key
 
 
 class History:
@@ -86,12 +107,12 @@ class History:
         occurrence = self._next(target, digest)
         return blake2b(b"%s\0%d\0" % (target.encode(), occurrence) + digest, digest_size=16).digest()
 
-    def call_key(self, target: str, digest: bytes, explicit: str | None) -> tuple[bytes, int]:
-        """The key of the next call of that target with that input, and which occurrence it is."""
+    def identify(self, target: str, digest: bytes, explicit: str | None) -> CallIdentity:
+        """The next call of that target with that input, or the one that its caller named (L9)."""
         if self._keys is None:
             self._keys = CallKeys(*self._whose)
         occurrence = 0 if explicit is not None else self._next(target, digest)
-        return self._keys.of(target, digest, occurrence, explicit), occurrence
+        return CallIdentity(self._keys, target, digest, occurrence, explicit)
 
     def _next(self, target: str, digest: bytes) -> int:
         identity = (target, digest)

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-__all__ = ["Change", "change_between", "field_names"]
+__all__ = ["Change", "Comparison", "change_between", "comparison_of", "field_names"]
 
 
 class Change(NamedTuple):
@@ -25,7 +25,7 @@ class Change(NamedTuple):
     path: list[object]
 
 
-_Comparison = Callable[[Any, Any], Change | None]
+Comparison = Callable[[Any, Any], Change | None]
 _ATOMS = frozenset([str, int, float, bool, type(None), bytes, Decimal, date, timedelta, UUID])
 
 
@@ -38,10 +38,10 @@ def change_between(sent: Any, arrived: Any) -> Change | None:
         return Change(sent, arrived, [])
     if kind in _ATOMS:
         return None if sent == arrived else Change(sent, arrived, [])
-    return _comparison(kind)(sent, arrived)
+    return comparison_of(kind)(sent, arrived)
 
 
-def _change_in_model(kind: type[BaseModel]) -> _Comparison:
+def _change_in_model(kind: type[BaseModel]) -> Comparison:
     names = tuple(kind.__pydantic_fields__)
 
     def change(sent: BaseModel, arrived: BaseModel) -> Change | None:
@@ -143,7 +143,7 @@ def _under(part: object, change: Change) -> Change:
     return change
 
 
-_COMPARISONS: tuple[tuple[tuple[type, ...], _Comparison], ...] = (
+_COMPARISONS: tuple[tuple[tuple[type, ...], Comparison], ...] = (
     ((dict,), _change_in_dict),
     ((list, tuple, deque), _change_in_sequence),
     ((set, frozenset), _change_in_set),
@@ -151,7 +151,7 @@ _COMPARISONS: tuple[tuple[tuple[type, ...], _Comparison], ...] = (
 )
 
 
-def _comparison_of(kind: type) -> _Comparison:
+def _find_comparison(kind: type) -> Comparison:
     """How values of a class are compared."""
     if issubclass(kind, BaseModel):
         return _change_in_model(kind)
@@ -160,4 +160,4 @@ def _comparison_of(kind: type) -> _Comparison:
     return next((comparison for bases, comparison in _COMPARISONS if issubclass(kind, bases)), _change_in_other)
 
 
-_comparison: Callable[[type], _Comparison] = lru_cache(maxsize=4096)(_comparison_of)
+comparison_of: Callable[[type], Comparison] = lru_cache(maxsize=4096)(_find_comparison)

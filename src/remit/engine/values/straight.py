@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic_core import CoreSchema, PydanticSerializationError, SchemaSerializer, SchemaValidator, ValidationError
 
-from remit.engine.values.changes import change_between
+from remit.engine.values.changes import Comparison, change_between, comparison_of
 
 __all__ = ["LONGEST", "Straight", "straight_for"]
 
@@ -37,11 +37,12 @@ def straight_for(schema: CoreSchema) -> Straight | None:
     write = SchemaSerializer(own, _use_prebuilt=False).to_json
 
     def straight(value: object) -> bytes | None:
-        if type(value) not in kinds:
+        change = kinds.get(type(value))
+        if change is None:
             return None
         try:
             renewed = renew(value)
-            if change_between(value, renewed) is not None:
+            if change(value, renewed) is not None:
                 return None
             payload = write(renewed, round_trip=True)
         except (ValidationError, PydanticSerializationError, RecursionError):
@@ -51,15 +52,15 @@ def straight_for(schema: CoreSchema) -> Straight | None:
     return straight
 
 
-def _kinds(node: Any) -> frozenset[type]:
-    """The classes whose values the type takes as they are; none where that cannot be told here."""
+def _kinds(node: Any) -> dict[type, Comparison]:
+    """The classes whose values the type takes as they are, with how these are compared; none where that cannot be told here."""
     kind = node["type"]
     if kind in {"nullable", "default", "definitions"}:
         inner = _kinds(node["schema"])
-        return inner | {type(None)} if inner and kind == "nullable" else inner
+        return {**inner, type(None): change_between} if inner and kind == "nullable" else inner
     if kind == "model":
-        return frozenset([node["cls"]])
-    return frozenset([_KINDS[kind]]) if kind in _KINDS else frozenset()
+        return {node["cls"]: comparison_of(node["cls"])}  # what comes out of it is of that very class
+    return {_KINDS[kind]: change_between} if kind in _KINDS else {}
 
 
 def _proven(node: Any) -> bool:

@@ -138,8 +138,7 @@ class RecordedPort:
 
     def _called(self, request: CallRequest) -> ExecutionRecord | Answer | None:
         """The child of a call, its rejection, or None where it was not made yet; the calls of workflows have keys."""
-        key, _ = self._history.call_key(request.target, b"", request.key)
-        found = self._history.claim(key)
+        found = self._history.claim(self._history.identify(request.target, b"", request.key).key)
         if isinstance(found, ExecutionRecord):
             return found
         refused = next((each for each in self._refused if each.name == request.target), None)
