@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import apsw
+import pytest
 
 from tests.cli.terminal import SHOP, Shell
 
@@ -128,3 +129,20 @@ def test_doctor_finds_a_damaged_page(shell: Shell) -> None:
     assert _levels(shell.json("doctor", code=1))["integrity"] == "problem"
     assert "damaged" in shell.run("backup", "x.bak", code=2).stderr
     assert not (shell.home / "x.bak").exists()
+
+
+@pytest.mark.parametrize(("damaged", "checks"), [("schedule_by_next", ["schedules"]), ("execution_by_status", ["unowned", "paused"])])
+def test_doctor_goes_on_where_a_check_reads_a_damaged_page(shell: Shell, damaged: str, checks: list[str]) -> None:
+    shell.run("run", f"{SHOP}:many")
+    path = shell.home / "remit.db"
+    with apsw.Connection(str(path)) as connection:
+        root = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (damaged,)).get
+    content = bytearray(path.read_bytes())
+    content[(root - 1) * 4096 : root * 4096] = b"?" * 4096
+    path.write_bytes(content)
+    levels = _levels(shell.json("doctor", code=1))
+    sick = [check for check, level in levels.items() if level == "problem"]
+    assert sick[0] == "integrity"
+    assert set(checks) <= set(sick)
+    assert levels["file mode"] == "ok"
+    assert "Restore a backup" in shell.run("doctor", code=1).stdout

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
 
 from remit.cli import app
 from remit.cli.verbs import PANELS
+from tests.cli.terminal import SHOP, Shell
 
 LOADED = "import sys; from remit.cli import main\ntry: main()\nfinally: print(*sorted(sys.modules), file=sys.stderr)"
 
@@ -36,3 +38,34 @@ def test_every_verb_that_the_help_lists_is_there_and_says_what_it_does() -> None
             verb = group.commands[name]  # type: ignore[attr-defined]
             assert (verb.name, verb.rich_help_panel) == (name, panel)
             assert verb.get_short_help_str()
+
+
+@pytest.mark.parametrize("line", [["explain"], ["explain", "--json"], ["run", f"{SHOP}:nap"], ["--help"]])
+def test_L48_output_that_does_not_fit_on_the_disk_is_told_without_a_traceback(shell: Shell, line: list[str]) -> None:
+    command = [sys.executable, "-m", "remit", *line]
+    pipes = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(command, cwd=shell.home, env=shell.env, stdout=full, **pipes, timeout=60, check=False)
+        unheard = subprocess.run(
+            command, cwd=shell.home, env=shell.env, stdin=subprocess.DEVNULL, stdout=full, stderr=full, timeout=60, check=False
+        )
+    assert ran.stderr == b"The output cannot be written: No space left on device. What the verb did stands.\n"
+    assert (ran.returncode, unheard.returncode) == (1, 1)
+
+
+def test_L48_a_verb_whose_streams_are_closed_does_its_work(shell: Shell) -> None:
+    closed = 'exec "$0" -m remit "$@" <&- >&- 2>&-'
+    command = ["bash", "-c", closed, sys.executable, "run", f"{SHOP}:nap"]
+    ran = subprocess.run(command, cwd=shell.home, env=shell.env, timeout=60, check=False)
+    assert ran.returncode == 0
+    (record,) = shell.json("ps")["executions"]
+    assert record["status"] == "COMPLETED"
+    assert "✓ integrity" in shell.run("doctor").stdout
+
+
+def test_python_minus_m_remit_is_the_command() -> None:
+    told = [
+        subprocess.run([sys.executable, "-m", module, "explain"], capture_output=True, timeout=60, check=True).stdout
+        for module in ("remit", "remit.cli")
+    ]
+    assert told[0] == told[1] != b""

@@ -59,6 +59,8 @@ LAZY: dict[tuple[str, str], str] = {
 
 def layer_of(name: str) -> str:
     """The layer of a module: `remit.kernel.lease` → kernel, `remit` and `remit.durable` → face."""
+    if name == "remit.__main__":
+        return "cli"  # `python -m remit` is the command line by another name
     parts = name.split(".")
     known = {layer for rank in LAYERS for layer in rank} | PUBLIC_ONLY
     return parts[1] if len(parts) > 1 and parts[1] in known else "face"

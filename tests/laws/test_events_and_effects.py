@@ -101,6 +101,22 @@ async def test_L50_events_survive_restarts_early_late_delivered_and_deduplicated
         assert (await app.outcome(root, 5)).unwrap() == [1, 2, 3, 4]
 
 
+async def test_L50_an_event_that_is_repeated_after_the_end_it_brought_about_is_known(tmp_path):
+    url = open_store(tmp_path)
+    async with Remit(url, processes=[listens]) as app:
+        root = await app.start(listens, 1)
+        await wait_until(app, root.id, "PENDING_ASYNC")
+        assert await app.send(root.id, "paid", 1, dedupe="m-1")
+        assert (await root.outcome(5)).unwrap() == [1]
+        assert not await app.send(root.id, "paid", 1, dedupe="m-1")
+    async with Remit(url) as app:
+        assert not await app.send(root.id, "paid", 1, dedupe="m-1")
+        for name, dedupe in (("paid", "m-2"), ("paid", None), ("other", "m-1")):
+            with pytest.raises(MisuseError) as refused:
+                await app.send(root.id, name, 1, dedupe=dedupe)
+            assert refused.value.code == "wrong_state"
+
+
 async def test_L50_concurrent_waits_get_one_event_each():
     @process("many")
     async def many(count: int) -> list[int]:

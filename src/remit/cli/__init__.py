@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
 import os
 import sys
@@ -15,6 +17,9 @@ from remit import __version__
 from remit.cli.verbs import Verbs
 
 __all__ = ["app", "main"]
+
+_UNWRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
+"""A full or failing disk under the output; of the store's own, verbs tell as RemitError."""
 
 app = typer.Typer(
     name="remit",
@@ -56,14 +61,45 @@ def _options(
 
 def main() -> None:
     """Run the command line; what the terminal cannot write becomes '?'."""
+    _occupy_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        app()
+        _run()
     except SystemExit as leaving:
         _leave_stuck_threads(leaving.code)
         raise
+
+
+def _run() -> None:
+    """Every verb; one whose output does not fit on the disk says so and leaves with exit code 1."""
+    try:
+        app()
+    except OSError as error:
+        if error.errno not in _UNWRITTEN:
+            raise
+        with contextlib.suppress(OSError):  # where standard error is full as well, nobody can be told
+            typer.echo(f"The output cannot be written: {error.strerror}. What the verb did stands.", err=True)
+        _empty_buffers()
+        raise SystemExit(1) from None
+
+
+def _occupy_closed_streams() -> None:
+    """A stream that was closed at the start (`>&-`) takes nothing; its descriptor is no store's."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - open to the end
+
+
+def _empty_buffers() -> None:
+    """What could not be written is not tried again when Python leaves, which would be a second complaint."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(nowhere, stream.fileno())
 
 
 def _leave_stuck_threads(code: object) -> None:

@@ -20,10 +20,11 @@ from remit.cli.options import DEFAULT_STORE, JsonFlag, StoreUrl
 from remit.cli.output import Ending, console, print_json, reported
 from remit.control.client import Client
 from remit.control.views import moment
+from remit.errors import StoreError
 from remit.kernel.lease import claim_lapsed
 from remit.kernel.states import OPEN, Status
 from remit.store.records import ExecutionFilter
-from remit.store.sqlite.database import Location, connect
+from remit.store.sqlite.database import Location, connect, explained
 from remit.store.sqlite.reader import SqliteReader
 
 __all__ = ["doctor"]
@@ -49,6 +50,10 @@ class _Patient:
     reader: SqliteReader
     now_ms: int
     driven: bool
+    paused_ms: int
+
+
+_Check = Callable[[_Patient], Finding | list[Finding]]
 
 
 @reported
@@ -61,11 +66,7 @@ def doctor(
 ) -> None:
     """Examine a store: SQLite, durability, integrity, owner, stuck executions. Exit code 1 where something is wrong."""
     client = Client(store)
-    with client.reader() as reader:
-        connection = connect(client.location, readonly=True)
-        patient = _Patient(client.location, connection, reader, int(time.time() * 1_000), _is_driven(client.location))
-        findings = [check(patient) for check in _CHECKS] + _paused(patient, int(paused_hours * 3_600_000))
-        connection.close()
+    findings = _findings(client, int(paused_hours * 3_600_000))
     sick = any(finding.level == "problem" for finding in findings)
     if as_json:
         print_json(
@@ -74,6 +75,33 @@ def doctor(
     else:
         _print(findings)
     raise typer.Exit(Ending.FAILED if sick else Ending.COMPLETED)
+
+
+def _findings(client: Client, paused_ms: int) -> list[Finding]:
+    findings: list[Finding] = []
+    try:
+        with client.reader() as reader:
+            connection = connect(client.location, readonly=True)
+            now_ms = int(time.time() * 1_000)
+            patient = _Patient(client.location, connection, reader, now_ms, _is_driven(client.location), paused_ms)
+            findings = [finding for check in _CHECKS for finding in _examined(check, patient)]
+            connection.close()
+    except StoreError:
+        if not findings:  # SQLite cannot end a read that met a damaged page; that page is among the findings
+            raise
+    return findings
+
+
+def _examined(check: _Check, patient: _Patient) -> list[Finding]:
+    """What a check found: where pages are damaged that it reads, that, and the others go on."""
+    try:
+        with explained(patient.location, "look at it"):
+            found = check(patient)
+    except StoreError as error:
+        if error.details.get("transient"):
+            raise
+        return [Finding(check.__name__.strip("_"), "problem", str(error))]
+    return found if isinstance(found, list) else [found]
 
 
 def _print(findings: list[Finding]) -> None:
@@ -219,13 +247,13 @@ def _schedules(patient: _Patient) -> Finding:
     return Finding("schedules", "problem", f"{_several([name for name, _ in found])} should have fired: {why}")
 
 
-def _paused(patient: _Patient, longest_ms: int) -> list[Finding]:
+def _paused(patient: _Patient) -> list[Finding]:
     rows = patient.reader.listing(ExecutionFilter(status=frozenset({Status.PAUSED}), limit=_SHOWN))
     if not rows:
         return [Finding("paused", "ok", "none")]
     found = []
     for row in rows:
-        long = patient.now_ms - row.updated_at > longest_ms
+        long = patient.now_ms - row.updated_at > patient.paused_ms
         since = moment(row.updated_at)
         assert since is not None
         told = f"{row.id} ({row.process}) paused {age(since)}: `remit show {row.id}` says why"
@@ -239,7 +267,7 @@ def _several(ids: list[str]) -> str:
     return shown if rest <= 0 else f"{shown} and {'at least ' if len(ids) > _SHOWN else ''}{rest} more"
 
 
-_CHECKS: tuple[Callable[[_Patient], Finding], ...] = (
+_CHECKS: tuple[_Check, ...] = (
     _sqlite,
     _durability,
     _integrity,
@@ -250,4 +278,5 @@ _CHECKS: tuple[Callable[[_Patient], Finding], ...] = (
     _rollbacks,
     _timers,
     _schedules,
+    _paused,
 )

@@ -132,13 +132,14 @@ class Operations:
         """Send an event; False where its deduplication key was seen before (L50)."""
         await self._engine.durability.settled()
         node = self._node(execution_id)
-        if node.ended:
-            raise MisuseError(
-                f"{execution_id} has ended ({node.record.status}); it takes no events", code="wrong_state"
-            )
         short_text(event, "event")
         optional_text(dedupe, "dedupe")
         optional_text(by, "by")
+        # who was not told that it came sends again, and what came may have ended the execution
+        if node.ended and not self._engine.settling.has_come(node, event, dedupe):
+            raise MisuseError(
+                f"{execution_id} has ended ({node.record.status}); it takes no events", code="wrong_state"
+            )
         told = _plain(payload, f"event {event!r}")
         sent = self._engine.settling.send(node, event, told, dedupe, by)
         self._engine.traces.let_go(node)

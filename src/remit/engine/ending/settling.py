@@ -126,8 +126,7 @@ class Settling:
 
     def send(self, node: Node, name: str, payload: bytes, dedupe: str | None, by: str | None = None) -> bool:
         """Deliver an event to the oldest wait for it, or keep it; False where its deduplication key was seen before."""
-        self._engine.durability.flush()
-        if dedupe is not None and self._engine.store.has_event(node.id, name, dedupe):
+        if self.has_come(node, name, dedupe):
             return False
         event = EventRecord(node.id, name, payload, self._engine.clock.now(), dedupe)
         audit = self._engine.audit
@@ -140,6 +139,11 @@ class Settling:
             self.settle(node, entry, payload, None)
         self._engine.durability.flush()
         return True
+
+    def has_come(self, node: Node, name: str, dedupe: str | None) -> bool:
+        """Whether an event of that deduplication key came before; without one it is never the same."""
+        self._engine.durability.flush()
+        return dedupe is not None and self._engine.store.has_event(node.id, name, dedupe)
 
     def _waiting_for(self, node: Node, name: str) -> JournalRecord | None:
         durable = self._engine.store.journal(node.record.n, node.record.generation)

@@ -296,8 +296,8 @@ class SqliteStore(SqliteKeeping):
             connection = connect(self.location)
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             connection.close()
-        except (apsw.Error, StoreError):
-            _log.warning("a checkpoint of %s failed; it is tried again", self.location.path, exc_info=True)
+        except (apsw.Error, StoreError) as error:
+            _log.warning("a checkpoint of %s failed (%s); it is tried again", self.location.path, error)
 
     def checkpoint(self) -> None:
         """Copy what the WAL still holds into the database, so that the WAL starts anew."""
@@ -305,8 +305,8 @@ class SqliteStore(SqliteKeeping):
             boundaries.reach("checkpoint.before")
         try:
             self._writes.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        except apsw.Error:
-            _log.warning("a checkpoint of %s failed; it is tried again", self.location.path, exc_info=True)
+        except apsw.Error as error:
+            _log.warning("a checkpoint of %s failed (%s); it is tried again", self.location.path, error)
         if boundaries.reach is not None:
             boundaries.reach("checkpoint.after")
         self._wal_pages = 0
