@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
+from threading import get_ident
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, Unpack, cast, overload
 
@@ -118,6 +119,7 @@ class Remit(Reading, Versions, Attribution, Governed, Keeping):
         self._resources = resources
         self._limits = limits or Limits()
         self._engine: Engine | None = None
+        self._thread = 0
         self._queries: Queries | None = None
         self._registry = None
         self._desk = None
@@ -134,6 +136,7 @@ class Remit(Reading, Versions, Attribution, Governed, Keeping):
                 code="wrong_state",
             )
         store = SqliteStore(self._url, SystemClock().now, self._keyring)
+        self._thread = get_ident()
         self._engine = Engine(store, self._catalog, self._limits, self._clock(), self._resources)
         self._queries = Queries(store)
         self._operations = Operations(self._engine)
@@ -173,9 +176,14 @@ class Remit(Reading, Versions, Attribution, Governed, Keeping):
 
     @property
     def engine(self) -> Engine:
-        """The engine; raises MisuseError where the app is not open."""
+        """The engine; raises MisuseError where the app is not open, or open in another thread."""
         if self._engine is None:
             raise MisuseError("This Remit is not open: use `async with Remit(...) as app:`", code="wrong_state")
+        if self._thread != get_ident():
+            raise MisuseError(
+                "This Remit is open in another thread: call it there, with `asyncio.run_coroutine_threadsafe(..., loop)`",
+                code="wrong_state",
+            )
         return self._engine
 
     def _reads(self) -> Queries:

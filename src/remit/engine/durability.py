@@ -13,7 +13,7 @@ from collections.abc import Callable, Sized
 from operator import add
 
 from remit.engine.node import Node
-from remit.errors import StoreError
+from remit.errors import RemitError, StoreError
 from remit.kernel.audit import Entry
 from remit.store import boundaries
 from remit.store.port import Batch, Store
@@ -298,10 +298,7 @@ class Durability:
         if failure.code == "fenced":
             self.fenced = True
             self.failure = failure
-            for future in self._waiting:
-                if not future.done():
-                    future.set_exception(failure)
-            self._waiting = []
+            self.fail(failure)
             self._on_fenced(failure)
             return
         if self.failure is None:
@@ -310,3 +307,10 @@ class Durability:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_later(_RETRY_DELAY_S, self._overdue)
+
+    def fail(self, failure: RemitError) -> None:
+        """Nobody who waits here for what was decided will learn that it is durable."""
+        for future in self._waiting:
+            if not future.done():
+                future.set_exception(failure)
+        self._waiting = []

@@ -47,7 +47,7 @@ from remit.engine.versions.outbox import Outbox
 from remit.engine.versions.routing import Routing
 from remit.engine.waiting import Waiting
 from remit.engine.warm import Warm
-from remit.errors import ErrorInfo, RemitError, StoreError
+from remit.errors import ErrorInfo, MisuseError, RemitError, StoreError
 from remit.kernel.preflight import Limits
 from remit.kernel.states import Status
 from remit.store import boundaries
@@ -360,7 +360,13 @@ class Engine:
         for node in list(self.traces.nodes.values()):
             self.stop_run(node)
         self.sagas.close()
+        self._dismiss(failure)
+
+    def _dismiss(self, failure: RemitError) -> None:
+        """Those outside who wait here learn that they wait in vain."""
+        self.durability.fail(failure)
         self.outcomes.fail(failure)
+        self.sagas.fail(failure)
 
     def start(self, definition: Definition, value: object, terms: RootTerms) -> tuple[ExecutionRecord, bool]:
         """Admit a root, or find the one that was started under its key; durable once `durability.barrier()` returns."""
@@ -465,6 +471,8 @@ class Engine:
         await self.workers.close()
         await asyncio.sleep(0)  # the channels of killed processes close in the loop's next turn
         self.durability.flush()
+        await asyncio.sleep(0)  # who was just told of an end reads it from the store yet
+        self._dismiss(MisuseError("This Remit was closed meanwhile. Nothing is lost: open the store again, and ask again", code="wrong_state"))
         self._make_tasks_as_before()
         self._collect_as_before()
         self.store.close()

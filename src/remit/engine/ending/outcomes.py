@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from remit.engine.answer import Answer
 from remit.engine.calls import answer_of
 from remit.engine.node import Node
-from remit.errors import StoreError
+from remit.errors import RemitError
 from remit.kernel.states import TERMINAL
 from remit.store.records import ExecutionRecord
 
@@ -57,8 +57,8 @@ class Outcomes:
         definition = self._engine.catalog.to_continue(record.process, record.version, record.n)
         return answer_of(record, definition.result if definition else None)
 
-    def fail(self, failure: StoreError) -> None:
-        """This process has lost the store: nobody who waits here will be told."""
+    def fail(self, failure: RemitError) -> None:
+        """This process has lost the store, or leaves it: nobody who waits here will be told."""
         for waiters in self._waiting.values():
             for waiter in waiters:
                 if not waiter.done():

@@ -18,7 +18,7 @@ from remit.engine.body.run import Run
 from remit.engine.node import Node
 from remit.engine.terms import has_saga, note
 from remit.engine.versions.rollback import OnHold, Rollback
-from remit.errors import MisuseError, StoreError
+from remit.errors import MisuseError, RemitError, StoreError
 from remit.kernel.saga import concluded, may_become, needs_rollback, starts_over
 from remit.kernel.states import Compensation
 from remit.store import boundaries
@@ -170,6 +170,12 @@ class Sagas:
             waiter: asyncio.Future[None] = self._engine.loop.create_future()
             self._waiting.setdefault(execution_id, []).append(waiter)
             await waiter
+
+    def fail(self, failure: RemitError) -> None:
+        """Nobody who waits for a rollback here will be told of its end."""
+        for waiter in (waiter for waiters in self._waiting.values() for waiter in waiters if not waiter.done()):
+            waiter.set_exception(failure)
+        self._waiting.clear()
 
     @property
     def moving(self) -> bool:
