@@ -70,6 +70,21 @@ def test_L43_keys_numbers_and_members_are_looked_at_too() -> None:
     }  # fmt: skip
 
 
+def test_L43_digits_behind_a_point_are_no_card_and_a_pattern_of_ones_own_sees_them() -> None:
+    value = [130.4111111111111111, 0.4111111111111111, 4111111111111111.0]
+    assert cleared(looking("card", "iban"), value) == [*value[:2], R]
+    assert cleared(looking(pattern=r"^0\.41"), value) == [value[0], R, value[2]]
+
+
+def test_L48_as_many_keys_as_fit_into_a_value_are_taken_out_in_time_linear_in_them() -> None:
+    began = time.perf_counter()
+    left = cleared(looking("email"), {f"{n}@b.de": n for n in range(40_000)} | {f"{R}'3": "own"})
+    assert time.perf_counter() - began < 10
+    assert len(left) == 40_001
+    assert list(left.values()).count("own") == 1
+    assert {R, f"{R}'", f"{R}'2", f"{R}'40000"} <= set(left)
+
+
 def test_L43_what_was_found_is_told_by_a_pointer_that_does_not_show_it() -> None:
     scan = looking("email").scan(orjson.dumps({"a/b": [{"c~d": "x@y.de"}], "k@l.de": {"deep": "m@n.de"}}))
     assert scan is not None
@@ -79,6 +94,9 @@ def test_L43_what_was_found_is_told_by_a_pointer_that_does_not_show_it() -> None
 def test_L43_own_patterns_are_found_in_texts_of_their_own() -> None:
     anchored = looking(pattern="^EMP-[0-9]+$")
     assert cleared(anchored, ["EMP-1", "EMP-1 x", "EMP-12\n"]) == [R, "EMP-1 x", "EMP-12\n"]
+    numbers = {"staff": 123456789, "share": 4.5, "whole": 12345678.0, "more": [1234567890, -4.5]}
+    assert cleared(looking(pattern="^[0-9]{8,9}$"), numbers) == {**numbers, "staff": R, "whole": R}
+    assert cleared(looking(pattern=r"^4\.5$"), numbers) == {**numbers, "share": R}
     assert cleared(looking(pattern="(?i)emp-[0-9]+"), ["Emp-1, emp-2"]) == [f"{R}, {R}"]
     assert cleared(looking(pattern="übung[0-9]"), ["eine übung1!"]) == [f"eine {R}!"]
 

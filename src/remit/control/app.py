@@ -32,6 +32,7 @@ from remit.engine.admission import RootTerms
 from remit.engine.apart.elsewhere import importing_main
 from remit.engine.definitions import Definition
 from remit.engine.engine import Engine
+from remit.engine.governing.ahead import ahead_of_start
 from remit.engine.time.clock import Clock, SystemClock
 from remit.engine.time.schedules import Holder
 from remit.engine.values.texts import optional_ms, optional_text, ttl_of
@@ -267,7 +268,9 @@ class Remit(Reading, Versions, Attribution, Governed, Keeping):
         except MisuseError as error:
             engine.audit.start_refused(str(target), tenant, owner, error.code)
             raise
-        record, new = engine.start(definition, input, RootTerms(key, tenant, owner, region, budget, ttl_ms, retry))
+        terms = RootTerms(key, tenant, owner, region, budget, ttl_ms, retry)
+        await ahead_of_start(engine, definition, input, terms)
+        record, new = engine.start(definition, input, terms)
         await engine.durability.barrier()
         return Execution(self, record.id, new=new)
 

@@ -12,7 +12,8 @@ from remit.engine.answer import Answer, outcome_status
 from remit.engine.body.history import CallIdentity, Recorded, effect_of
 from remit.engine.definitions import Definition
 from remit.engine.ending.faults import decode_error, encode_error
-from remit.engine.ending.intents import leave
+from remit.engine.ending.intents import leave, was_left
+from remit.engine.governing.ahead import ahead_of_call
 from remit.engine.governing.judgement import Judged, judge_call
 from remit.engine.node import Node
 from remit.engine.request import CallRequest
@@ -142,11 +143,14 @@ async def await_child(run: Run, child_id: str, result: Seam[Any] | None) -> Answ
 
 def _stopped_waiting(run: Run, placed: Call, key: bytes, params: bytes, began: int) -> None:
     """The child goes on, and may be awaited again: so that a replay comes to that wait too, this one is recorded (L11, L14)."""
-    engine, record, name = run.engine, run.node.record, placed.record.process
+    _leave(run, EffectKind.WAIT, placed.record.process, key, params, began)
+
+
+def _leave(run: Run, kind: EffectKind, name: str, key: bytes, params: bytes, began: int) -> None:
+    """Record that a branch was cancelled at this place, with nothing to show for it."""
+    engine, record = run.engine, run.node.record
     position = run.history.admit(len(params))
-    entry = JournalRecord(
-        record.n, record.generation, position, EffectKind.WAIT, name, key, params, attempt=record.attempt, started_at=began
-    )
+    entry = JournalRecord(record.n, record.generation, position, kind, name, key, params, attempt=record.attempt, started_at=began)
     leave(run.node, entry, f"The branch that waited for {name!r} was cancelled", engine.clock.now())
     engine.durability.enter(entry)
 
@@ -183,8 +187,10 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
     named = request.key is not None
     refusals = history.effect_key(EffectKind.REJECTED, request.target, identity.key + identity.digest) if named else None
     recorded = await _claimed(run, request, definition, identity, refusals, payload) if history.recorded else None
+    if recorded is None and engine.governance is not None:
+        await _looked_through(run, None if fault is not None else definition, identity, refusals, payload)
     if isinstance(recorded, JournalRecord):
-        return _rejected(run, decode_error(recorded.error or b"{}"))
+        return await _rejected_before(run, recorded)
     known = run.calls.get(identity.key) if run.calls else None
     if recorded is not None:
         made_by = engine.catalog.to_continue(recorded.process, recorded.version) or definition
@@ -226,6 +232,30 @@ async def _claimed(
     if recorded is None and run.history.recorded and key not in run.calls:
         await run.go_live(request.target, effect_of("call", request.target, payload))
     return recorded
+
+
+async def _rejected_before(run: Run, recorded: JournalRecord) -> Answer:
+    if was_left(recorded):
+        await run.given_up()
+    return _rejected(run, decode_error(recorded.error or b"{}"))
+
+
+async def _looked_through(
+    run: Run, definition: Definition | None, identity: CallIdentity, refusals: bytes | None, payload: bytes
+) -> None:
+    """Wait for filters that look through the input for long; a branch that gives up meanwhile gives up there in replay too (L11)."""
+    if definition is None:
+        return
+    began = run.engine.clock.now()
+    try:
+        await ahead_of_call(run, definition, payload)
+    except asyncio.CancelledError:
+        if run.valid:
+            _leave(run, EffectKind.REJECTED, definition.name, refusals or identity.key, b"null", began)
+        raise
+    if not run.valid:
+        run.engine.refused(run)
+        await run.never()
 
 
 def _same(record: ExecutionRecord, target: str, definition: Definition | None, input_digest: bytes) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from copy import deepcopy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -14,6 +15,7 @@ from remit.engine.body.port import INSIDE_STEP
 from remit.engine.definitions import StepDefinition
 from remit.engine.ending.faults import decode_error, encode_error, exception_of, info_of
 from remit.engine.ending.intents import intent_of, leave, left_running, was_left
+from remit.engine.governing.ahead import ahead_of_effect
 from remit.engine.governing.judgement import judge_effect, noted
 from remit.engine.metering import Hold
 from remit.engine.values.plain_json import loads
@@ -71,6 +73,8 @@ async def perform(run: Run, step: StepDefinition, arguments: dict[str, Any]) -> 
         if history.recorded:
             await run.go_live(f"{step.kind}:{step.name}", effect_of(step.kind, step.name, params))
         governed = run.engine.governance is not None and step.kind is not EffectKind.STEP
+        if governed:
+            await _looked_through(run, step, key, params)
         entry = enter_governed(run, step, key, params) if governed else enter(run, step, key, params)
     else:
         assert isinstance(entry, JournalRecord)
@@ -143,6 +147,21 @@ def enter(run: Run, step: StepDefinition, key: bytes, params: bytes) -> JournalR
     )
     run.engine.durability.enter(entry)
     return entry
+
+
+async def _looked_through(run: Run, step: StepDefinition, key: bytes, params: bytes) -> None:
+    """Wait for filters that look through the parameters for long; a branch that gives up meanwhile gives up there in replay too (L11)."""
+    try:
+        await ahead_of_effect(run, params)
+    except asyncio.CancelledError:
+        if run.valid:
+            entry = enter(run, replace(step, compensate=None), key, b"{}")  # it has not begun, and is not undone
+            leave(run.node, entry, f"The branch that was to run {step.kind} {step.name!r} was cancelled", run.engine.clock.now())
+            run.engine.audit.refused(run.node.id, entry)
+        raise
+    if not run.valid:
+        run.engine.refused(run)
+        await run.never()
 
 
 def enter_governed(run: Run, step: StepDefinition, key: bytes, params: bytes) -> JournalRecord:

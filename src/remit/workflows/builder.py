@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from remit.authoring.outcome import Outcome
 from remit.engine.admission import RootTerms
 from remit.engine.engine import Engine
+from remit.engine.governing.ahead import ahead_of_start
 from remit.engine.node import Node
 from remit.engine.terms import has_saga, is_held, note
 from remit.engine.values.plain_json import loads
@@ -93,7 +94,9 @@ class WorkflowBuilder:
             if value is not None and not isinstance(value, kind):
                 raise InvalidInput(f"{name}={value!r}: give a {kind.__name__}(...)")
         terms = RootTerms(idempotency_key, tenant, owner_id, data_region, budget, ttl_ms, retry, held=True)
-        record, _ = engine.start(definition, {} if initial_data is None else initial_data, terms)
+        state: object = {} if initial_data is None else initial_data
+        await ahead_of_start(engine, definition, state, terms)
+        record, _ = engine.start(definition, state, terms)
         await engine.durability.barrier()
         return WorkflowHandle(self._app, record.id, self._tenant)
 

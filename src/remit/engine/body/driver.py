@@ -12,6 +12,7 @@ from remit.engine.body.leaving import made_to_leave, own_failure
 from remit.engine.body.port import ContinueAs
 from remit.engine.definitions import Definition
 from remit.engine.ending.blame import blame_of, fault_of
+from remit.engine.governing.ahead import ahead_of_afresh, ahead_of_result
 from remit.engine.governing.judgement import judge_input, noted
 from remit.engine.terms import note, note_redacted
 from remit.engine.values.seam import SeamError
@@ -51,13 +52,14 @@ class Driver:
             if made_to_leave(error, run.task):
                 raise
             self._broke_off(run, own_failure(error, "a body"))
+        except ContinueAs as error:
+            await self._continue_as(run, error.input)
         except BaseException as error:  # SystemExit too: what a body raises ends its execution, not this program
             self._broke_off(run, error)
         else:
-            if run.valid:
-                self._returned(run, value)
-            else:
-                self._engine.refused(run)
+            result = self._returned(run, value)
+            if result is not None:
+                await self._complete(run, result)
         finally:
             run.over()
 
@@ -67,8 +69,6 @@ class Driver:
         if not run.valid:
             if not isinstance(error, asyncio.CancelledError | StoreError):
                 self._engine.refused(run)
-        elif isinstance(error, ContinueAs):
-            self._continue_as(run, error.input)
         elif isinstance(error, asyncio.CancelledError):
             message = "The body was cancelled from inside"
             info = ErrorInfo(ErrorClass.DOMAIN, "cancelled", message, {}, node.id, node.record.attempt)
@@ -76,15 +76,19 @@ class Driver:
         else:
             self._raised(run, error)
 
-    def _returned(self, run: Run, value: Any) -> None:
+    def _returned(self, run: Run, value: Any) -> bytes | None:
+        """The body's result as it crosses; None where it ended otherwise."""
         node = run.node
+        if not run.valid:
+            self._engine.refused(run)
+            return None
         if run.owes_history:
             run.code_changed(None)
-            return
+            return None
         unseen = next((answer for answer in run.unseen if not answer.seen), None)
         if unseen is not None and unseen.error is not None:
             self._child_failed(run, unseen.error, unseen.execution_id)
-            return
+            return None
         try:
             result = run.definition.result.encode(value)
             run.definition.result.decode(result)
@@ -94,11 +98,20 @@ class Driver:
                 ErrorClass.SYSTEM, "contract_violation", message, {"path": error.path}, node.id, node.record.attempt
             )
             self._engine.endings.fail(node, violation, None)
-            return
         except Exception as error:
             self._raised(run, error)
-            return
-        self._engine.endings.complete(node, result)
+        else:
+            return result
+        return None
+
+    async def _complete(self, run: Run, result: bytes) -> None:
+        """The body returned: filters may look through its result for long, and everything else goes on meanwhile (L48)."""
+        if self._engine.governance is not None:
+            await ahead_of_result(run, result)
+        if run.valid:
+            self._engine.endings.complete(run.node, result)
+        else:
+            self._engine.refused(run)
 
     def _raised(self, run: Run, error: BaseException) -> None:
         node = run.node
@@ -110,9 +123,12 @@ class Driver:
         fault = fault_of([child_id] if child_id else [], (), run.lately(error))
         self._engine.endings.fail(run.node, error, fault, child_failed=True)
 
-    def _continue_as(self, run: Run, value: object) -> None:
+    async def _continue_as(self, run: Run, value: object) -> None:
         """A fresh history under the same id, root and ledger (L48)."""
         node = run.node
+        if not run.valid:
+            self._engine.refused(run)
+            return
         try:
             payload = run.definition.input.accept(value)
         except SeamError as error:
@@ -126,10 +142,15 @@ class Driver:
             )
             self._engine.endings.fail(node, info, None)
             return
-        self._begin_afresh(run, payload)
+        await self._begin_afresh(run, payload)
 
-    def _begin_afresh(self, run: Run, payload: bytes) -> None:
+    async def _begin_afresh(self, run: Run, payload: bytes) -> None:
         node, record = run.node, run.node.record
+        if self._engine.governance is not None:
+            await ahead_of_afresh(run, payload)
+            if not run.valid:
+                self._engine.refused(run)
+                return
         if self._engine.governance is not None:
             passed = judge_input(self._engine.governance, node, run.definition, payload)
             if passed.denial is not None:
@@ -178,9 +199,9 @@ class Driver:
         if not run.valid:
             self._engine.refused(run)
         elif "continue_as" in end:
-            self._begin_afresh(run, end["continue_as"])
+            await self._begin_afresh(run, end["continue_as"])
         elif "result" in end and not run.owes_history:
-            self._engine.endings.complete(run.node, end["result"])
+            await self._complete(run, end["result"])
         elif "result" in end:
             run.code_changed(None)
         else:

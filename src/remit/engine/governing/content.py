@@ -6,19 +6,28 @@ something is read and walked through.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from remit.engine.governing.detectors import DETECTORS, Detector, is_secret_member, own
-from remit.engine.governing.gates import Gate
+from remit.engine.governing.gates import Gate, rest_search
+from remit.engine.governing.patterns import MATCHES_MAX, states
 from remit.engine.values.plain_json import loads
 from remit.engine.values.redaction import REDACTED
 from remit.engine.values.seam import canonical
+from remit.errors import LimitExceeded
 from remit.kernel.policies import Filter
 
 __all__ = ["Found", "Scan", "Scanner"]
 
 _FOUND_MAX = 20
+_AT_ONCE_NS = 10_000_000
+_STATE_NS = 11
+_GATE_NS = 13
+_KIND_NS = {"email": 20, "card": 700, "iban": 2_000, "secrets": 700}
+"""What a byte costs at worst: for each state of an own pattern, for the gates of the kinds together, and for each kind where
+a gate opens; measured with texts made for them."""
 
 
 class Found(NamedTuple):
@@ -31,10 +40,11 @@ class Found(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """What was found in a payload, and the payload with all of it taken out."""
+    """What was found in a payload, and the payload with all of it taken out; where that is longer than a value may be, nothing is left."""
 
     found: list[Found]
     payload: bytes
+    fits: bool = True
 
     @property
     def blocking(self) -> Found | None:
@@ -53,21 +63,62 @@ class Scanner:
 
     def __init__(self, filters: Sequence[tuple[str, Filter]]) -> None:
         self._looks = [_Look(label, each, _detectors(each)) for label, each in filters]
-        self._gate = Gate([each.gate for look in self._looks for each in look.detectors])
+        gates = [each.gate for look in self._looks for each in look.detectors]
+        self._gate = Gate(gates)
+        self._gates = tuple(dict.fromkeys(gates))
+        own_states = sum(states(each.pattern) for _, each in filters if each.pattern is not None)
+        self._gate_at_once = _AT_ONCE_NS // (_GATE_NS + own_states * _STATE_NS)
+        kinds = {kind for _, each in filters for kind in each.find}
+        self._walk_at_once = _AT_ONCE_NS // (sum(_KIND_NS[kind] for kind in kinds) + own_states * _STATE_NS * MATCHES_MAX + 1)
+        self._known: tuple[bytes, Scan | None] | None = None
+
+    def is_soon_done(self, payload: bytes) -> bool:
+        """Whether a scan keeps the loop no longer than _AT_ONCE_NS, whatever the payload; what one search tells is kept for it."""
+        if len(payload) <= self._walk_at_once:
+            return True
+        if len(payload) > self._gate_at_once or self._suspect(payload) is not None:
+            return False
+        self._known = payload, None
+        return True
+
+    def search(self, payload: bytes) -> Scan | None:
+        """A scan for a thread: only by the engine that leaves the interpreter to others meanwhile."""
+        data = loads(payload)
+        lines = "\n".join(_texts(data)).encode()
+        return self._walked(data) if rest_search(self._gates)(lines) else None
+
+    def keep(self, payload: bytes, found: Scan | None) -> None:
+        """What the next scan says of that payload."""
+        self._known = payload, found
 
     def scan(self, payload: bytes) -> Scan | None:
         """What the filters find in a JSON payload; None where they find nothing."""
-        if b"\\" not in payload:
-            if not self._gate.opens_for(payload):
-                return None
-            data = loads(payload)
-        else:  # what stands escaped must be read first
-            data = loads(payload)
-            if not self._gate.opens_for_texts(_texts(data)):
-                return None
+        if self._known is not None:
+            known, self._known = self._known, None
+            if known[0] == payload:
+                return known[1]
+        data = self._suspect(payload)
+        return None if data is None else self._walked(data)
+
+    def _suspect(self, payload: bytes) -> Any:
+        """The value, where it may hold something; None where it does not.
+
+        What stands escaped must be read first, and so must beginnings and ends of texts: a number has no quotes to tell them by.
+        """
+        if b"\\" not in payload and not self._gate.by_ends:
+            return loads(payload) if self._gate.opens_for(payload) else None
+        data = loads(payload)
+        return data if self._gate.opens_for_texts(_texts(data)) else None
+
+    def _walked(self, data: Any) -> Scan | None:
         walk = _Walk(self._looks)
         cleared = walk.of(data, "")
-        return Scan(walk.found, canonical(cleared, "a filtered value")) if walk.found else None
+        if not walk.found:
+            return None
+        try:
+            return Scan(walk.found, canonical(cleared, "a filtered value"))
+        except LimitExceeded:
+            return Scan(walk.found, canonical(REDACTED, "a filtered value"), fits=False)
 
 
 def _detectors(wanted: Filter) -> tuple[Detector, ...]:
@@ -87,7 +138,12 @@ def _texts(data: Any) -> Iterable[str]:
         elif isinstance(part, list):
             open_parts.extend(part)
         elif part is not None:
-            yield part if isinstance(part, str) else str(part)
+            yield part if isinstance(part, str) else _written(part)
+
+
+def _written(number: float) -> str:
+    """A number as filters see it."""
+    return str(int(number)) if isinstance(number, float) and number.is_integer() else str(number)
 
 
 class _Walk:
@@ -95,6 +151,7 @@ class _Walk:
 
     def __init__(self, looks: list[_Look]) -> None:
         self._looks = looks
+        self._own = [look for look in looks if look.filter.pattern is not None]
         self.found: list[Found] = []
 
     def of(self, value: Any, path: str) -> Any:
@@ -106,16 +163,20 @@ class _Walk:
         if isinstance(value, list):
             return [self.of(each, f"{path}/{index}") for index, each in enumerate(value)]
         if isinstance(value, int | float) and not isinstance(value, bool):
-            written = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-            return value if self._text(written, path) == written else REDACTED
+            whole = isinstance(value, int) or value.is_integer()
+            written = _written(value)
+            looks = self._looks if whole else self._own  # the digits behind a point are no card's
+            return value if self._text(written, path, looks) == written else REDACTED
         return value
 
     def _members(self, members: dict[str, Any], path: str) -> dict[str, Any]:
         cleared: dict[str, Any] = {}
+        alike: Counter[str] = Counter()
         for key, value in members.items():
-            shown = self._text(key, path)  # what a key holds is told by the place of its object
-            while shown != key and shown in cleared:
-                shown += "'"
+            left = shown = self._text(key, path)  # what a key holds is told by the place of its object
+            while shown != key and (shown in cleared or shown in members):
+                alike[left] += 1
+                shown = f"{left}'{alike[left] if alike[left] > 1 else ''}"
             here = f"{path}/{shown.replace('~', '~0').replace('/', '~1')}"
             secret = isinstance(value, str) and self._is_secret(key, value, here)
             cleared[shown] = REDACTED if secret else self.of(value, here)
@@ -129,10 +190,10 @@ class _Walk:
             self._note(look, path)
         return True
 
-    def _text(self, text: str, path: str) -> str:
+    def _text(self, text: str, path: str, looks: Sequence[_Look] | None = None) -> str:
         encoded = text.encode()
         spans = []
-        for look in self._looks:
+        for look in self._looks if looks is None else looks:
             found = [span for each in look.detectors for span in each.find(encoded)]
             if found:
                 self._note(look, path)

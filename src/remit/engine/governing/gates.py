@@ -15,7 +15,7 @@ from pydantic_core import SchemaError, SchemaValidator, core_schema
 
 from remit.engine.governing.patterns import Pattern, compiled
 
-__all__ = ["Gate", "readable_by_both"]
+__all__ = ["Gate", "readable_by_both", "rest_search"]
 
 _UNION_BYTES = 1 << 25
 _CLASSES = {
@@ -57,19 +57,17 @@ class Gate:
         read = {each: readable_by_both(each) for each in dict.fromkeys(patterns)}
         self._shared = _shared_search(tuple(each for each in read.values() if each is not None))
         rest = tuple(each for each, shared in read.items() if shared is None or self._shared is None)
-        self._rest = _rest_search(rest) if rest else None
-        self._by_lines = any(sign in each for each in rest for sign in "^$")
+        self._rest = rest_search(rest) if rest else None
+        self.by_ends = any(sign in each for each in rest for sign in "^$")
+        """Whether beginnings and ends of texts count: then JSON, where they are not to be seen, is not searched as it is."""
 
     def opens_for(self, payload: bytes) -> bool:
-        """Whether JSON without escapes may hold something; for patterns that begin or end with a text, its quotes are line breaks."""
-        if self._shared is not None and self._shared(payload):
-            return True
-        return self._rest is not None and self._rest(payload.replace(b'"', b"\n") if self._by_lines else payload)
+        """Whether JSON without escapes may hold something."""
+        return bool(self._shared is not None and self._shared(payload)) or (self._rest is not None and self._rest(payload))
 
     def opens_for_texts(self, texts: Iterable[str]) -> bool:
         """Whether any of these texts may."""
-        lines = "\n".join(texts).encode()
-        return bool(self._shared is not None and self._shared(lines)) or (self._rest is not None and self._rest(lines))
+        return self.opens_for("\n".join(texts).encode())
 
 
 def _nothing(_: bytes) -> bool:
@@ -92,8 +90,9 @@ def _shared_search(patterns: tuple[str, ...]) -> Callable[[bytes], bool] | None:
         return None
 
 
-def _rest_search(patterns: tuple[str, ...]) -> Callable[[bytes], bool]:
-    """The same by RE2. Where they are too large together, every text may hold something."""
+@lru_cache(maxsize=1_024)
+def rest_search(patterns: tuple[str, ...]) -> Callable[[bytes], bool]:
+    """The same by RE2, each text a line. Where they are too large together, every text may hold something."""
     try:
         union: Pattern = compiled(f"(?m:{'|'.join(f'(?:{each})' for each in patterns)})", _UNION_BYTES)
     except ValueError:

@@ -112,6 +112,8 @@ def _passed(scan: Scan | None, payload: bytes, seam: Seam[Any] | None, where: st
     blocking = scan.blocking
     if blocking is not None:
         return Passed(_blocked(blocking, where, "was found"), scan.payload)
+    if not scan.fits:
+        return Passed(_blocked(scan.found[0], where, "was found, and the value without it is longer than a value may be"), scan.payload)
     try:
         if seam is not None:
             seam.decode(scan.payload)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["MATCHES_MAX", "PATTERN_CHARS_MAX", "Pattern", "compiled", "spans", "unfit"]
+__all__ = ["MATCHES_MAX", "PATTERN_CHARS_MAX", "Pattern", "compiled", "spans", "states", "unfit"]
 
 Pattern = Any
 """A pattern of RE2's Python wrapper, which has no types; it has the methods of `re.Pattern`."""
@@ -46,7 +46,8 @@ def _compiled(pattern: str | bytes, memory_bytes: int, encoding: str = "UTF8") -
         raise ValueError(told.decode() if isinstance(told, bytes) else str(told)) from None
 
 
-def _states(pattern: str) -> int:
+@lru_cache(maxsize=1_024)
+def states(pattern: str) -> int:
     """How many states a pattern has, each character one: as bytes of UTF-8, a letter alone has hundreds."""
     bytewise = "".join(char if char.isascii() else "x" for char in pattern).encode()
     size: int = _compiled(bytewise, _MEMORY_BYTES, "LATIN1").programsize
@@ -62,9 +63,9 @@ def unfit(pattern: str) -> str | None:
     try:
         if compiled(pattern).search(b"") is not None:
             return "the pattern fits the empty text, and so every text"
-        states = _states(pattern)
-        if states > STATES_MAX:
-            return f"its repetitions written out, the pattern has {states} states, and at most {STATES_MAX} are taken: repeat less"
+        taken = states(pattern)
+        if taken > STATES_MAX:
+            return f"its repetitions written out, the pattern has {taken} states, and at most {STATES_MAX} are taken: repeat less"
     except ValueError as error:
         return f"this is no pattern that can be matched in linear time: {error}"
     return None

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from remit.engine.definitions import Definition, denied
+from remit.engine.governing.ahead import ahead_of_call
 from remit.engine.governing.governance import Governance, subject_of
 from remit.engine.governing.judgement import judge_call
 from remit.engine.values.seam import Seam
@@ -69,7 +70,7 @@ class Beside:
         """Whether versions of that process were published: then they say who may call them."""
         return self._rules.published.knows(name)
 
-    def refusal(
+    async def refusal(
         self, run: Run, found: Definition | None, recorded: ExecutionRecord, payload: bytes
     ) -> ErrorInfo | None:
         """Why a call that was made then would not be made now, by that caller and with that input.
@@ -84,6 +85,7 @@ class Beside:
         if closed is not None or governance is None:
             return closed
         callee = code or (found if not version else None) or _as_recorded(caller, recorded)
+        await ahead_of_call(run, callee, payload)
         denial = judge_call(governance, governance.called(node, callee), payload).denial
         return None if denial is None else denial.error(node.id, node.path)
 

@@ -24,6 +24,7 @@ from remit.engine.definitions import Catalog, Definition, StepDefinition, in_ran
 from remit.engine.ending.faults import decode_error, exception_of
 from remit.engine.ending.intents import was_left
 from remit.engine.engine import Engine
+from remit.engine.governing.ahead import ahead_of_start
 from remit.engine.request import CallRequest, ScheduleRequest
 from remit.engine.time.clock import SystemClock
 from remit.engine.values.seam import Seam, SeamError, canonical
@@ -84,6 +85,7 @@ class Rehearsal(Engine):
         definition = next(each for each in self.catalog.hosted(name) if each.version == version)
         self.recording = recording
         self.governance = self.beside.governance(above)
+        await ahead_of_start(self, definition, value, terms)
         record, _ = self.start(definition, value, terms)
         ended = await self.outcomes.ended(record.id)
         assert ended is not None
@@ -208,7 +210,7 @@ class _RehearsalPort(LocalPort):
         if recorded.version and not self._declares(request, recorded.version):
             why = f"{recorded.version} was called, which this version does not declare"
             await self._fail(self._recording.lacks(CALL, request.target, payload, why))
-        refusal = self._beside.refusal(run, definition, recorded, payload)
+        refusal = await self._beside.refusal(run, definition, recorded, payload)
         return (recorded if refusal is None else _rejected(refusal)), result
 
     def _closed(self, found: ErrorInfo, request: CallRequest) -> bool:

@@ -1,0 +1,169 @@
+"""Values that filters take long to look through: whatever pattern and text, everything else goes on meanwhile (L11, L43, L48)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from remit import MisuseError, Outcome, Remit, ask, call_process, continue_as, process, step, tool
+from tests.laws.scene import open_store, wait_until
+
+EVIL = "a.{120}c"
+"""A text of a and b keeps it at all of its places, by whichever engine: more than a second for a mebibyte."""
+STALL_S = 0.1
+
+
+def made_for_it(chars: int) -> str:
+    drawn = Random(1)
+    return "".join(drawn.choices("ab", k=chars))
+
+
+TEXT = made_for_it(1_000_000)
+RAN: list[str] = []
+
+
+@process("read")
+async def read(text: Any) -> int:
+    return len(text)
+
+
+@process("write")
+async def write(chars: int) -> str:
+    return TEXT[:chars]
+
+
+@tool("print")
+async def printing(text: str) -> int:
+    return len(text)
+
+
+@process("hand-over", calls=[read])
+async def hand_over(chars: int) -> Any:
+    outcome: Outcome[Any] = await call_process(read, TEXT[:chars])
+    return outcome.value
+
+
+@process("press")
+async def press(chars: int) -> int:
+    return await printing(TEXT[:chars])
+
+
+@process("again")
+async def again(text: str) -> int:
+    if not text:
+        continue_as(TEXT)
+    return len(text)
+
+
+@step
+async def noted() -> None:
+    RAN.append("noted")
+
+
+@process("impatient", calls=[read])
+async def impatient(by: str) -> str:
+    try:
+        async with asyncio.timeout(0.2):
+            await (call_process(read, TEXT) if by == "call" else printing(TEXT))
+    except TimeoutError:
+        await noted()
+    return await ask(str, name="go", prompt="Go on?", to="role:any")
+
+
+def looking(action: str = "block", pattern: str = EVIL) -> str:
+    return f"policy: evil\nversion: 1.0.0\nfilters: [{{on: [input, result, tool], pattern: '{pattern}', action: {action}}}]\n"
+
+
+@asynccontextmanager
+async def no_stall() -> AsyncIterator[None]:
+    """Fails where the loop stands still for longer than STALL_S."""
+    longest = 0.0
+
+    async def watch() -> None:
+        nonlocal longest
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0.002)
+            longest = max(longest, time.perf_counter() - before)
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(0.01)
+    longest = 0.0
+    yield
+    await asyncio.sleep(0.01)
+    watching.cancel()
+    assert longest < STALL_S, f"the loop stood still for {longest:.3f} s"
+
+
+@pytest.mark.parametrize(
+    ("target", "value", "result"),
+    [
+        (read, TEXT, 1_000_000),
+        (write, 1_000_000, TEXT),
+        (hand_over, 1_000_000, 1_000_000),
+        (press, 1_000_000, 1_000_000),
+        (again, "", 1_000_000),
+    ],
+    ids=["start", "result", "call", "tool", "afresh"],
+)
+async def test_L48_an_evil_pattern_and_the_largest_value_stall_nobody(target: Any, value: Any, result: Any) -> None:
+    async with Remit(":memory:", processes=[read, write, hand_over, press, again]) as app:
+        await app.apply_policy(looking())
+        await app.start(read, "filters are made ready once")
+        began = time.perf_counter()
+        async with no_stall():
+            outcome = await (await app.start(target, value)).outcome(timeout=60)
+        assert outcome.value == result
+        assert time.perf_counter() - began > 5 * STALL_S, "the pattern was no evil one"
+
+
+async def test_L43_a_long_value_is_judged_as_a_short_one_is() -> None:
+    async with Remit(":memory:", processes=[read, hand_over, write]) as app:
+        await app.apply_policy(looking("redact", "b[ab]{90}b"))
+        for chars in (60, 40_000):
+            outcome = await (await app.start(write, chars)).outcome(timeout=20)
+            assert outcome.value == (TEXT[:60] if chars == 60 else "[redacted]")
+            assert (await (await app.start(hand_over, chars)).outcome(timeout=20)).value == len(outcome.value)
+
+
+async def test_L43_policies_that_change_while_a_value_is_looked_through_are_those_that_count() -> None:
+    async with Remit(":memory:", processes=[read]) as app:
+        await app.apply_policy(looking(pattern="a[ab]{200}c"))
+        starting = asyncio.create_task(app.start(read, TEXT[:300_000]))
+        await asyncio.sleep(0.1)
+        await app.apply_policy(
+            "policy: later\nversion: 1.0.0\nfilters: [{on: input, pattern: 'b[ab]{200}c', action: block}, {on: input, pattern: '[ab]{3}', action: block}]\n"
+        )
+        async with no_stall():
+            with pytest.raises(MisuseError, match="Policy later"):
+                await starting
+
+
+@pytest.mark.parametrize("by", ["call", "tool"])
+async def test_L11_a_branch_that_gives_up_while_filters_look_gives_up_there_in_replay_too(by: str, tmp_path: Path) -> None:
+    RAN.clear()
+    async with Remit(open_store(tmp_path), processes=[read, impatient]) as app:
+        await app.apply_policy(looking())
+        root = await app.start(impatient, by)
+        await wait_until(app, root.id, "WAITING_HUMAN_INPUT")
+        assert RAN == ["noted"]
+    async with Remit(open_store(tmp_path), processes=[read, impatient]) as app:
+        await app.answer(root.id, "yes")
+        assert (await app.outcome(root.id, timeout=20)).value == "yes"
+        assert RAN == ["noted"]
+        assert (await app.tree(root.id)).children == []
+
+
+async def test_L43_a_value_that_is_too_long_without_what_was_found_is_refused() -> None:
+    """Each address is shorter than what stands in its place."""
+    async with Remit(":memory:", processes=[read]) as app:
+        await app.apply_policy("policy: pii\nversion: 1.0.0\nfilters: [{on: input, find: email, action: redact}]\n")
+        with pytest.raises(MisuseError, match="the value without it is longer than a value may be"):
+            await app.start(read, ["a@b.de"] * 110_000)
