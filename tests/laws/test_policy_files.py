@@ -124,6 +124,35 @@ def test_L48_what_is_no_policy_is_refused(text: str, code: str) -> None:
     assert code in {each.code for each in refused.value.findings}
 
 
+EMPTY = [
+    "tools: {allow: }", "models: {allow: null, deny: [a]}", "applies_to: {tenant: }", "limits: {ttl: }", "rate_limit:", "isolation: ~",
+    "rules: [{name: a, require: 'True', message: }]", "evaluation: {recorded: 1, min_pass: }", "filters: [null]", "tools: {allow: [~]}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", EMPTY)
+async def test_L48_a_key_with_nothing_behind_it_is_refused_where_it_stands_and_changes_nothing(line: str, tmp_path: Path) -> None:
+    for _ in range(2):
+        async with Remit(f"sqlite:///{tmp_path / 'remit.db'}", processes=[]) as app:
+            with pytest.raises(PolicyInvalid) as raised:
+                await app.apply_policy(f"policy: empty\nversion: 1.0.0\n{line}\n")
+            (finding,) = raised.value.findings
+            assert (finding.code, finding.position.line) == ("invalid_value", 3)
+            assert await app.policies() == []
+
+
+def test_L43_a_list_of_what_may_be_used_that_was_kept_empty_lets_nothing_be_used() -> None:
+    kept = policy_of({"policy": "kept", "version": "1.0.0", "tools": {"allow": None}})
+    assert kept.tools is not None
+    assert kept.tools.refuses("mail")
+
+
+@pytest.mark.parametrize("per", ["0s", "0"])
+def test_L48_a_rate_counts_in_some_time(per: str) -> None:
+    with pytest.raises(PolicyInvalid, match="no time to count in: give at least 1ms"):
+        read_policies({"p.yaml": f"policy: p\nversion: 1.0.0\nrate_limit: {{calls: 1, per: {per}}}\n"})
+
+
 async def test_L43_a_file_or_its_text_is_applied(tmp_path: Path) -> None:
     path = tmp_path / "full.yaml"
     path.write_text(FULL, "utf-8")

@@ -175,7 +175,7 @@ def policy_of(content: Mapping[str, Any]) -> Policy:
 def _names(content: Mapping[str, Iterable[str]] | None) -> Names | None:
     if content is None:
         return None
-    return Names(tuple(content["allow"]) if "allow" in content else None, tuple(content.get("deny", ())))
+    return Names(tuple(content["allow"] or ()) if "allow" in content else None, tuple(content.get("deny", ())))
 
 
 def _filter(content: Mapping[str, Any]) -> Filter:

@@ -57,11 +57,17 @@ class Ceilings(Section):
     budget: Amounts | None = None
 
 
+def _lasting(per: float | str) -> float | str:
+    if milliseconds(per) == 0:
+        raise ValueError(f"{per!r} is no time to count in: give at least 1ms")
+    return per
+
+
 class Rate(Section):
     """How often executions may begin."""
 
     calls: int = Field(ge=1, le=CALLS_MAX)
-    per: Duration
+    per: Annotated[Duration, AfterValidator(_lasting)]
     burst: int | None = Field(None, ge=1, le=CALLS_MAX)
     by: Literal["policy", "tenant", "department", "process"] = "policy"
 
@@ -192,6 +198,8 @@ def _content(text: str, file: str, findings: list[Finding]) -> dict[str, Any] | 
     findings += [_as_error(each) for each in found]
     if isinstance(source.data, dict):
         findings += [*_conditions(source), *_patterns(source), *_ranges(source)]
+        told = {each.position for each in findings}
+        findings += [each for each in _left_empty(source, source.data) if each.position not in told]
     return None if policy is None else _kept(policy)
 
 
@@ -247,6 +255,17 @@ def _ranges(source: Source) -> Iterator[Finding]:
             yield Finding("invalid_value", "error", str(error), source.position(loc), text)
 
 
+def _left_empty(source: Source, data: Any, loc: tuple[str | int, ...] = ()) -> Iterator[Finding]:
+    """Keys with nothing behind them: whoever wrote them meant something, and a policy without it would leave a gap."""
+    parts = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in parts:
+        if value is None:
+            told = f"nothing stands behind `{key}`: say what, or leave the key out" if isinstance(key, str) else "nothing stands here"
+            yield Finding("invalid_value", "error", told, source.position((*loc, key)))
+        else:
+            yield from _left_empty(source, value, (*loc, key))
+
+
 def _kept(policy: Policy) -> dict[str, Any]:
     """What is kept of it: durations in milliseconds, costs in micro-dollars, what is not said left out."""
     budget = policy.limits.budget.budget() if policy.limits.budget is not None else None
@@ -285,7 +304,7 @@ def _rate(rate: Rate | None) -> dict[str, Any] | None:
         return None
     return {
         "calls": rate.calls,
-        "per_ms": max(1, milliseconds(rate.per)),
+        "per_ms": milliseconds(rate.per),
         "burst": rate.burst or rate.calls,
         "by": rate.by,
     }

@@ -106,12 +106,13 @@ class Driver:
 
     async def _complete(self, run: Run, result: bytes) -> None:
         """The body returned: filters may look through its result for long, and everything else goes on meanwhile (L48)."""
-        if self._engine.governance is not None:
+        engine = self._engine
+        if engine.governance is not None:
             await ahead_of_result(run, result)
         if run.valid:
-            self._engine.endings.complete(run.node, result)
+            engine.endings.complete(run.node, result)
         else:
-            self._engine.refused(run)
+            engine.refused(run)
 
     def _raised(self, run: Run, error: BaseException) -> None:
         node = run.node
@@ -146,11 +147,10 @@ class Driver:
 
     async def _begin_afresh(self, run: Run, payload: bytes) -> None:
         node, record = run.node, run.node.record
-        if self._engine.governance is not None:
-            await ahead_of_afresh(run, payload)
-            if not run.valid:
-                self._engine.refused(run)
-                return
+        await ahead_of_afresh(run, payload)
+        if not run.valid:
+            self._engine.refused(run)
+            return
         if self._engine.governance is not None:
             passed = judge_input(self._engine.governance, node, run.definition, payload)
             if passed.denial is not None:

@@ -48,7 +48,8 @@ class Policies:
         return sorted({each.name for each in self._records.values() if each.in_force})
 
     def apply(self, record: PolicyRecord) -> None:
-        """Put a version in force, in the place of the one before it."""
+        """Put a version in force, in the place of the one before it; one that cannot be read changes nothing."""
+        policy_from(record)
         before = self.current(record.name)
         if before is not None and before.version != record.version:
             self._put(replace(before, ended_at=record.applied_at, ended_by=record.applied_by))
