@@ -161,9 +161,10 @@ async def test_L43_a_file_or_its_text_is_applied(tmp_path: Path) -> None:
         assert (view.source, view.applied_by, view.in_force) == (FULL, "ann", True)
         assert await app.apply_policy(FULL) == [view]
         assert await app.policies("full@1.2.0") == [view]
-        with pytest.raises(InvalidInput, match="give the path of a policy file"):
-            await app.apply_policy(3)  # type: ignore[arg-type]
-        for missing in ("gone.yaml", tmp_path):
+        for wrong in (3, None):
+            with pytest.raises(InvalidInput, match="give the path of a policy file"):
+                await app.apply_policy(wrong)  # type: ignore[arg-type]
+        for missing in ("gone.yaml", tmp_path, "a\0.yaml"):
             with pytest.raises(PolicyInvalid, match="cannot be read"):
                 await app.apply_policy(missing)
     (tmp_path / "latin.yaml").write_bytes(b"policy: \xe4")

@@ -186,7 +186,10 @@ def _alert_row(alert: AlertView) -> tuple[str, ...]:
 
 @reported
 def ack(
-    alert: Annotated[int, typer.Argument(metavar="ALERT", help="Its number, as `remit alerts` shows it.", show_default=False)],
+    alert: Annotated[
+        int,
+        typer.Argument(metavar="ALERT", help="Its number, as `remit alerts` shows it.", show_default=False, min=1, max=(1 << 63) - 1),
+    ],
     by: By = None,
     store: StoreUrl = DEFAULT_STORE,
     timeout: ReplyTimeout = 10.0,

@@ -23,6 +23,7 @@ from remit.store.records import ExecutionFilter, ExecutionRecord, RetentionRecor
 __all__ = ["Custody", "ErasureView", "KeyView", "RetentionView", "key_views", "retention_views"]
 
 _SHOWN = 10
+_IDS_END = 1 << 63
 ROLLBACK_S = 5.0
 """How long an erasure waits for the rollbacks that its cancelling has begun."""
 
@@ -172,7 +173,7 @@ class Custody:
         await engine.durability.settled()
         if isinstance(alert_id, bool) or not isinstance(alert_id, int):
             raise InvalidInput(f"alert_id={alert_id!r}: give the number of an alert")
-        known = engine.store.alert(alert_id)
+        known = engine.store.alert(alert_id) if 0 < alert_id < _IDS_END else None
         if known is None:
             raise MisuseError(f"There is no alert {alert_id}: `remit alerts` lists them", code="unknown_alert")
         self._audit(known.tenant, "alert_acknowledged", by, {"alert": alert_id, "code": known.code})

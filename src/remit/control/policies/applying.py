@@ -117,9 +117,9 @@ class Governed(ABC):
         """
         from remit.control.policies.files import texts_of
 
-        wrong = next((each for each in policies if not isinstance(each, str | PathLike)), None)
-        if wrong is not None:
-            raise InvalidInput(f"apply_policy({wrong!r}): give the path of a policy file, or its text")
+        wrong = [each for each in policies if not isinstance(each, str | PathLike)]
+        if wrong:
+            raise InvalidInput(f"apply_policy({wrong[0]!r}): give the path of a policy file, or its text")
         texts = [each for each in policies if isinstance(each, str) and "\n" in each]
         sources = {f"<policy {index + 1}>": text for index, text in enumerate(texts)}
         sources |= texts_of(Path(each) for each in policies if each not in texts)

@@ -183,6 +183,8 @@ def texts_of(paths: Iterable[Path]) -> dict[str, str]:
         except OSError as error:
             code = "missing_file" if isinstance(error, FileNotFoundError) else "unreadable_file"
             findings.append(Finding(code, "error", f"The file cannot be read: {error.strerror}", here))
+        except ValueError as error:  # a name that no file can have
+            findings.append(Finding("unreadable_file", "error", f"The file cannot be read: {error}", here))
     if findings:
         raise PolicyInvalid(findings)
     return texts
