@@ -404,3 +404,27 @@ async def test_L37_L46_a_compensation_finds_its_own_intent_and_the_end_of_the_on
         execution = await app.start(taker, 1)
         await app.compensated(execution.id, timeout=5)
     assert on_disk == [(1, 0), (2, 1), (3, 2)]
+
+
+async def test_L47_many_executions_are_recovered_in_a_few_commits(tmp_path) -> None:
+    gate, held, all_held = asyncio.Event(), set(), asyncio.Event()
+
+    @step
+    async def first(number: int) -> int:
+        return number
+
+    @process("held_up")
+    async def held_up(number: int) -> int:
+        held.add(await first(number))
+        if len(held) == 60:
+            all_held.set()
+        await gate.wait()
+        return number
+
+    async with Remit(open_store(tmp_path), processes=[held_up]) as app:
+        ids = [(await app.start(held_up, number)).id for number in range(60)]
+        await asyncio.wait_for(all_held.wait(), 10)
+    gate.set()
+    async with Remit(open_store(tmp_path), processes=[held_up]) as app:
+        assert app.engine.durability.commits < 10
+        assert [(await app.outcome(id_, 20)).unwrap() for id_ in ids] == list(range(60))

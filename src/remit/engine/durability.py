@@ -195,6 +195,11 @@ class Durability:
         """Whether everything decided is durable."""
         return not (self._touched or self._status_only or self._batch)
 
+    def concerns(self, n: int) -> bool:
+        """Whether anything that is not durable yet may be of that execution's journal or of its children."""
+        touched = (*self._touched.values(), *self._status_only.values())
+        return bool(self._batch) or any(node.record.parent_n == n for node in touched)
+
     async def barrier(self) -> None:
         """Return once everything decided so far is durable (L46); raises `StoreError` where the store was taken over."""
         if self.fenced and self.failure is not None:

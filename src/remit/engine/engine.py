@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -55,6 +56,8 @@ from remit.store.port import Store
 from remit.store.records import UNHEARD, AlertRecord, EffectKind, ExecutionRecord
 
 __all__ = ["Engine"]
+
+_READ_TOGETHER = 500
 
 
 class Engine:
@@ -176,8 +179,9 @@ class Engine:
 
     def load_history(self, run: Run) -> None:
         """Give the run what its execution has recorded, with the records of living children as they are in memory."""
-        self.durability.flush()
         record = run.node.record
+        if self.durability.concerns(record.n):
+            self.durability.flush()
         entries = self.store.journal(record.n, record.generation)
         since = history_begins(record)
         wanted = (child for child in self.store.children(record.n) if child.position >= since and child.key is not None)
@@ -399,9 +403,8 @@ class Engine:
         if boundaries.reach is not None:
             boundaries.reach("recovery.before")
         self.keeping.recover()
-        for execution_id in self.store.to_recover():
-            node = self.traces.load(execution_id)
-            if node is None or node.ended:
+        for node in self._left_to_drive():
+            if node.ended:
                 continue
             self._recover_one(node)
             if boundaries.reach is not None:
@@ -413,6 +416,13 @@ class Engine:
         self.sagas.recover()
         self.schedules.recover()
         self.timers.expect_next()
+        self.durability.flush()  # who reads finds what is driven again
+
+    def _left_to_drive(self) -> Iterator[Node]:
+        """What the store says is to be driven, oldest first: many are read before any is begun, for each reading is of what is written."""
+        ids = iter(self.store.to_recover())
+        while some := tuple(islice(ids, _READ_TOGETHER)):
+            yield from [node for node in map(self.traces.load, some) if node is not None]
 
     def _recover_one(self, node: Node) -> None:
         record = node.record
@@ -432,15 +442,13 @@ class Engine:
     def take_up(self, definition: Definition) -> None:
         """Drive on what waited for code that is hosted from now on."""
         self.durability.flush()
-        for execution_id in self.store.to_recover():
-            node = self.traces.load(execution_id)
-            if node is None:
-                continue
+        for node in self._left_to_drive():
             if node.record.process == definition.name and node.run is None and not node.queued and not node.ended:
                 self._recover_one(node)
             if node.run is None and not node.queued:
                 self.traces.let_go(node)
         self.timers.expect_next()
+        self.durability.flush()
 
     async def close(self) -> None:
         """Make what was decided durable and leave the code of every execution; the next owner drives them on."""
