@@ -1,7 +1,8 @@
 """What policies add to a governed call, timed around the engine's own functions: everything that is asked of them.
 
 The input and the result have 1 KB each. In force are a rate limit, two rules, four detectors and a pattern of one's own, on
-inputs and results. What a call pays is the sum of: judging it and its input, taking of the rate, and judging its result.
+inputs and results. What a call pays is the sum of: looking through its input ahead, judging the call, taking of the rate,
+looking through its result ahead and judging it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from work import PATIENCE
 
 from remit import Remit, call_process, process
 from remit.engine import calls
+from remit.engine.body import driver
 from remit.engine.ending import endings
 from remit.engine.governing import judgement
 
@@ -86,24 +88,28 @@ class Stopwatch:
 
         return timed
 
+    def median(self, name: str) -> float:
+        return statistics.median(self.times[name])
+
 
 async def measure(path: Path, count: int) -> dict[str, float]:
     watch = Stopwatch()
     async with Remit(f"sqlite:///{path}", processes=[handle, spread]) as app:
         await app.apply_policy(POLICY)
         await _run(app, min(count, 200))
+        calls._is_looked_through = watch.around("before the call", calls._is_looked_through)
         calls._judged = watch.around("call", calls._judged)
+        driver.takes_long = watch.around("before the result", driver.takes_long)
         endings.judge_result = watch.around("result", endings.judge_result)
         judgement.Judged.take = watch.around("take", judgement.Judged.take)  # type: ignore[method-assign]
         await _run(app, count)
-    results = [took for took in watch.times["result"][:count] if took]
-    sums = [sum(parts) for parts in zip(watch.times["call"], watch.times["take"], results, strict=False)]
+    sums = [sum(parts) for parts in zip(*(times[:count] for times in watch.times.values()), strict=True)]
     return {
         "policy_us": statistics.median(sums),
         "policy_p99_us": percentile(sums, 0.99),
-        "call_us": statistics.median(watch.times["call"]),
-        "take_us": statistics.median(watch.times["take"]),
-        "result_us": statistics.median(results),
+        "call_us": watch.median("before the call") + watch.median("call"),
+        "take_us": watch.median("take"),
+        "result_us": watch.median("before the result") + watch.median("result"),
         "payload_bytes": len(PARCEL.model_dump_json()),
     }
 

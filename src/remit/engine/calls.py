@@ -13,7 +13,7 @@ from remit.engine.body.history import CallIdentity, Recorded, effect_of
 from remit.engine.definitions import Definition
 from remit.engine.ending.faults import decode_error, encode_error
 from remit.engine.ending.intents import leave, was_left
-from remit.engine.governing.ahead import ahead_of_call
+from remit.engine.governing.ahead import ahead_of_call, takes_long
 from remit.engine.governing.judgement import Judged, judge_call
 from remit.engine.node import Node
 from remit.engine.request import CallRequest
@@ -187,8 +187,8 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
     named = request.key is not None
     refusals = history.effect_key(EffectKind.REJECTED, request.target, identity.key + identity.digest) if named else None
     recorded = await _claimed(run, request, definition, identity, refusals, payload) if history.recorded else None
-    if recorded is None and engine.governance is not None:
-        await _looked_through(run, None if fault is not None else definition, identity, refusals, payload)
+    if recorded is None and definition is not None and fault is None and _is_looked_through(run, definition, payload):
+        await _looked_through(run, definition, identity, refusals, payload)
     if isinstance(recorded, JournalRecord):
         return await _rejected_before(run, recorded)
     known = run.calls.get(identity.key) if run.calls else None
@@ -240,12 +240,15 @@ async def _rejected_before(run: Run, recorded: JournalRecord) -> Answer:
     return _rejected(run, decode_error(recorded.error or b"{}"))
 
 
+def _is_looked_through(run: Run, definition: Definition, payload: bytes) -> bool:
+    governance = run.engine.governance
+    return governance is not None and takes_long(governance.called(run.node, definition).ruled.input, payload)
+
+
 async def _looked_through(
-    run: Run, definition: Definition | None, identity: CallIdentity, refusals: bytes | None, payload: bytes
+    run: Run, definition: Definition, identity: CallIdentity, refusals: bytes | None, payload: bytes
 ) -> None:
     """Wait for filters that look through the input for long; a branch that gives up meanwhile gives up there in replay too (L11)."""
-    if definition is None:
-        return
     began = run.engine.clock.now()
     try:
         await ahead_of_call(run, definition, payload)

@@ -221,15 +221,14 @@ class Catalog:
 
         With `n`, its row number, a workflow is the one that it was when the execution began (L39).
         """
-        kept = self._kept.get((name, version), [])
-        read = next((read for first_n, read in reversed(kept) if n is None or first_n <= n), None)
-        if read is not None:
-            return read()
+        for first_n, read in reversed(self._kept.get((name, version), ())):
+            if n is None or first_n <= n:
+                return read()
         hosted = self._by_name.get(name, ())
-        exact = next((each for each in hosted if each.version == version), None)
-        return exact or next(
-            (each for each in hosted if each.resumes is not None and in_range(version, each.resumes)), None
-        )
+        for each in hosted:
+            if each.version == version:
+                return each
+        return next((each for each in hosted if each.resumes is not None and in_range(version, each.resumes)), None)
 
     def resolve(self, caller: Definition, target: str, versions: str | None, by: str) -> Definition | ErrorInfo:
         """The definition a call goes to, or why there is none: undeclared, unknown, or no version in range (L6, L40).

@@ -12,7 +12,7 @@ from remit.engine.body.leaving import made_to_leave, own_failure
 from remit.engine.body.port import ContinueAs
 from remit.engine.definitions import Definition
 from remit.engine.ending.blame import blame_of, fault_of
-from remit.engine.governing.ahead import ahead_of_afresh, ahead_of_result
+from remit.engine.governing.ahead import ahead_of_afresh, ahead_of_result, takes_long
 from remit.engine.governing.judgement import judge_input, noted
 from remit.engine.terms import note, note_redacted
 from remit.engine.values.seam import SeamError
@@ -107,7 +107,7 @@ class Driver:
     async def _complete(self, run: Run, result: bytes) -> None:
         """The body returned: filters may look through its result for long, and everything else goes on meanwhile (L48)."""
         engine = self._engine
-        if engine.governance is not None:
+        if engine.governance is not None and takes_long(engine.governance.over(run.node).result, result):
             await ahead_of_result(run, result)
         if run.valid:
             engine.endings.complete(run.node, result)

@@ -25,10 +25,15 @@ if TYPE_CHECKING:
     from remit.engine.governing.content import Scan, Scanner
     from remit.engine.governing.governance import Governance
 
-__all__ = ["ahead_of_afresh", "ahead_of_call", "ahead_of_effect", "ahead_of_result", "ahead_of_start"]
+__all__ = ["ahead_of_afresh", "ahead_of_call", "ahead_of_effect", "ahead_of_result", "ahead_of_start", "takes_long"]
 
 _THREADS = 2
 """Searches beside the loop at once; the rest waits in order. RE2 leaves the interpreter to others while it searches."""
+
+
+def takes_long(scanner: Scanner | None, payload: bytes) -> bool:
+    """Whether a payload is to be looked through beside the loop; for most it is not, and so this is asked first."""
+    return scanner is not None and not scanner.is_soon_done(payload)
 
 
 async def ahead_of_call(run: Run, definition: Definition, payload: bytes) -> None:
@@ -71,7 +76,7 @@ async def _ahead(
     """Look through a payload, where that takes long; again, where policies have changed meanwhile."""
     while (governance := engine.governance) is not None:
         scanner = scanner_of(governance)
-        if scanner is None or scanner.is_soon_done(payload):
+        if scanner is None or not takes_long(scanner, payload):
             return
         search = engine.loop.run_in_executor(_threads(), scanner.search, payload)
         found = await (search if ending is None else _to_its_end(search, ending))
