@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from remit import MisuseError, Outcome, Remit, ask, call_process, continue_as, process, step, tool
-from tests.laws.scene import open_store, wait_until
+from tests.laws.scene import open_store, until, wait_until
 
 EVIL = "a.{120}c"
 """A text of a and b keeps it at all of its places, by whichever engine: more than a second for a mebibyte."""
@@ -144,6 +145,16 @@ async def test_L43_policies_that_change_while_a_value_is_looked_through_are_thos
         async with no_stall():
             with pytest.raises(MisuseError, match="Policy later"):
                 await starting
+
+
+async def test_L48_who_waits_for_filters_while_the_app_is_closed_is_told_and_no_thread_stays() -> None:
+    async with Remit(":memory:", processes=[read]) as app:
+        await app.apply_policy(looking(pattern="a[ab]{200}c"))
+        starting = [asyncio.create_task(app.start(read, TEXT[:chars])) for chars in (50_000, 50_001, 300_000, 300_001, 50_002)]
+        await asyncio.sleep(0.05)
+    told = await asyncio.gather(*starting, return_exceptions=True)
+    assert all(isinstance(each, MisuseError) and each.code == "wrong_state" for each in told[2:]), told
+    await until(lambda: asyncio.sleep(0, not any(each.name.startswith("remit-filters") for each in threading.enumerate())), 20)
 
 
 @pytest.mark.parametrize("by", ["call", "tool"])

@@ -32,6 +32,7 @@ from remit.engine.ending.intents import was_left
 from remit.engine.ending.outcomes import Outcomes
 from remit.engine.ending.saga import Sagas
 from remit.engine.ending.settling import Settling
+from remit.engine.governing.ahead import Searches
 from remit.engine.governing.governance import Governance
 from remit.engine.governing.policies import Policies
 from remit.engine.governing.rates import Rates
@@ -76,6 +77,7 @@ class Engine:
         self.routing = Routing(self)
         self.rates = Rates(self)
         self.governance: Governance | None = None
+        self.searches = Searches()
         """What the policies in force say; None while none is."""
         self.policies = Policies(self)
         self.outbox = Outbox(self)
@@ -366,6 +368,10 @@ class Engine:
         self.sagas.close()
         self._dismiss(failure)
 
+    def closed_meanwhile(self) -> MisuseError:
+        """What they are told who wait while the app is closed."""
+        return MisuseError("This Remit was closed meanwhile. Nothing is lost: open the store again, and ask again", code="wrong_state")
+
     def _dismiss(self, failure: RemitError) -> None:
         """Those outside who wait here learn that they wait in vain."""
         self.durability.fail(failure)
@@ -477,10 +483,11 @@ class Engine:
             )
         await self.driver.reaped()
         await self.workers.close()
+        self.searches.close()
         await asyncio.sleep(0)  # the channels of killed processes close in the loop's next turn
         self.durability.flush()
         await asyncio.sleep(0)  # who was just told of an end reads it from the store yet
-        self._dismiss(MisuseError("This Remit was closed meanwhile. Nothing is lost: open the store again, and ask again", code="wrong_state"))
+        self._dismiss(self.closed_meanwhile())
         self._make_tasks_as_before()
         self._collect_as_before()
         self.store.close()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import TYPE_CHECKING
 
 from remit.engine.governing.ruled import Caller
@@ -25,10 +24,28 @@ if TYPE_CHECKING:
     from remit.engine.governing.content import Scan, Scanner
     from remit.engine.governing.governance import Governance
 
-__all__ = ["ahead_of_afresh", "ahead_of_call", "ahead_of_effect", "ahead_of_result", "ahead_of_start", "takes_long"]
+__all__ = ["Searches", "ahead_of_afresh", "ahead_of_call", "ahead_of_effect", "ahead_of_result", "ahead_of_start", "takes_long"]
 
 _THREADS = 2
 """Searches beside the loop at once; the rest waits in order. RE2 leaves the interpreter to others while it searches."""
+
+
+class Searches:
+    """The threads of one engine that look through long values; there are none before the first."""
+
+    def __init__(self) -> None:
+        self._threads: ThreadPoolExecutor | None = None
+
+    def begin(self, loop: asyncio.AbstractEventLoop, scanner: Scanner, payload: bytes) -> asyncio.Future[Scan | None]:
+        """What filters find in a payload, once a thread has looked through it."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(_THREADS, "remit-filters")
+        return loop.run_in_executor(self._threads, scanner.search, payload)
+
+    def close(self) -> None:
+        """Nobody waits for what is found any more: what has begun ends by itself, and the rest is not begun."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def takes_long(scanner: Scanner | None, payload: bytes) -> bool:
@@ -78,8 +95,15 @@ async def _ahead(
         scanner = scanner_of(governance)
         if scanner is None or not takes_long(scanner, payload):
             return
-        search = engine.loop.run_in_executor(_threads(), scanner.search, payload)
-        found = await (search if ending is None else _to_its_end(search, ending))
+        search = engine.searches.begin(engine.loop, scanner, payload)
+        try:
+            found = await (search if ending is None else _to_its_end(search, ending))
+        except asyncio.CancelledError:
+            if engine.closed and search.cancelled():  # by that, and nobody has cancelled who waits
+                raise engine.closed_meanwhile() from None
+            raise
+        if engine.closed:
+            raise engine.closed_meanwhile()
         if engine.governance is governance:
             scanner.keep(payload, found)
             return
@@ -94,8 +118,3 @@ async def _to_its_end(search: asyncio.Future[Scan | None], run: Run) -> Scan | N
                 search.cancel()
                 raise
     return search.result()
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_THREADS, "remit-filters")
