@@ -80,9 +80,9 @@ class Stopwatch:
     def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         times = self.times[name] = []
 
-        def timed(*given: Any, **named: Any) -> Any:
+        def timed(*given: Any) -> Any:
             start = time.perf_counter_ns()
-            answer = function(*given, **named)
+            answer = function(*given)
             times.append((time.perf_counter_ns() - start) / 1e3)
             return answer
 

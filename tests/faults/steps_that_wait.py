@@ -57,7 +57,7 @@ def runs(directory: Path) -> list[str]:
 
 
 def wait_in(directory: str, name: str, url: str, *statuses: str) -> None:
-    """Start a workflow, or go on with it, and say so once it shows one of the statuses; then stay until killed."""
+    """Start a workflow, or go on with it, and say so once it shows one of the statuses and its children wait; then stay until killed."""
     asyncio.run(_wait_in(Path(directory), name, url, statuses))
 
 
@@ -66,6 +66,8 @@ async def _wait_in(directory: Path, name: str, url: str, statuses: tuple[str, ..
         execution = await app.start(name, {}, key=name)
         if statuses:
             await wait_until(app, execution.id, *statuses)
+            for child in (await app.tree(execution.id)).children:  # what it did before is recorded, and not done again
+                await wait_until(app, child.execution_id, "PENDING_ASYNC")
         print(execution.id, flush=True)
         await asyncio.sleep(60)
 

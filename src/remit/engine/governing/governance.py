@@ -58,7 +58,7 @@ class Under:
 class Placed:
     """One caller's calls of one process: what is the same for all of them, whatever their inputs."""
 
-    __slots__ = ("_granted", "caller", "definition", "denial", "rates", "ruled", "subject", "under")
+    __slots__ = ("_granted", "caller", "definition", "denial", "granted_unasked", "rates", "ruled", "subject", "under")
 
     def __init__(self, under: Under, definition: Definition, caller: Caller, subject: Subject, rates: tuple[Counted, ...]) -> None:
         self.under = under
@@ -69,6 +69,8 @@ class Placed:
         self.rates = rates
         self.denial = under.ruled.against(definition, subject, caller)
         self._granted: dict[Wanted, Wanted] = {}
+        self.granted_unasked = self._narrowed(Wanted(None, None, None, None))
+        """What is granted to a call that asks for nothing of its own, as most do."""
 
     def granted(self, wanted: Wanted) -> Wanted:
         """What is left of that: no more of anything than policies grant."""
@@ -111,11 +113,14 @@ class Governance:
 
     def over(self, node: Node) -> Ruled:
         """What an execution is under: its own policies, and those of all its ancestors."""
-        return self._under(node).ruled
+        under = node.under
+        return under.ruled if under is not None and under.governance is self else self._under(node).ruled
 
     def called(self, caller: Node, definition: Definition) -> Placed:
         """What an execution of that process is under, called from there."""
-        under = self._under(caller)
+        under = caller.under
+        if under is None or under.governance is not self:
+            under = self._under(caller)
         placed = under.calls.get(definition)
         if placed is None:
             if len(under.calls) >= _REMEMBERED_MAX:
@@ -128,11 +133,10 @@ class Governance:
         return self._place(self._nothing, definition, caller)
 
     def _under(self, node: Node) -> Under:
-        under = node.under
-        if under is None or under.governance is not self:
-            above = self.over(node.parent) if node.parent is not None else self._nothing
-            ruled = self._of(above.policies | self._selecting(subject_of(node.record)))
-            under = node.under = Under(self, ruled)
+        """What an execution is under, worked out and noted on its node until policies change."""
+        above = self.over(node.parent) if node.parent is not None else self._nothing
+        ruled = self._of(above.policies | self._selecting(subject_of(node.record)))
+        node.under = under = Under(self, ruled)
         return under
 
     def _place(self, above: Ruled, definition: Definition, caller: Caller) -> Placed:

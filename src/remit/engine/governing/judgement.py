@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["Judged", "Passed", "judge_call", "judge_effect", "judge_input", "judge_result", "noted"]
 
 
+_NOTHING_ASKED = (None, None, None, None)
+
+
 class Passed(NamedTuple):
     """A payload as filters let it pass, or why they do not; then the payload is what may be shown of it."""
 
@@ -46,8 +49,9 @@ class Judged(NamedTuple):
     def narrow(self, request: CallRequest) -> None:
         """Leave the call no more of anything than policies grant."""
         if self.placed.ruled.regime.ceilings:
-            wanted = Wanted(request.ttl_ms, request.limit_tokens, request.limit_cost, request.retry)
-            request.ttl_ms, request.limit_tokens, request.limit_cost, request.retry = self.placed.granted(wanted)
+            asked = request.ttl_ms, request.limit_tokens, request.limit_cost, request.retry
+            granted = self.placed.granted_unasked if asked == _NOTHING_ASKED else self.placed.granted(Wanted(*asked))
+            request.ttl_ms, request.limit_tokens, request.limit_cost, request.retry = granted
 
     def limits(self, limits: Limits) -> tuple[Limits, Mapping[str, str]]:
         """The operator's limits as policies narrow them, and which policy narrows which."""
