@@ -111,16 +111,19 @@ async def test_L42_a_result_that_a_caller_cannot_use_counts_as_a_violation() -> 
         assert (await (await app.start(order, 9)).outcome(timeout=5)).unwrap() == "a1"
 
 
+def failing(version: str, fails: int) -> Process[int, int]:
+    """A version that fails so many calls of ten."""
+
+    @process("shaky", version=version)
+    async def shaky(n: int) -> int:
+        if n % 10 < fails:
+            raise DomainError("no_luck")
+        return n
+
+    return shaky
+
+
 async def test_L42_twice_the_failures_of_the_old_version_over_50_calls_take_it_back() -> None:
-    def failing(version: str, fails: int) -> object:
-        @process("shaky", version=version)
-        async def shaky(n: int) -> int:
-            if n % 10 < fails:
-                raise DomainError("no_luck")
-            return n
-
-        return shaky
-
     def caller_of(name: str) -> object:
         @process(name, calls=["shaky@^1"])
         async def each(n: int) -> bool:
@@ -164,18 +167,6 @@ async def test_L42_a_version_promoted_to_all_is_watched_over_its_first_50_calls(
         await call(app, [BROKEN] * 3)  # by now it has shown what it is worth
         assert (await app.versions("inventory"))[0].state == "promoted"
         assert len(await app.alerts(code="rolled_back")) == 1
-
-
-def failing(version: str, fails: int) -> Process[int, int]:
-    """A version that fails so many calls of ten."""
-
-    @process("shaky", version=version)
-    async def shaky(n: int) -> int:
-        if n % 10 < fails:
-            raise DomainError("no_luck")
-        return n
-
-    return shaky
 
 
 async def test_L42_what_was_promoted_is_held_against_how_the_version_before_it_ended() -> None:

@@ -77,8 +77,8 @@ class Engine:
         self.routing = Routing(self)
         self.rates = Rates(self)
         self.governance: Governance | None = None
-        self.searches = Searches()
         """What the policies in force say; None while none is."""
+        self.searches = Searches()
         self.policies = Policies(self)
         self.outbox = Outbox(self)
         self.books: Books | None = budgets_read(store)

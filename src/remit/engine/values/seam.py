@@ -112,7 +112,8 @@ class Seam(Generic[T]):
         if payload is not None:
             return payload
         try:
-            return self.encode(self._validate(value, by_alias=True))
+            taken = self._validate(value, by_alias=True)
+            return self.cross(taken)[0] if taken is value else self.encode(taken)  # the straight way was not open to it
         except ValidationError as error:
             refusal = error
         except RecursionError as error:
