@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,10 +13,10 @@ import pytest
 
 from remit import MisuseError, Outcome, Remit, ask, call_process, continue_as, process, step, tool
 from tests.laws.scene import open_store, until, wait_until
+from tests.stalls import LONGEST_STALL_S, no_stall
 
 EVIL = "a.{120}c"
 """A text of a and b keeps it at all of its places, by whichever engine: more than a second for a mebibyte."""
-STALL_S = 0.1
 
 
 def made_for_it(chars: int) -> str:
@@ -82,27 +80,6 @@ def looking(action: str = "block", pattern: str = EVIL) -> str:
     return f"policy: evil\nversion: 1.0.0\nfilters: [{{on: [input, result, tool], pattern: '{pattern}', action: {action}}}]\n"
 
 
-@asynccontextmanager
-async def no_stall() -> AsyncIterator[None]:
-    """Fails where the loop stands still for longer than STALL_S."""
-    longest = 0.0
-
-    async def watch() -> None:
-        nonlocal longest
-        while True:
-            before = time.perf_counter()
-            await asyncio.sleep(0.002)
-            longest = max(longest, time.perf_counter() - before)
-
-    watching = asyncio.create_task(watch())
-    await asyncio.sleep(0.01)
-    longest = 0.0
-    yield
-    await asyncio.sleep(0.01)
-    watching.cancel()
-    assert longest < STALL_S, f"the loop stood still for {longest:.3f} s"
-
-
 @pytest.mark.parametrize(
     ("target", "value", "result"),
     [
@@ -122,7 +99,7 @@ async def test_L48_an_evil_pattern_and_the_largest_value_stall_nobody(target: An
         async with no_stall():
             outcome = await (await app.start(target, value)).outcome(timeout=60)
         assert outcome.value == result
-        assert time.perf_counter() - began > 5 * STALL_S, "the pattern was no evil one"
+        assert time.perf_counter() - began > 5 * LONGEST_STALL_S, "the pattern was no evil one"
 
 
 async def test_L43_a_long_value_is_judged_as_a_short_one_is() -> None:
