@@ -11,7 +11,19 @@ from typing import Any
 
 import pytest
 
-from remit import MisuseError, Outcome, Remit, ask, call_process, continue_as, process, step, tool
+from remit import (
+    MisuseError,
+    Outcome,
+    Remit,
+    RemitError,
+    ask,
+    call_process,
+    continue_as,
+    process,
+    start_process,
+    step,
+    tool,
+)
 from tests.laws.scene import open_store, until, wait_until
 from tests.stalls import LONGEST_STALL_S, no_stall
 
@@ -64,6 +76,43 @@ async def again(text: str) -> int:
 @step
 async def noted() -> None:
     RAN.append("noted")
+
+
+@step
+async def quick() -> None:
+    RAN.append("quick")
+
+
+@step
+async def in_order(seen: list[str]) -> list[str]:
+    return seen
+
+
+@process("side-by-side", calls=[read])
+async def side_by_side(by: str) -> list[str]:
+    seen: list[str] = []
+
+    async def long() -> None:
+        if by == "call":
+            seen.append((await call_process(read, TEXT)).status)
+        elif by == "start":
+            child = await start_process(read, TEXT)
+            seen.append("started")
+            await child.outcome()
+        else:
+            try:
+                await printing(TEXT)
+            except RemitError as error:
+                seen.append(error.code)
+
+    async def short() -> None:
+        await quick()
+        seen.append("quick")
+
+    await asyncio.gather(long(), short())
+    told = await in_order(seen)
+    await ask(str, name="go", prompt="Go on?", to="role:any")
+    return told
 
 
 @process("impatient", calls=[read])
@@ -147,6 +196,28 @@ async def test_L11_a_branch_that_gives_up_while_filters_look_gives_up_there_in_r
         assert (await app.outcome(root.id, timeout=20)).value == "yes"
         assert RAN == ["noted"]
         assert (await app.tree(root.id)).children == []
+
+
+@pytest.mark.parametrize(
+    ("by", "more", "heard"),
+    [
+        ("call", ", {on: input, pattern: '[ab]{9}', action: block}", "rejected"),
+        ("start", "", "started"),
+        ("tool", ", {on: tool, pattern: '[ab]{9}', action: block}", "policy_denied"),
+    ],
+)
+async def test_L11_what_comes_of_a_long_look_comes_in_the_same_turn_in_replay(by: str, more: str, heard: str, tmp_path: Path) -> None:
+    RAN.clear()
+    async with Remit(open_store(tmp_path), processes=[read, side_by_side]) as app:
+        await app.apply_policy(looking().replace("block}]", f"block}}{more}]"))
+        root = await app.start(side_by_side, by)
+        await wait_until(app, root.id, "WAITING_HUMAN_INPUT", seconds=20)
+        entries = [(each.kind, each.name, each.params) for each in await app.journal(root.id)]
+        assert (("wait", "filters", "read") in entries) is (by != "tool")
+    async with Remit(open_store(tmp_path), processes=[read, side_by_side]) as app:
+        await app.answer(root.id, "yes")
+        assert (await app.outcome(root.id, timeout=20)).value == ["quick", heard]
+        assert RAN == ["quick"]
 
 
 async def test_L43_a_value_that_is_too_long_without_what_was_found_is_refused() -> None:

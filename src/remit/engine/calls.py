@@ -17,6 +17,7 @@ from remit.engine.governing.ahead import ahead_of_call, takes_long
 from remit.engine.governing.judgement import Judged, judge_call
 from remit.engine.node import Node
 from remit.engine.request import CallRequest
+from remit.engine.steps import in_turn
 from remit.engine.values.seam import SeamError, canonical, digest
 from remit.errors import ErrorClass, ErrorInfo, LimitExceeded, MisuseError
 from remit.kernel.preflight import CallFacts, Rejection, preflight
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Call", "answer_of", "await_child", "call", "encoded", "own_child", "start"]
 
 _GIVEN_UP = "its caller stopped waiting for it"
+_FILTERS = "filters"
+"""What the journal calls that which a call waited for while its input was looked through."""
 
 
 class Call:
@@ -95,11 +98,15 @@ def answer_of(record: ExecutionRecord, result: Seam[Any] | None) -> Answer:
         try:
             value = result.decode(record.result) if result is not None else orjson.loads(record.result)
         except SeamError as unfit:
-            message = f"{record.process} {record.version} gave what its caller does not expect: {unfit}"
-            details = {"path": unfit.path}
-            error = ErrorInfo(ErrorClass.SYSTEM, "contract_violation", message, details, record.id, record.attempt)
-            status = "failed"
+            status, error = "failed", _unexpected(record, str(unfit), {"path": unfit.path})
+        except Exception as broken:  # a validator of the caller's, which may raise whatever it likes
+            status, error = "failed", _unexpected(record, f"reading it raised {type(broken).__name__}: {broken}", {})
     return Answer(status, value, error, record.id, own, subtree)
+
+
+def _unexpected(record: ExecutionRecord, why: str, details: dict[str, Any]) -> ErrorInfo:
+    message = f"{record.process} {record.version} gave what its caller does not expect: {why}"
+    return ErrorInfo(ErrorClass.SYSTEM, "contract_violation", message, details, record.id, record.attempt)
 
 
 async def call(run: Run, request: CallRequest) -> Answer:
@@ -135,24 +142,24 @@ async def await_child(run: Run, child_id: str, result: Seam[Any] | None) -> Answ
     try:
         answer = await _join(run, placed)
     except asyncio.CancelledError:
-        if run.valid:
-            _stopped_waiting(run, placed, key, params, began)
+        if run.valid:  # the child goes on, and may be awaited again (L14)
+            _leave(run, placed.record.process, key, params, began)
         raise
     return await _returned(run, answer)
 
 
-def _stopped_waiting(run: Run, placed: Call, key: bytes, params: bytes, began: int) -> None:
-    """The child goes on, and may be awaited again: so that a replay comes to that wait too, this one is recorded (L11, L14)."""
-    _leave(run, EffectKind.WAIT, placed.record.process, key, params, began)
+def _leave(run: Run, name: str, key: bytes, params: bytes, began: int) -> None:
+    """Record that a branch was cancelled while it waited, so that a replay comes to that wait too (L11)."""
+    entry = _waited(run, name, key, params, began)
+    leave(run.node, entry, f"The branch that waited for {name!r} was cancelled", run.engine.clock.now())
+    run.engine.durability.enter(entry)
 
 
-def _leave(run: Run, kind: EffectKind, name: str, key: bytes, params: bytes, began: int) -> None:
-    """Record that a branch was cancelled at this place, with nothing to show for it."""
-    engine, record = run.engine, run.node.record
-    position = run.history.admit(len(params))
-    entry = JournalRecord(record.n, record.generation, position, kind, name, key, params, attempt=record.attempt, started_at=began)
-    leave(run.node, entry, f"The branch that waited for {name!r} was cancelled", engine.clock.now())
-    engine.durability.enter(entry)
+def _waited(run: Run, name: str, key: bytes, params: bytes, began: int) -> JournalRecord:
+    record, position = run.node.record, run.history.admit(len(params))
+    return JournalRecord(
+        record.n, record.generation, position, EffectKind.WAIT, name, key, params, attempt=record.attempt, started_at=began
+    )
 
 
 def own_child(run: Run, child_id: str) -> Call:
@@ -186,11 +193,13 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
     # A key that was refused may be used again: the refusals of a key are told apart by input and count, and come first.
     named = request.key is not None
     refusals = history.effect_key(EffectKind.REJECTED, request.target, identity.key + identity.digest) if named else None
+    if f"{EffectKind.WAIT}:{_FILTERS}" in history.unclaimed_targets:
+        await _looked_through_before(run, identity)
     recorded = await _claimed(run, request, definition, identity, refusals, payload) if history.recorded else None
     if recorded is None and definition is not None and fault is None and _is_looked_through(run, definition, payload):
-        await _looked_through(run, definition, identity, refusals, payload)
+        await _looked_through(run, definition, identity, payload)
     if isinstance(recorded, JournalRecord):
-        return await _rejected_before(run, recorded)
+        return _rejected(run, decode_error(recorded.error or b"{}"))
     known = run.calls.get(identity.key) if run.calls else None
     if recorded is not None:
         made_by = engine.catalog.to_continue(recorded.process, recorded.version) or definition
@@ -234,31 +243,37 @@ async def _claimed(
     return recorded
 
 
-async def _rejected_before(run: Run, recorded: JournalRecord) -> Answer:
-    if was_left(recorded):
-        await run.given_up()
-    return _rejected(run, decode_error(recorded.error or b"{}"))
-
-
 def _is_looked_through(run: Run, definition: Definition, payload: bytes) -> bool:
     governance = run.engine.governance
     return governance is not None and takes_long(governance.called(run.node, definition).ruled.input, payload)
 
 
-async def _looked_through(
-    run: Run, definition: Definition, identity: CallIdentity, refusals: bytes | None, payload: bytes
-) -> None:
-    """Wait for filters that look through the input for long; a branch that gives up meanwhile gives up there in replay too (L11)."""
-    began = run.engine.clock.now()
+async def _looked_through(run: Run, definition: Definition, identity: CallIdentity, payload: bytes) -> None:
+    """Wait for filters that look through the input for long; its end is recorded, so that what follows keeps its turn in replay (L11)."""
+    key = run.history.effect_key(EffectKind.WAIT, _FILTERS, identity.key)
+    about, began = canonical(identity.target, "a target"), run.engine.clock.now()
     try:
         await ahead_of_call(run, definition, payload)
     except asyncio.CancelledError:
         if run.valid:
-            _leave(run, EffectKind.REJECTED, definition.name, refusals or identity.key, b"null", began)
+            _leave(run, _FILTERS, key, about, began)
         raise
     if not run.valid:
         run.engine.refused(run)
         await run.never()
+    entry = _waited(run, _FILTERS, key, about, began)
+    entry.ended_at = run.engine.clock.now()
+    run.engine.durability.enter(entry)
+    await in_turn(run, entry)
+
+
+async def _looked_through_before(run: Run, identity: CallIdentity) -> None:
+    """Come again to a wait for filters, or to its having been given up; most calls have none."""
+    entry = run.claim(run.history.effect_key(EffectKind.WAIT, _FILTERS, identity.key))
+    if isinstance(entry, JournalRecord):
+        if was_left(entry):
+            await run.given_up()
+        await in_turn(run, entry)
 
 
 def _same(record: ExecutionRecord, target: str, definition: Definition | None, input_digest: bytes) -> bool:

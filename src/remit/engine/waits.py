@@ -207,11 +207,7 @@ async def schedule(run: Run, request: ScheduleRequest) -> int | None:
             entry.error = encode_error(error.info(run.node.id, run.node.record.attempt))
         entry.ended_at = run.engine.clock.now()
         run.engine.durability.amend(entry)
-    if entry.error is not None:
-        error_again = exception_of(decode_error(entry.error))
-        error_again.position = entry.position  # type: ignore[attr-defined]  # which record a retry must set aside
-        raise error_again
-    first_at: int | None = orjson.loads(entry.result or b"null")
+    first_at: int | None = orjson.loads((await _settled(run, entry, fresh=False)).result or b"null")
     return first_at
 
 

@@ -15,6 +15,7 @@ import sys
 import sysconfig
 import threading
 from collections.abc import Callable
+from inspect import CO_COROUTINE
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -72,7 +73,7 @@ class Watchdog:
         seen: tuple[asyncio.Handle, int] | None = None
         samples = 0
         while not self._stopping.wait(_SAMPLE_S):
-            handle = _blocking(sys._current_frames().get(self._loop_thread))
+            handle, in_task = _blocking(sys._current_frames().get(self._loop_thread))
             now = (handle, _run_of(handle).pulse) if handle is not None else None
             samples = samples + 1 if now is not None and now == seen else 1
             seen = now
@@ -81,7 +82,7 @@ class Watchdog:
             inside_step = _context(handle).get(INSIDE_STEP) is not None
             if samples == _BODY_SAMPLES:
                 self._name(samples)
-            if not inside_step or samples >= _STEP_SAMPLES:
+            if in_task and (not inside_step or samples >= _STEP_SAMPLES):
                 self._interrupt(handle)
 
     def _name(self, samples: int) -> None:
@@ -96,7 +97,7 @@ class Watchdog:
     def _hit(self, _number: int, frame: FrameType | None) -> None:
         """In the loop's thread: raise inside the very code that was seen, or not at all."""
         target, self._target = self._target, None
-        if target is None or _blocking(frame) is not target:
+        if target is None or _blocking(frame) != (target, True):
             return
         port = PORT.get()
         run: Run | None = getattr(port, "run", None)
@@ -127,32 +128,51 @@ def _raise_in_handlers(frame: FrameType | None, where: str) -> None:
         frame = frame.f_back
 
 
-def _blocking(frame: FrameType | None) -> asyncio.Handle | None:
-    """The callback whose author's code is innermost on this stack, if it belongs to an execution."""
-    files: list[str] = []
+def _blocking(frame: FrameType | None) -> tuple[asyncio.Handle | None, bool]:
+    """The callback whose author's code is innermost on this stack, if it belongs to an execution; and whether that may be hit.
+
+    A callback of Remit's own may come to an author's code, a validator say. It is named like any other, and not hit: what it was
+    about to do for others would be lost.
+    """
+    frames: list[FrameType] = []
     while frame is not None:
-        code = frame.f_code
-        if code is _HANDLE_RUN:
+        if frame.f_code is _HANDLE_RUN:
             handle: Any = frame.f_locals.get("self")
             run = _run_of(handle) if handle is not None else None
-            return handle if run is not None and _authored(files, run.definition.body.__code__.co_filename) else None
-        files.append(code.co_filename)
+            if run is None or not _authored(frames, run.definition.body):
+                return None, False
+            outermost = frames[-1]
+            return handle, bool(outermost.f_code.co_flags & CO_COROUTINE) or not _file(outermost).startswith(PACKAGE)
+        frames.append(frame)
         frame = frame.f_back
-    return None
+    return None, False
 
 
-def _authored(files: list[str], body_file: str) -> bool:
+def _authored(frames: list[FrameType], body: Callable[..., Any]) -> bool:
     """Whether the author's code comes before Remit's on a stack, innermost first; libraries belong to whoever called them."""
-    for name in files:
+    for frame in frames:
+        name = _file(frame)
         if name.startswith(PACKAGE):
             return False
-        if name == body_file or not _library(name):
+        if name == body.__code__.co_filename or frame.f_globals is body.__globals__ or not _library(name):
             return True
     return False
 
 
+def _file(frame: FrameType) -> str:
+    """Where the code was written. What a library makes at run time, a dataclass's methods say, is of the module it was made for.
+
+    Empty where nothing tells: then it belongs to whoever called it.
+    """
+    name = frame.f_code.co_filename
+    if not name.startswith("<"):
+        return name
+    module = frame.f_globals
+    return module.get("__file__") or (name if module.get("__name__") == "__main__" else "")
+
+
 def _library(name: str) -> bool:
-    return name.startswith((_STDLIB, "<frozen")) or "site-packages" in name
+    return not name or name.startswith((_STDLIB, "<frozen")) or "site-packages" in name
 
 
 def _run_of(handle: asyncio.Handle) -> Any:
@@ -167,7 +187,7 @@ def _context(handle: asyncio.Handle) -> Any:
 def _place(frame: FrameType | None) -> str:
     """The innermost line of the author's code."""
     while frame is not None:
-        name = frame.f_code.co_filename
+        name = _file(frame)
         if not name.startswith(PACKAGE) and not _library(name):
             return f"{frame.f_code.co_qualname} ({Path(name).name}:{frame.f_lineno})"
         frame = frame.f_back
