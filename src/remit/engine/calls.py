@@ -34,6 +34,7 @@ __all__ = ["Call", "answer_of", "await_child", "call", "encoded", "own_child", "
 _GIVEN_UP = "its caller stopped waiting for it"
 _FILTERS = "filters"
 """What the journal calls that which a call waited for while its input was looked through."""
+_LOOKED = f"{EffectKind.WAIT}:{_FILTERS}"
 
 
 class Call:
@@ -193,8 +194,6 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
     # A key that was refused may be used again: the refusals of a key are told apart by input and count, and come first.
     named = request.key is not None
     refusals = history.effect_key(EffectKind.REJECTED, request.target, identity.key + identity.digest) if named else None
-    if f"{EffectKind.WAIT}:{_FILTERS}" in history.unclaimed_targets:
-        await _looked_through_before(run, identity)
     recorded = await _claimed(run, request, definition, identity, refusals, payload) if history.recorded else None
     if recorded is None and definition is not None and fault is None and _is_looked_through(run, definition, payload):
         await _looked_through(run, definition, identity, payload)
@@ -234,6 +233,8 @@ async def _claimed(
     payload: bytes,
 ) -> Recorded | None:
     """What was recorded of this call; None where it is a new one, and may be made now (L11)."""
+    if _LOOKED in run.history.unclaimed_targets:
+        await _looked_through_before(run, identity)
     key = identity.key
     recorded = run.claim(refusals or key) or run.claim(key)
     if recorded is None and definition is not None and request.target in run.history.unclaimed_targets:

@@ -97,7 +97,7 @@ class Watchdog:
     def _hit(self, _number: int, frame: FrameType | None) -> None:
         """In the loop's thread: raise inside the very code that was seen, or not at all."""
         target, self._target = self._target, None
-        if target is None or _blocking(frame) != (target, True):
+        if target is None or _blocking(frame)[0] is not target:
             return
         port = PORT.get()
         run: Run | None = getattr(port, "run", None)
