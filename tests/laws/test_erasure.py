@@ -124,7 +124,8 @@ async def live_through(app: Remit, tenant: str | None = "acme") -> str:
 
 
 async def all_over(app: Remit, root: str) -> bool:
-    return all(each.ended_at for each in flatten(await app.tree(root)))
+    """Whether everything has ended, and what was taken back is."""
+    return all(each.ended_at and each.compensation != "running" for each in flatten(await app.tree(root)))
 
 
 @pytest.fixture(params=[False, True], ids=["in the clear", "encrypted"])
