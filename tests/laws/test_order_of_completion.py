@@ -11,7 +11,7 @@ from typing import Any
 
 from remit import Remit, ask, call_process, process, start_process, step
 from remit.durable import random as chance
-from remit.durable import sleep
+from remit.durable import schedule, sleep
 from remit.engine.body.delivery import Delivery
 from tests.laws.scene import every, open_store, wait_until
 
@@ -206,3 +206,39 @@ async def test_L11_a_group_that_has_come_is_handed_over_however_slow_the_turn_wa
     async with Remit(open_store(tmp_path), processes=[slow_turn]) as app:
         await app.answer(id_, True)
         assert (await app.outcome(id_, 5)).value == ["first", "left", "right"]
+
+
+@step
+async def in_order(seen: list[str]) -> list[str]:
+    return seen
+
+
+@process("report")
+async def report(user: str) -> str:
+    return user
+
+
+async def test_L11_L54_a_schedule_comes_in_its_turn_among_other_branches_in_replay_too(tmp_path):
+    @process("side_by_side", calls=[report])
+    async def side_by_side(_: str) -> list[str]:
+        seen: list[str] = []
+
+        async def scheduling() -> None:
+            await schedule("weekly", "0 9 * * MON", "report", "ada")
+            seen.append("scheduled")
+
+        async def other() -> None:
+            await asyncio.sleep(0)
+            seen.append("other")
+
+        await asyncio.gather(scheduling(), other())
+        told = await in_order(seen)
+        await ask(str, name="go", prompt="Go?")
+        return told
+
+    async with Remit(open_store(tmp_path), processes=[side_by_side, report]) as app:
+        root = (await app.start(side_by_side, "ada")).id
+        await wait_until(app, root, "WAITING_HUMAN_INPUT")
+    async with Remit(open_store(tmp_path), processes=[side_by_side, report]) as app:
+        await app.answer(root, "yes")
+        assert (await app.outcome(root, 5)).unwrap() == ["other", "scheduled"]

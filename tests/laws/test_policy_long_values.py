@@ -115,6 +115,25 @@ async def side_by_side(by: str) -> list[str]:
     return told
 
 
+@process("count")
+async def count(text: str) -> int:
+    return len(text)
+
+
+PAUSES = {"late": 0.0, "early": 0.0}
+
+
+@process("late-and-early", calls=[read, count])
+async def late_and_early() -> list[int]:
+    async def one(target: Any, pause: str) -> int:
+        await asyncio.sleep(PAUSES[pause])
+        return (await call_process(target, TEXT)).unwrap()
+
+    lengths = list(await asyncio.gather(one(count, "late"), one(read, "early")))
+    await ask(str, name="go", prompt="Go on?", to="role:any")
+    return lengths
+
+
 @process("impatient", calls=[read])
 async def impatient(by: str) -> str:
     try:
@@ -218,6 +237,26 @@ async def test_L11_what_comes_of_a_long_look_comes_in_the_same_turn_in_replay(by
         await app.answer(root.id, "yes")
         assert (await app.outcome(root.id, timeout=20)).value == ["quick", heard]
         assert RAN == ["quick"]
+
+
+async def test_L11_a_look_that_begins_while_others_are_still_owed_is_found_again(tmp_path: Path) -> None:
+    processes = [read, count, late_and_early]
+    async with Remit(open_store(tmp_path), processes=processes) as app:
+        await app.apply_policy(looking())
+        PAUSES.update(late=60, early=0)
+        root = await app.start(late_and_early)
+        await until(lambda: ended(app, root.id, ".1"), 20)
+    for late, early in ((0, 2), (0, 0)):
+        PAUSES.update(late=late, early=early)
+        async with Remit(open_store(tmp_path), processes=processes) as app:
+            await wait_until(app, root.id, "WAITING_HUMAN_INPUT", seconds=20)
+            if not early:
+                await app.answer(root.id, "yes")
+                assert (await app.outcome(root.id, timeout=20)).value == [1_000_000, 1_000_000]
+
+
+async def ended(app: Remit, root: str, place: str) -> bool:
+    return any(each.execution_id == root + place and each.ended_at for each in (await app.tree(root)).children)
 
 
 async def test_L43_a_value_that_is_too_long_without_what_was_found_is_refused() -> None:

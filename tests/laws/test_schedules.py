@@ -36,11 +36,6 @@ async def report(user: str) -> str:
     return f"report for {user}"
 
 
-@step
-async def in_order(seen: list[str]) -> list[str]:
-    return seen
-
-
 @process("slow")
 async def slow(_: None) -> str:
     return await ask(str, name="go", prompt="Go?")
@@ -151,32 +146,6 @@ async def test_L54_a_schedule_is_in_the_journal_and_replay_does_not_register_it_
         assert await app.schedules() == []
         entry = next(entry for entry in await app.journal(root) if entry.kind == "schedule")
         assert (entry.name, entry.params["expression"], entry.params["input"]) == ("weekly", "0 9 * * MON", "ada")
-
-
-async def test_L11_L54_a_schedule_comes_in_its_turn_among_other_branches_in_replay_too(tmp_path):
-    @process("side_by_side", calls=[report])
-    async def side_by_side(_: str) -> list[str]:
-        seen: list[str] = []
-
-        async def scheduling() -> None:
-            await schedule("weekly", "0 9 * * MON", "report", "ada")
-            seen.append("scheduled")
-
-        async def other() -> None:
-            await asyncio.sleep(0)
-            seen.append("other")
-
-        await asyncio.gather(scheduling(), other())
-        told = await in_order(seen)
-        await ask(str, name="go", prompt="Go?")
-        return told
-
-    async with Remit(open_store(tmp_path), processes=[side_by_side, report]) as app:
-        root = (await app.start(side_by_side, "ada")).id
-        await wait_until(app, root, "WAITING_HUMAN_INPUT")
-    async with Remit(open_store(tmp_path), processes=[side_by_side, report]) as app:
-        await app.answer(root, "yes")
-        assert (await app.outcome(root, 5)).unwrap() == ["other", "scheduled"]
 
 
 async def test_L54_L6_an_execution_may_schedule_only_what_it_may_call():

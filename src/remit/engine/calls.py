@@ -12,12 +12,10 @@ from remit.engine.answer import Answer, outcome_status
 from remit.engine.body.history import CallIdentity, Recorded, effect_of
 from remit.engine.definitions import Definition
 from remit.engine.ending.faults import decode_error, encode_error
-from remit.engine.ending.intents import leave, was_left
-from remit.engine.governing.ahead import ahead_of_call, takes_long
 from remit.engine.governing.judgement import Judged, judge_call
+from remit.engine.looks import is_looked_through, leave_wait, look_through, looked_through_before
 from remit.engine.node import Node
 from remit.engine.request import CallRequest
-from remit.engine.steps import in_turn
 from remit.engine.values.seam import SeamError, canonical, digest
 from remit.errors import ErrorClass, ErrorInfo, LimitExceeded, MisuseError
 from remit.kernel.preflight import CallFacts, Rejection, preflight
@@ -32,9 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["Call", "answer_of", "await_child", "call", "encoded", "own_child", "start"]
 
 _GIVEN_UP = "its caller stopped waiting for it"
-_FILTERS = "filters"
-"""What the journal calls that which a call waited for while its input was looked through."""
-_LOOKED = f"{EffectKind.WAIT}:{_FILTERS}"
 
 
 class Call:
@@ -144,23 +139,9 @@ async def await_child(run: Run, child_id: str, result: Seam[Any] | None) -> Answ
         answer = await _join(run, placed)
     except asyncio.CancelledError:
         if run.valid:  # the child goes on, and may be awaited again (L14)
-            _leave(run, placed.record.process, key, params, began)
+            leave_wait(run, placed.record.process, key, params, began)
         raise
     return await _returned(run, answer)
-
-
-def _leave(run: Run, name: str, key: bytes, params: bytes, began: int) -> None:
-    """Record that a branch was cancelled while it waited, so that a replay comes to that wait too (L11)."""
-    entry = _waited(run, name, key, params, began)
-    leave(run.node, entry, f"The branch that waited for {name!r} was cancelled", run.engine.clock.now())
-    run.engine.durability.enter(entry)
-
-
-def _waited(run: Run, name: str, key: bytes, params: bytes, began: int) -> JournalRecord:
-    record, position = run.node.record, run.history.admit(len(params))
-    return JournalRecord(
-        record.n, record.generation, position, EffectKind.WAIT, name, key, params, attempt=record.attempt, started_at=began
-    )
 
 
 def own_child(run: Run, child_id: str) -> Call:
@@ -195,8 +176,8 @@ async def _place(run: Run, request: CallRequest, *, awaited: bool) -> Call | Ans
     named = request.key is not None
     refusals = history.effect_key(EffectKind.REJECTED, request.target, identity.key + identity.digest) if named else None
     recorded = await _claimed(run, request, definition, identity, refusals, payload) if history.recorded else None
-    if recorded is None and definition is not None and fault is None and _is_looked_through(run, definition, payload):
-        await _looked_through(run, definition, identity, payload)
+    if recorded is None and definition is not None and fault is None and is_looked_through(run, definition, payload):
+        await look_through(run, definition, identity, payload)
     if isinstance(recorded, JournalRecord):
         return _rejected(run, decode_error(recorded.error or b"{}"))
     known = run.calls.get(identity.key) if run.calls else None
@@ -233,8 +214,7 @@ async def _claimed(
     payload: bytes,
 ) -> Recorded | None:
     """What was recorded of this call; None where it is a new one, and may be made now (L11)."""
-    if _LOOKED in run.history.unclaimed_targets:
-        await _looked_through_before(run, identity)
+    await looked_through_before(run, identity)
     key = identity.key
     recorded = run.claim(refusals or key) or run.claim(key)
     if recorded is None and definition is not None and request.target in run.history.unclaimed_targets:
@@ -242,39 +222,6 @@ async def _claimed(
     if recorded is None and run.history.recorded and key not in run.calls:
         await run.go_live(request.target, effect_of("call", request.target, payload))
     return recorded
-
-
-def _is_looked_through(run: Run, definition: Definition, payload: bytes) -> bool:
-    governance = run.engine.governance
-    return governance is not None and takes_long(governance.called(run.node, definition).ruled.input, payload)
-
-
-async def _looked_through(run: Run, definition: Definition, identity: CallIdentity, payload: bytes) -> None:
-    """Wait for filters that look through the input for long; its end is recorded, so that what follows keeps its turn in replay (L11)."""
-    key = run.history.effect_key(EffectKind.WAIT, _FILTERS, identity.key)
-    about, began = canonical(identity.target, "a target"), run.engine.clock.now()
-    try:
-        await ahead_of_call(run, definition, payload)
-    except asyncio.CancelledError:
-        if run.valid:
-            _leave(run, _FILTERS, key, about, began)
-        raise
-    if not run.valid:
-        run.engine.refused(run)
-        await run.never()
-    entry = _waited(run, _FILTERS, key, about, began)
-    entry.ended_at = run.engine.clock.now()
-    run.engine.durability.enter(entry)
-    await in_turn(run, entry)
-
-
-async def _looked_through_before(run: Run, identity: CallIdentity) -> None:
-    """Come again to a wait for filters, or to its having been given up; most calls have none."""
-    entry = run.claim(run.history.effect_key(EffectKind.WAIT, _FILTERS, identity.key))
-    if isinstance(entry, JournalRecord):
-        if was_left(entry):
-            await run.given_up()
-        await in_turn(run, entry)
 
 
 def _same(record: ExecutionRecord, target: str, definition: Definition | None, input_digest: bytes) -> bool:

@@ -24,7 +24,7 @@ Recorded = JournalRecord | ExecutionRecord
 class CallIdentity:
     """Which of an execution's calls this is (L9)."""
 
-    __slots__ = ("_key", "_keys", "digest", "explicit", "occurrence", "target")
+    __slots__ = ("_key", "_keys", "digest", "explicit", "look", "occurrence", "target")
 
     def __init__(self, keys: CallKeys, target: str, digest: bytes, occurrence: int, explicit: str | None) -> None:
         self._keys = keys
@@ -33,6 +33,8 @@ class CallIdentity:
         self.digest = digest
         self.occurrence = occurrence
         self.explicit = explicit
+        self.look: bytes | None = None
+        """The key of the wait for filters that is its next, where one was sought."""
 
     @property
     def key(self) -> bytes:
