@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, field_validator
 
-from remit import ProcessRef, Remit, call_process, process
+from remit import InvalidInput, ProcessRef, Remit, call_process, process
 from remit.package import PACKAGE
 
 LONG_S = 0.4
@@ -54,6 +54,17 @@ async def taker(last: int) -> list[int]:
         return (await call_process(GIVEN, n)).unwrap().n
 
     return list(await asyncio.gather(one(1), one(last)))
+
+
+@process("reads")
+async def reads(given: Slow) -> int:
+    return given.n
+
+
+@process("passes-on", calls=[reads])
+async def passes_on(n: int) -> str:
+    outcome: Any = await call_process("reads", {"n": n})
+    return outcome.error.code
 
 
 @process("at-work")
@@ -112,3 +123,11 @@ async def test_L4_an_authors_validator_that_raises_whatever_it_likes_is_a_contra
         assert outcome.error is not None
         assert outcome.error.code == "contract_violation"
         assert "RuntimeError: a validator that gives up" in outcome.error.message
+
+
+async def test_L48_an_input_over_which_a_validator_raises_whatever_it_likes_is_refused() -> None:
+    async with Remit(":memory:", processes=[passes_on, reads]) as app:
+        with pytest.raises(InvalidInput, match=r"process 'reads'.*RuntimeError: a validator that gives up.*mend the validator"):
+            await app.start(reads, {"n": 3})
+        outcome = await (await app.start(passes_on, 3)).outcome(timeout=5)
+        assert outcome.unwrap() == "invalid_input"

@@ -94,15 +94,11 @@ def answer_of(record: ExecutionRecord, result: Seam[Any] | None) -> Answer:
         try:
             value = result.decode(record.result) if result is not None else orjson.loads(record.result)
         except SeamError as unfit:
-            status, error = "failed", _unexpected(record, str(unfit), {"path": unfit.path})
-        except Exception as broken:  # a validator of the caller's, which may raise whatever it likes
-            status, error = "failed", _unexpected(record, f"reading it raised {type(broken).__name__}: {broken}", {})
+            message = f"{record.process} {record.version} gave what its caller does not expect: {unfit}"
+            details = {"path": unfit.path}
+            error = ErrorInfo(ErrorClass.SYSTEM, "contract_violation", message, details, record.id, record.attempt)
+            status = "failed"
     return Answer(status, value, error, record.id, own, subtree)
-
-
-def _unexpected(record: ExecutionRecord, why: str, details: dict[str, Any]) -> ErrorInfo:
-    message = f"{record.process} {record.version} gave what its caller does not expect: {why}"
-    return ErrorInfo(ErrorClass.SYSTEM, "contract_violation", message, details, record.id, record.attempt)
 
 
 async def call(run: Run, request: CallRequest) -> Answer:

@@ -25,7 +25,7 @@ from remit.engine.values.changes import Change, change_between, field_names
 from remit.engine.values.redaction import redact
 from remit.engine.values.seam_types import Coder, coder_of
 from remit.engine.values.straight import straight_for
-from remit.errors import InvalidInput, LimitExceeded
+from remit.errors import InvalidInput, LimitExceeded, RemitError
 
 __all__ = ["MAX_VALUE_BYTES", "Seam", "SeamError", "canonical", "digest", "refuse_nonfinite", "trimmed"]
 
@@ -84,6 +84,8 @@ class Seam(Generic[T]):
             raise self._invalid(error, payload) from error
         except RecursionError as error:
             raise _error(self.where, (), _TOO_DEEP, fix=_FLATTEN) from error
+        except Exception as error:  # of a validator of the author's
+            raise self._broken_off(error) from error
 
     def cross(self, value: object) -> tuple[bytes, T]:
         """The payload, and what the other side sees: equal to `value` in all its parts, sharing none."""
@@ -118,6 +120,10 @@ class Seam(Generic[T]):
             refusal = error
         except RecursionError as error:
             raise _error(self.where, (), _TOO_DEEP, fix=_FLATTEN) from error
+        except RemitError:
+            raise
+        except Exception as error:  # of a validator of the author's
+            raise self._broken_off(error) from error
         try:
             fitting = self._validate(_shaped(value, self.where, _unchanged), by_alias=True)
         except ValidationError:
@@ -162,6 +168,11 @@ class Seam(Generic[T]):
         got = "nothing" if first["type"] == "missing" else _shown(first["input"], key)
         told = first["msg"].removeprefix("Value error, ")  # a validator's own words are enough
         return _error(self.where, path, told + more, expected=told, got=got, fix=fix)
+
+    def _broken_off(self, error: Exception) -> SeamError:
+        """A validator has raised something else than what says that a value does not fit; who is about to read it needs an answer."""
+        problem = f"validating it raised {type(error).__name__}: {_first_line(error)}"
+        return _error(self.where, (), problem, fix="mend the validator, or raise ValueError in it for a value that does not fit")
 
     def _changed(self, change: Change) -> SeamError:
         path = change.path[::-1]
