@@ -97,7 +97,7 @@ async def measure(path: Path, count: int) -> dict[str, float]:
     async with Remit(f"sqlite:///{path}", processes=[handle, spread]) as app:
         await app.apply_policy(POLICY)
         await _run(app, min(count, 200))
-        calls._is_looked_through = watch.around("before the call", calls._is_looked_through)
+        calls.is_looked_through = watch.around("before the call", calls.is_looked_through)
         calls._judged = watch.around("call", calls._judged)
         driver.takes_long = watch.around("before the result", driver.takes_long)
         endings.judge_result = watch.around("result", endings.judge_result)
