@@ -59,6 +59,10 @@ class Rollback:
         """Whether each compensation, its own and its children's, was done; raises OnHold."""
         record, undone = self._node.record, list[bool]()
         children = await self._children(record.n, history_begins(record))
+        under_way = set(self._engine.store.rolling_back(self._node.id))
+        for deed in last_first(children):
+            if isinstance(deed.what, ChildEnd) and deed.what.id in under_way:
+                await self._undo_child(deed.what)  # child first, also where the parent went on after it had failed
         await self._place.take()
         try:
             for deed in last_first([*children, *self._steps()]):
