@@ -56,7 +56,7 @@ GROUPS = (
     Group("fanout", 3, (
         _remit("fanout", "remit_calls.py", _FEW, shape="fanout", count=1_000, keep=_KEPT),
         _remit("raw rows", "raw_sqlite.py", {"least": 1}, like=_KEPT),
-        _remit("fanout 10000", "remit_calls.py", {"count": 60, "seconds": 0}, shape="fanout", count=10_000),
+        _remit("fanout 10000", "remit_fan_out.py", {"count": 20, "pairs": 2}, count=1_000, pairs=12),
         _dbos("fanout", "rival_dbos.py", _FEW, shape="fanout", count=1_000),
         _langgraph("fanout", "rival_langgraph.py", _FEW, shape="fanout", count=1_000),
     )),

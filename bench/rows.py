@@ -68,7 +68,7 @@ def fanout(rounds: Rounds) -> list[Row]:
             rows.append(
                 Row(f"  {label}", figure, f">= {bar} x" if bar else "", times >= bar if bar else None)
             )
-    kept = ratio(rounds, ("remit fanout 10000", "children_per_s"), ("remit fanout", "children_per_s"))
+    kept = middle(rounds, "remit fanout 10000", "rate_ratio")
     many = middle(rounds, "remit fanout 10000", "children_per_s")
     rows.append(Row("  10,000 children", f"{many:,.0f}/s, {kept:.2f} x", ">= 1 x", kept >= 1))
     share = ratio(rounds, ("remit fanout", "rows_per_s"), ("remit raw rows", "rows_per_s"))

@@ -75,6 +75,7 @@ async def test_L37_the_parent_s_outcome_does_not_wait_for_the_child_s_compensati
     async def body(_: str) -> None:
         await do("a")
         heard.append((await call_process(slow_to_undo, "child")).status)
+        await do("b")
 
     async with Remit(":memory:", processes=[whole(body), slow_to_undo]) as app:
         execution = await app.start("whole", "x")
@@ -85,7 +86,7 @@ async def test_L37_the_parent_s_outcome_does_not_wait_for_the_child_s_compensati
             await execution.compensated(timeout=0.01)
         gate.set()
         await execution.compensated(timeout=5)
-        assert done[1:] == ["undo child (child)", "undo a (A)"]
+        assert done == ["do a", "do b", "undo child (child)", "undo b (B)", "undo a (A)"]
 
 
 async def test_L37_a_run_of_one_process_sees_its_compensations_through() -> None:

@@ -216,8 +216,7 @@ class Operations:
                 assert below is not None
                 if not below.ended:
                     engine.endings.cancel(child.id, f"its caller is retried from step {step!r}")
-                below.record.key = None
-                engine.durability.touch(below)
+                engine.durability.unclaim(below)
 
     @on_record
     async def top_up(self, root_id: str, budget: Budget, by: str | None = None) -> None:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sized
+from itertools import takewhile
 from operator import add
 
 from remit.engine.node import Node
 from remit.errors import RemitError, StoreError
 from remit.kernel.audit import Entry
+from remit.kernel.states import Status
 from remit.store import boundaries
 from remit.store.port import Batch, Store
 from remit.store.records import (
@@ -38,6 +40,7 @@ from remit.store.records import (
 __all__ = ["Durability"]
 
 _LONGEST_DELAY_S = 0.01
+_STARTS_DELAY_S = 0.25
 _RETRY_DELAY_S = 0.25
 _log = logging.getLogger("remit.durability")
 
@@ -52,11 +55,13 @@ class Durability:
         self._batch = Batch()
         self._touched: dict[int, Node] = {}
         self._status_only: dict[int, Node] = {}
+        self._begun: dict[int, tuple[float, Node]] = {}
         # Callbacks about to run, where the loop shows them: with none, nobody would join a commit by waiting for one.
         self._ready: Sized = getattr(loop, "_ready", (None,))
         self._waiting: list[asyncio.Future[None]] = []
         self._released: list[Callable[[], None]] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._begun_timer: asyncio.TimerHandle | None = None
         self._soon: asyncio.Handle | None = None
         self._dirty_since: float | None = None
         self.commits = 0
@@ -72,12 +77,44 @@ class Durability:
     def touch(self, node: Node) -> None:
         """Something of the execution's record has changed."""
         self._touched[node.record.n] = node
+        self._begun.pop(node.record.n, None)
         self._soon_or_later()
 
     def touch_status(self, node: Node) -> None:
         """Status or clock may have changed; written only if the durable ones are others by the time of the commit (L33)."""
         self._status_only[node.record.n] = node
         self._soon_or_later()
+
+    def unclaim(self, node: Node) -> None:
+        """The caller of the execution makes the call anew, and does not find this one."""
+        node.record.key = None
+        self._batch.unclaimed.append(node.record.n)
+        self.touch(node)
+
+    def begin(self, node: Node) -> None:
+        """The execution runs for the first time. If it is durable as one in the queue, that is written with what comes next of it, or a little later.
+
+        Nothing depends on it, because whoever recovers an execution looks for what it has recorded; and of thousands in a
+        queue (L15), most have ended before.
+        """
+        n = node.record.n
+        if node.durable_status is not Status.PENDING or n in self._touched:
+            self.touch(node)
+            return
+        self._status_only.pop(n, None)
+        self._begun[n] = self._loop.time(), node
+        if self._begun_timer is None:
+            self._begun_timer = self._loop.call_later(_STARTS_DELAY_S, self._begun_long_ago)
+
+    def _begun_long_ago(self) -> None:
+        """Those that still run after the delay are to be seen running."""
+        self._begun_timer = None
+        before = self._loop.time() - _STARTS_DELAY_S
+        for _, node in list(takewhile(lambda begun: begun[0] <= before, self._begun.values())):
+            self.touch(node)
+        for since, _ in self._begun.values():
+            self._begun_timer = self._loop.call_at(since + _STARTS_DELAY_S, self._begun_long_ago)
+            break
 
     def enter(self, entry: JournalRecord) -> None:
         """The journal entry is new."""
@@ -193,29 +230,35 @@ class Durability:
     @property
     def clean(self) -> bool:
         """Whether everything decided is durable."""
-        return not (self._touched or self._status_only or self._batch)
+        return not (self._begun or self._owing)
+
+    @property
+    def _owing(self) -> bool:
+        """Whether something that an effect may depend on is not durable yet."""
+        return bool(self._touched or self._status_only or self._batch)
 
     def concerns(self, n: int) -> bool:
         """Whether anything that is not durable yet may be of that execution's journal or of its children."""
-        touched = (*self._touched.values(), *self._status_only.values())
+        begun = (node for _, node in self._begun.values())
+        touched = (*self._touched.values(), *self._status_only.values(), *begun)
         return bool(self._batch) or any(node.record.parent_n == n for node in touched)
 
     async def barrier(self) -> None:
         """Return once everything decided so far is durable (L46); raises `StoreError` where the store was taken over."""
         if self.fenced and self.failure is not None:
             raise self.failure
-        if self.clean:
+        if not self._owing:
             return
         if not self._ready and not self._waiting and self.failure is None and not self.fenced:
-            self.flush()
-            if self.clean:
+            self._commit()
+            if not self._owing:
                 return
             if self.fenced and self.failure is not None:  # by this very commit: nobody would wake who waits now
                 raise self.failure
         future: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append(future)
         if self._soon is None and self.failure is None:
-            self._soon = self._loop.call_soon(self.flush)
+            self._soon = self._loop.call_soon(self._commit)
         await future
 
     async def settled(self) -> None:
@@ -223,15 +266,16 @@ class Durability:
         self.flush()
         while not self.clean:
             await self.barrier()
+            self.flush()
 
     def when_durable(self, release: Callable[[], None]) -> None:
         """Call back once everything decided so far is durable."""
-        if self.clean:
+        if not self._owing:
             release()
             return
         self._released.append(release)
         if self._soon is None and self.failure is None:
-            self._soon = self._loop.call_soon(self.flush)
+            self._soon = self._loop.call_soon(self._commit)
 
     def _soon_or_later(self) -> None:
         """Commit within the longest delay. The timer is not cancelled by a commit: it looks again when it fires."""
@@ -247,11 +291,18 @@ class Durability:
         left = self._dirty_since + _LONGEST_DELAY_S - self._loop.time()
         if left > 0:
             self._timer = self._loop.call_later(left, self._overdue)
-        else:
-            self.flush()
+        elif self._soon is None:
+            # Not here: what the callbacks that are about to run decide goes with it, as does who waits for them.
+            self._soon = self._loop.call_soon(self._commit)
 
     def flush(self) -> None:
-        """Commit what has gathered, and let those go on who waited for it."""
+        """Commit all that was decided, and let those go on who waited for it."""
+        for n, (_, node) in self._begun.items():
+            self._touched[n] = node
+        self._begun.clear()
+        self._commit()
+
+    def _commit(self) -> None:
         if self._soon is not None:
             self._soon.cancel()
             self._soon = None

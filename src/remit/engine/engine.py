@@ -171,18 +171,22 @@ class Engine:
         run = Run(self, node, definition)
         node.run = run
         first = record.started_at is None
+        if node.restored or not first:  # that it has begun may not have been written yet when its owner ended
+            self.load_history(run)
         if first:
             record.started_at = self.clock.now()
+        if first and record.wake_at is None:
+            self.durability.begin(node)
         else:
-            self.load_history(run)
-        record.wake_at = None
-        self.durability.touch(node)
+            record.wake_at = None
+            self.durability.touch(node)
         run.begin()
 
     def load_history(self, run: Run) -> None:
         """Give the run what its execution has recorded, with the records of living children as they are in memory."""
         record = run.node.record
-        if self.durability.concerns(record.n):
+        begun_here = record.started_at is not None
+        if begun_here and self.durability.concerns(record.n):
             self.durability.flush()
         entries = self.store.journal(record.n, record.generation)
         since = history_begins(record)

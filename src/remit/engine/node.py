@@ -57,6 +57,7 @@ class Node:
         "parked",
         "queued",
         "record",
+        "restored",
         "run",
         "slot",
         "subtree",
@@ -92,6 +93,8 @@ class Node:
         self.ticking_children = 0
         self.ticking = False
         self.human = False
+        self.restored = False
+        """Whether it was read from the store: something may be recorded of it, whatever its row says."""
         self.parked = False
         self.queued = False
         self.slot = False

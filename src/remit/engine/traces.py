@@ -55,7 +55,7 @@ class Traces:
         else:
             parent.live_children += 1
         node.durable_status = record.status
-        node.parked = True
+        node.parked = node.restored = True
         self._restore_ledger(node)
         if self._engine.books is not None:
             self._engine.books.attach(node)

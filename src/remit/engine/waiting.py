@@ -39,7 +39,8 @@ class Waiting:
             return True
         node.queued = True
         trace.queue.append(node)
-        self.refresh(node)
+        if node.parked or node.ticking or node.record.status is not Status.PENDING:  # a new one shows it already
+            self.refresh(node)
         return False
 
     def _grant(self, node: Node) -> None:

@@ -64,6 +64,7 @@ class Batch:
         "requirements",
         "schedules",
         "set_aside",
+        "unclaimed",
         "usage",
         "versions",
         "webhooks",
@@ -72,6 +73,8 @@ class Batch:
     def __init__(self) -> None:
         self.created: dict[int, ExecutionRecord] = {}
         self.changed: dict[int, ExecutionRecord] = {}
+        self.unclaimed: list[int] = []
+        """Of which executions the key no longer stands for the call: its caller makes it anew."""
         self.new_journal: dict[int, JournalRecord] = {}
         self.journal: dict[int, JournalRecord] = {}
         self.events: list[EventRecord] = []
@@ -105,6 +108,7 @@ class Batch:
         return bool(
             self.created
             or self.changed
+            or self.unclaimed
             or self.new_journal
             or self.journal
             or self.events

@@ -351,5 +351,4 @@ class Endings:
                 if engine.sagas.call_off(below):
                     self._reopen_one(below)
                 else:  # it is being undone: its caller calls anew, once that is over
-                    below.record.key = None
-                    engine.durability.touch(below)
+                    engine.durability.unclaim(below)

@@ -60,6 +60,7 @@ __all__ = [
     "REQUIREMENT_COLUMNS",
     "SCHEDULE",
     "SCHEDULE_COLUMNS",
+    "UNCLAIM_EXECUTION",
     "UPDATE_EXECUTION",
     "UPDATE_JOURNAL",
     "VERSION_COLUMNS",
@@ -102,6 +103,8 @@ _FIXED = {
     "process",
     "created_at",
     "label",
+    "key",
+    "digest",
     "occurrence",
     "position",
     "department",
@@ -148,6 +151,8 @@ def _update(table: str, columns: list[str], identity: Iterable[str]) -> str:
 
 INSERT_EXECUTION = _insert("executions", EXECUTION)
 UPDATE_EXECUTION = _update("executions", _MUTABLE, ["n"])
+UNCLAIM_EXECUTION = "UPDATE executions SET key = NULL WHERE n = ?"
+"""By itself: an update that names the key writes its entry in the index anew, even where it is the same."""
 INSERT_JOURNAL = _insert("journal", JOURNAL)
 INSERT_AUDIT = _insert("audit", list(Entry._fields))
 UPDATE_JOURNAL = _update("journal", _JOURNAL_MUTABLE, _JOURNAL_ID)

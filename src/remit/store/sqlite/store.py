@@ -37,6 +37,7 @@ from remit.store.sqlite.rows import (
     PUT_SCHEDULE,
     PUT_VERSION,
     PUT_WEBHOOK,
+    UNCLAIM_EXECUTION,
     UPDATE_EXECUTION,
     UPDATE_JOURNAL,
     budget_row,
@@ -162,6 +163,8 @@ class SqliteStore(SqliteKeeping):
             writes.executemany(INSERT_EXECUTION, self._new_executions(batch.created.values()))
         if batch.changed:
             writes.executemany(UPDATE_EXECUTION, self._executions_changed(batch.changed.values()))
+        if batch.unclaimed:
+            writes.executemany(UNCLAIM_EXECUTION, [(n,) for n in batch.unclaimed])
         if batch.new_journal:
             writes.executemany(INSERT_JOURNAL, self._new_journal(batch.new_journal.values()))
         if batch.journal:
